@@ -1,0 +1,1 @@
+"""Turns facts and events into findings."""

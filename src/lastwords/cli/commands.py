@@ -1,0 +1,1 @@
+"""The built-in commands, registered by the hook that outsiders use."""

@@ -1,0 +1,138 @@
+"""The extension contract: what a plugin can register, and the shape of each thing.
+
+A plugin is a module (or object) with functions marked :data:`hookimpl`, named in the entry-point
+group ``lastwords``. Its hooks only *register*; whatever they register is run later, one at a time,
+isolated from the others. The built-in collectors, rules, reports and commands use these very hooks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
+
+import pluggy
+
+from lastwords.model import Case, Facts, Finding
+
+if TYPE_CHECKING:
+    from lastwords.analyzer.verdict import Verdict
+    from lastwords.roots.base import Root
+
+hookspec = pluggy.HookspecMarker("lastwords")
+hookimpl = pluggy.HookimplMarker("lastwords")
+
+
+class Collector:
+    """Reads one topic from a root and yields facts.
+
+    A collector never prints, exits, or starts a process: whatever it wants it asks of the root, which
+    records every read as evidence. Facts are raw values, without opinions. What could not be read is
+    ``None``, never 0, ``False`` or an empty list: the root notes the reason.
+    """
+
+    name: ClassVar[str]
+    """Lower case, ``[a-z][a-z0-9_]*``: the name of the facts file and of ``--only``."""
+    title: ClassVar[str]
+    """One line for people."""
+    reads: ClassVar[tuple[str, ...]] = ()
+    """Host paths (globs) it reads. Shown in help and docs; tells archive roots what to keep."""
+    runs: ClassVar[tuple[tuple[str, ...], ...]] = ()
+    """Commands it runs, each a tuple of words."""
+    needs_root: ClassVar[Optional[str]] = None
+    """What is missing when an ordinary user runs it, or None when nothing is."""
+    live_only: ClassVar[bool] = False
+    """True when the topic exists on a running host only."""
+    timeout: ClassVar[float] = 30.0
+    """Seconds until its child process is abandoned."""
+    options: ClassVar[dict[str, str]] = {}
+    """Switches off by default: name -> what it adds. ``with_cmdline`` becomes ``--with-cmdline``."""
+    schema: ClassVar[Optional[dict[str, Any]]] = None
+    """JSON Schema of its facts; None for the built-in ones, which have theirs in ``lastwords.schemas``."""
+
+    on: frozenset[str] = frozenset()
+    """The names of the options that were switched on for this run."""
+
+    def collect(self, root: Root) -> Iterator[Facts]:
+        """Yield the facts, as soon and as often as there is more to say; the last yield counts.
+
+        Facts yielded before a deadline or an error are kept. A list under ``records`` is stored as JSON
+        Lines; a list under ``events`` joins the bundle's ``events.jsonl``.
+
+        :raises lastwords.model.NoData: the root holds nothing on this topic
+        :raises lastwords.model.Skipped: the collector does not apply to this root
+        """
+        raise NotImplementedError  # every collector has its own
+
+
+RuleFunction = Callable[[Case], Iterable[Finding]]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A pure function of a case that yields findings of one id."""
+
+    id: str
+    needs: tuple[str, ...]
+    """Collectors whose facts it needs; without them it is skipped and listed as such."""
+    check: RuleFunction
+
+    @property
+    def doc(self) -> str:
+        """The documentation page: the docstring of the function."""
+        return self.check.__doc__ or ""
+
+
+def rule(id: str, *, needs: tuple[str, ...]) -> Callable[[RuleFunction], Rule]:  # noqa: A002
+    """Make a rule of a function. Its docstring is its documentation page."""
+
+    def make(check: RuleFunction) -> Rule:
+        return Rule(id, needs, check)
+
+    return make
+
+
+class Report:
+    """Renders a verdict."""
+
+    name: ClassVar[str]
+    """The word after ``--format``."""
+    title: ClassVar[str]
+
+    def render(self, verdict: Verdict) -> str:
+        """Return the whole report as text, ending in a newline."""
+        raise NotImplementedError  # every report has its own
+
+
+@hookspec
+def register_collectors(register: Callable[[Collector], None]) -> None:
+    """Register collectors.
+
+    :param register: call it with an instance of :class:`Collector`, once for each
+    """
+
+
+@hookspec
+def register_rules(register: Callable[[Rule], None]) -> None:
+    """Register rules.
+
+    :param register: call it with a :class:`Rule`, as :func:`rule` makes them, once for each
+    """
+
+
+@hookspec
+def register_reports(register: Callable[[Report], None]) -> None:
+    """Register reports.
+
+    :param register: call it with an instance of :class:`Report`, once for each
+    """
+
+
+@hookspec
+def register_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add commands to the command line.
+
+    :param subparsers: add a parser to it and set ``run``, a function that takes the parsed arguments
+        and returns an exit code: ``parser.set_defaults(run=...)``
+    """

@@ -1,0 +1,1 @@
+"""Where bytes come from: the running host, a mounted disk, a sosreport, a bundle. One interface for all."""

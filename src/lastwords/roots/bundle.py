@@ -1,0 +1,183 @@
+"""A bundle as a root: today's collectors run again on the evidence gathered then.
+
+Needs nothing but the manifest's evidence index: which path was stored where, what was listed, what
+was absent.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+from collections.abc import Iterable, Sequence
+from typing import Any, BinaryIO, Optional
+
+from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
+from lastwords.roots.evidence import command_path
+from lastwords.roots.trees import Node, Tree
+
+TABLE_LIMIT = 256 << 20
+
+
+class BundleTree(Tree):
+    """The host's files as far as a bundle holds them.
+
+    :param inner: the tree of the bundle itself
+    :param items: the evidence items of the manifest, in order; the first of a path counts
+    """
+
+    def __init__(self, inner: Tree, items: Iterable[dict[str, Any]]) -> None:
+        self._inner = inner
+        self._items: dict[str, dict[str, Any]] = {}
+        self._nodes: dict[str, Node] = {"/": Node("/", "dir")}
+        self._children: dict[str, set[str]] = {"/": set()}
+        self._listed: set[str] = set()
+        self._errors: dict[str, dict[str, Any]] = {}
+        self._cells: dict[str, bytes] = {}
+        self.usages: dict[str, Usage] = {}
+        for item in items:
+            self._take(item)
+
+    def _take(self, item: dict[str, Any]) -> None:
+        path, stored = item["path"], item.get("stored")
+        if stored is None:
+            self._errors.setdefault(path, item)
+        elif item.get("nodes"):
+            for record in self._records(stored):
+                self._take_node(record)
+        elif item.get("table"):
+            base = str(item["table"]["base"])
+            for record in self._records(stored):
+                for file, text in record["files"].items():
+                    row = base if record["name"] == "." else join(base, record["name"])
+                    self._cells.setdefault(join(row, file), text.encode())
+                    self._place(Node(join(row, file), "file"))
+        else:
+            self._items.setdefault(path, item)
+            if path.startswith("/"):
+                self._place(Node(path, "file", size=item.get("size")))
+
+    def _records(self, stored: str) -> Iterable[dict[str, Any]]:
+        try:
+            with self._inner.open("/" + stored) as stream:
+                data, _ = read_up_to(stream, TABLE_LIMIT)
+        except OSError:
+            return
+        for line in data.splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(record, dict):
+                yield record
+
+    def _take_node(self, record: dict[str, Any]) -> None:
+        path = record.get("path")
+        if not isinstance(path, str) or not path.startswith("/"):
+            return
+        usage = record.pop("usage", None)
+        if isinstance(usage, dict):
+            self.usages[path] = Usage(**usage)
+        if record.pop("listed", False):
+            self._listed.add(path)
+        if "type" in record:
+            known = {key: value for key, value in record.items() if key in Node.__dataclass_fields__}
+            self._place(Node(**known))
+
+    def _place(self, node: Node) -> None:
+        old = self._nodes.get(node.path)
+        if old is None or old.size is None or old.mode is None:
+            self._nodes[node.path] = node
+        path = node.path
+        while path != "/":
+            parent, _, name = path.rpartition("/")
+            parent = parent or "/"
+            self._children.setdefault(parent, set()).add(name)
+            self._nodes.setdefault(parent, Node(parent, "dir"))
+            path = parent
+        if node.type == "dir":
+            self._children.setdefault(node.path, set())
+
+    def lists(self, path: str) -> bool:
+        return path in self._listed
+
+    def knows_absence(self, path: str) -> bool:
+        return bool(self._errors.get(path, {}).get("absent")) or super().knows_absence(path)
+
+    def windows(self, path: str) -> Sequence[dict[str, int]]:
+        windows: Sequence[dict[str, int]] = self._items.get(path, {}).get("windows", ())
+        return windows
+
+    def lookup(self, path: str) -> Node:
+        if path in self._nodes:
+            return self._nodes[path]
+        raise self._failure(path)
+
+    def names(self, path: str) -> list[str]:
+        if path in self._children:
+            return sorted(self._children[path])
+        raise self._failure(path)
+
+    def open(self, path: str) -> BinaryIO:
+        if path in self._cells:
+            return io.BytesIO(self._cells[path])
+        item = self._items.get(path)
+        if item is None:
+            raise self._failure(path)
+        return self._inner.open("/" + item["stored"])
+
+    def _failure(self, path: str) -> OSError:
+        """Return the error that the read had then: denied stays denied."""
+        item = self._errors.get(path, {})
+        if item.get("denied"):
+            return PermissionError(errno.EACCES, item["error"], path)
+        if item and not item.get("absent"):
+            return OSError(errno.EIO, item["error"], path)
+        return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path)
+
+    def command(self, argv: Sequence[str]) -> Optional[dict[str, Any]]:
+        """Return the evidence item of a command's output, or None."""
+        return self._items.get(command_path(argv))
+
+
+class BundleCommands(CommandSource):
+    """Command outputs kept in a bundle."""
+
+    def __init__(self, tree: BundleTree) -> None:
+        self._tree = tree
+
+    def output(self, argv: Sequence[str], timeout: float) -> Output:
+        item = self._tree.command(argv)
+        with self._tree.open(command_path(argv)) as stream:
+            data, truncated = read_up_to(stream, 64 << 20)
+        known = item or {}
+        return Output(tuple(argv), data, known.get("exit_code"), truncated or bool(known.get("truncated")))
+
+
+class BundleUsage(UsageSource):
+    """How full filesystems were."""
+
+    def __init__(self, tree: BundleTree) -> None:
+        self._tree = tree
+
+    def usage(self, path: str) -> Usage:
+        try:
+            return self._tree.usages[path]
+        except KeyError:
+            return super().usage(path)
+
+
+def bundle_root(
+    inner: Tree, items: Iterable[dict[str, Any]], *, taken_at: Optional[float], where: str
+) -> Root:
+    """Return the evidence of a bundle as a root."""
+    tree = BundleTree(inner, items)
+    return Root(
+        "bundle",
+        tree,
+        commands=BundleCommands(tree),
+        usage=BundleUsage(tree),
+        taken_at=taken_at,
+        where=where,
+    )

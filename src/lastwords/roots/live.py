@@ -1,0 +1,47 @@
+"""The running host, and a directory that holds the tree of another one."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from lastwords.roots.base import Root, Usage, UsageSource
+from lastwords.roots.commands import LiveCommands
+from lastwords.roots.trees import DirectoryTree
+
+
+class LiveUsage(UsageSource):
+    """statvfs(3) of paths below a directory of this machine."""
+
+    def __init__(self, top: str = "") -> None:
+        self.top = top
+
+    def usage(self, path: str) -> Usage:
+        found = os.statvfs(self.top + path)
+        return Usage(
+            size=found.f_blocks * found.f_frsize,
+            available=found.f_bavail * found.f_frsize,
+            used=(found.f_blocks - found.f_bfree) * found.f_frsize,
+        )
+
+
+def live_root() -> Root:
+    """Return the running host as a root."""
+    return Root(
+        "live",
+        DirectoryTree("/"),
+        commands=LiveCommands(),
+        usage=LiveUsage(),
+        taken_at=time.time(),
+        where="this host",
+    )
+
+
+def directory_root(path: str) -> Root:
+    """Return a directory as a root: a disk mounted in rescue mode, or a plain copy of a tree.
+
+    How full it is can be told only of a mounted filesystem: a copied tree lies on the analyst's disk.
+    """
+    tree = DirectoryTree(path)
+    usage = LiveUsage(tree.top) if os.path.ismount(tree.top or "/") else None
+    return Root("directory", tree, usage=usage, where=path)

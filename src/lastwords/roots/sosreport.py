@@ -1,0 +1,249 @@
+"""A sosreport as a root: a directory or an archive, sos 3.x to newest, obfuscated or not.
+
+Files lie at their host paths. Command output is found by what was executed (manifest.json, sos 4.0 on),
+then by the names sos is known to have given it; both drift between versions. What was not copied is
+known only where some plugin ran ``ls`` on its directory.
+"""
+
+from __future__ import annotations
+
+import errno
+import fnmatch
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO, Optional
+
+from lastwords.formats.df import filesystem_of, parse_df
+from lastwords.formats.ls import listed_directories, parse_ls
+from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, iter_lines, join, read_up_to
+from lastwords.roots.evidence import mangle
+from lastwords.roots.trees import Node, Tree
+
+OUTPUT_LIMIT = 32 << 20
+MANIFEST = "/sos_reports/manifest.json"
+MARKS = ("sos_commands", "sos_reports", "sos_logs", "version.txt")
+"""Names at the top of every sosreport; two of them make one."""
+
+KNOWN: dict[str, tuple[str, ...]] = {
+    # canonical command -> glob patterns of its output below sos_commands/, best first
+    "df": ("filesys/df_-al*", "filesys/df_*"),
+    "dmesg": ("kernel/dmesg", "kernel/dmesg_*", "general/dmesg*", "logs/dmesg*"),
+}
+"""Names that sos versions gave to the output of commands which collectors ask for."""
+
+LISTINGS = "*/ls_-*"
+
+
+class SosTree(Tree):
+    """The report's files, and below them what ``ls`` outputs say of files that were not copied."""
+
+    def __init__(self, inner: Tree, taken_at: Optional[float]) -> None:
+        self._inner = inner
+        self._nodes: dict[str, Node] = {}
+        self._children: dict[str, set[str]] = {}
+        self._listed: set[str] = set()
+        self._read_listings(taken_at)
+
+    def _read_listings(self, taken_at: Optional[float]) -> None:
+        for path in find(self._inner, "/sos_commands", LISTINGS):
+            try:
+                with self._inner.open(self._inner.resolve(path)) as stream:
+                    text = read_up_to(stream, OUTPUT_LIMIT)[0].decode("utf-8", "replace")
+            except OSError:
+                continue
+            # "ls_-lanR_.boot" listed /boot; output of one directory without -R does not say so itself.
+            argument = re.search(r"_\.([\w.\-]+)$", path)
+            directory = "/" + argument[1].replace(".", "/") if argument else None
+            self._listed |= listed_directories(text, directory)
+            for entry in parse_ls(text, directory, taken_at):
+                node = Node(
+                    join(entry.directory, entry.name),
+                    entry.type,
+                    size=entry.size,
+                    mode=entry.mode,
+                    mtime=entry.time,
+                    target=entry.target,
+                )
+                self._nodes[node.path] = node
+                self._children.setdefault(entry.directory, set()).add(entry.name)
+
+    def lists(self, path: str) -> bool:
+        return path in self._listed
+
+    def lookup(self, path: str) -> Node:
+        try:
+            return self._inner.lookup(path)
+        except FileNotFoundError:
+            if path in self._nodes:
+                return self._nodes[path]
+            if path in self._children or path in self._listed:
+                return Node(path, "dir")
+            raise
+
+    def names(self, path: str) -> list[str]:
+        listed = self._children.get(path, set())
+        try:
+            return sorted({*self._inner.names(path), *listed})
+        except FileNotFoundError:
+            if path in self._listed or listed:
+                return sorted(listed)
+            raise
+
+    def open(self, path: str) -> BinaryIO:
+        try:
+            return self._inner.open(path)
+        except FileNotFoundError:
+            if path in self._nodes:
+                raise OSError(errno.ENODATA, "listed in the sosreport, but not copied", path) from None
+            raise
+
+
+class SosCommands(CommandSource):
+    """Command outputs below sos_commands/."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._executed: dict[str, tuple[str, Optional[int], bool]] = {}
+        for entry in _manifest_commands(tree):
+            line = _bare(str(entry.get("exec") or entry.get("command") or ""))
+            if entry.get("filepath"):
+                code = entry.get("return_code")
+                place = ("/" + str(entry["filepath"]).lstrip("/"), code, bool(entry.get("truncated")))
+                self._executed.setdefault(line, place)
+
+    def _find(self, argv: Sequence[str]) -> tuple[str, Optional[int], bool]:
+        line = _bare(" ".join(argv))
+        if line in self._executed and self._there(self._executed[line][0]):
+            return self._executed[line]
+        patterns = ("*/" + mangle(argv), *KNOWN.get(line, ()))
+        for pattern in patterns:
+            for path in find(self._tree, "/sos_commands", pattern):
+                known = next((place for place in self._executed.values() if place[0] == path), None)
+                return known or (path, None, False)
+        raise FileNotFoundError(errno.ENOENT, "the sosreport has no output of this command")
+
+    def _there(self, path: str) -> bool:
+        try:
+            return self._tree.lookup(self._tree.resolve(path)).type == "file"
+        except OSError:
+            return False
+
+    def output(self, argv: Sequence[str], timeout: float) -> Output:
+        path, code, truncated = self._find(argv)
+        with self._tree.open(self._tree.resolve(path)) as stream:
+            data, more = read_up_to(stream, OUTPUT_LIMIT)
+        return Output(tuple(argv), data, code, truncated or more, path)
+
+    def lines(self, argv: Sequence[str], timeout: float) -> Iterator[bytes]:
+        path = self._find(argv)[0]
+        with self._tree.open(self._tree.resolve(path)) as stream:
+            yield from iter_lines(stream)
+
+
+class SosUsage(UsageSource):
+    """How full filesystems were, from the output of df."""
+
+    def __init__(self, commands: SosCommands) -> None:
+        self._commands = commands
+
+    def usage(self, path: str) -> Usage:
+        text = self._commands.output(("df",), 0).text
+        found = filesystem_of(path, parse_df(text))
+        if found is None:
+            raise FileNotFoundError(errno.ENOENT, f"df shows no filesystem for {path}")
+        return Usage(found.size, found.available, found.used, found.mountpoint, found.source)
+
+
+def is_sosreport(tree: Tree) -> bool:
+    """Return whether the tree has the marks of a sosreport."""
+    try:
+        return len(set(tree.names("/")) & set(MARKS)) >= 2
+    except OSError:
+        return False
+
+
+def sosreport_root(inner: Tree, where: str) -> Root:
+    """Return a sosreport as a root.
+
+    :param inner: the tree of the report, its top directory as ``/``
+    """
+    taken_at = _taken_at(inner)
+    tree = SosTree(inner, taken_at)
+    commands = SosCommands(tree)
+    notes = [damage] if (damage := getattr(inner, "damage", None)) else []
+    return Root(
+        "sosreport",
+        tree,
+        commands=commands,
+        usage=SosUsage(commands),
+        taken_at=taken_at,
+        where=where,
+        notes=notes,
+    )
+
+
+def wanted_members(paths: Sequence[str], commands: Sequence[Sequence[str]]) -> re.Pattern[str]:
+    """Return a pattern of the members that collectors will ask for.
+
+    :param paths: host paths and globs
+    :param commands: command lines; any output of the same program is taken, since names drift
+    """
+    programs = {os.path.basename(argv[0]) for argv in commands} | {"ls", "df", "date"}
+    known = [os.path.basename(pattern) for names in KNOWN.values() for pattern in names]
+    always = (MANIFEST, "/sos_commands/lastwords/*", "/version.txt")
+    parts = [fnmatch.translate(path) for path in (*paths, *always)]
+    parts += [fnmatch.translate(f"/sos_commands/*/{name}") for name in known]
+    parts += [rf"/sos_commands/.*/{re.escape(program)}(?:[_.].*)?\Z" for program in sorted(programs)]
+    parts.append(r"/sos_strings/.*\.tailed\Z")
+    return re.compile("|".join(f"(?:{part})" for part in parts))
+
+
+def find(tree: Tree, top: str, pattern: str) -> Iterator[str]:
+    """Yield the sorted paths below *top* whose last two parts match ``folder/name``."""
+    folder_pattern, _, name_pattern = pattern.rpartition("/")
+    try:
+        folders = tree.names(top)
+    except OSError:
+        return
+    for folder in fnmatch.filter(folders, folder_pattern):
+        try:
+            names = tree.names(tree.resolve(join(top, folder)))
+        except OSError:
+            continue
+        for name in fnmatch.filter(names, name_pattern):
+            yield f"{top}/{folder}/{name}"
+
+
+def _bare(line: str) -> str:
+    """Return a command line without the directory of its program and the ``timeout`` before it."""
+    line = re.sub(r"^(?:/\S*/)?timeout\s+(?:-\S+\s+)*\d+s?\s+", "", line.strip())
+    return re.sub(r"^/\S*/", "", line)
+
+
+def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
+    try:
+        with tree.open(tree.resolve(MANIFEST)) as stream:
+            manifest = json.loads(read_up_to(stream, OUTPUT_LIMIT)[0])
+        plugins = manifest["components"]["report"]["plugins"].values()
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+        return
+    for plugin in plugins:
+        commands = plugin.get("commands") if isinstance(plugin, dict) else None
+        for entry in commands if isinstance(commands, list) else ():
+            if isinstance(entry, dict):
+                yield entry
+
+
+def _taken_at(tree: Tree) -> Optional[float]:
+    """Return when the report was made: the newest time of files that sos itself writes or copies."""
+    times = []
+    for path in ("/proc/uptime", "/proc/meminfo", "/sos_commands/date/date", MANIFEST, "/version.txt"):
+        try:
+            mtime = tree.lookup(tree.resolve(path)).mtime
+        except OSError:
+            continue
+        if mtime:
+            times.append(mtime)
+    return times[0] if times else None
