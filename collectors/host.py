@@ -112,7 +112,11 @@ def _container(root: Root) -> dict[str, Any]:
         kind = "podman"
     if kind is None and root.exists("/.dockerenv"):
         kind = "docker"
-    return {"kind": kind, "init": _line(root.text("/proc/1/comm")), "cgroup": _line(root.text("/proc/1/cgroup"))}
+    return {
+        "kind": kind,
+        "init": _line(root.text("/proc/1/comm")),
+        "cgroup": _line(root.text("/proc/1/cgroup")),
+    }
 
 
 def _output(root: Root, *argv: str) -> Optional[str]:
@@ -121,7 +125,8 @@ def _output(root: Root, *argv: str) -> Optional[str]:
 
 
 def _line(text: Optional[str]) -> Optional[str]:
-    return (text.strip().splitlines() or [None])[0] if text else None
+    lines = text.strip().splitlines() if text else []
+    return lines[0] if lines else None
 
 
 def _number(text: Optional[str]) -> Optional[float]:

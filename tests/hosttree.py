@@ -65,13 +65,18 @@ class TextTree(Tree):
         if words[0] == "usage":
             path = words[1]
             self.usages[path] = Usage(
-                int(given["size"]), int(given["available"]), int(given["used"]), given.get("mountpoint"),
+                int(given["size"]),
+                int(given["available"]),
+                int(given["used"]),
+                given.get("mountpoint"),
                 given.get("filesystem"),
             )
             return
         path = words[0].rstrip("/") or "/"
         data = bytes.fromhex(body) if "hex" in given else body.encode()
-        kind = "link" if "link" in given else "dir" if "dir" in given else "other" if "fifo" in given else "file"
+        kind = (
+            "link" if "link" in given else "dir" if "dir" in given else "other" if "fifo" in given else "file"
+        )
         size = int(given["size"]) if "size" in given else len(data)
         self.nodes[path] = Node(
             path,
@@ -90,7 +95,9 @@ class TextTree(Tree):
             self.denied.add(path)
         while path != "/":
             path = path.rpartition("/")[0] or "/"
-            self.nodes.setdefault(path, Node(path, "dir", size=0, allocated=0, mode=0o755, uid=0, gid=0, mtime=DEFAULT_TIME))
+            self.nodes.setdefault(
+                path, Node(path, "dir", size=0, allocated=0, mode=0o755, uid=0, gid=0, mtime=DEFAULT_TIME)
+            )
 
     def lookup(self, path: str) -> Node:
         if path not in self.nodes:
@@ -103,7 +110,9 @@ class TextTree(Tree):
         if path in self.denied:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
         prefix = path.rstrip("/") + "/"
-        return sorted({p[len(prefix) :].split("/")[0] for p in self.nodes if p.startswith(prefix) and p != "/"})
+        return sorted(
+            {p[len(prefix) :].split("/")[0] for p in self.nodes if p.startswith(prefix) and p != "/"}
+        )
 
     def open(self, path: str) -> BinaryIO:
         if path in self.denied:
@@ -147,7 +156,12 @@ def host_tree(host: str) -> TextTree:
 def root_of(tree: TextTree, kind: str = "live") -> Root:
     """Return a tree as a root whose commands and usages are those written in it."""
     return Root(
-        kind, tree, commands=_Commands(tree), usage=_Usages(tree), taken_at=TAKEN_AT, where="a host written as text"
+        kind,
+        tree,
+        commands=_Commands(tree),
+        usage=_Usages(tree),
+        taken_at=TAKEN_AT,
+        where="a host written as text",
     )
 
 

@@ -18,6 +18,7 @@ from lastwords.model import Case, Facts, Finding
 
 if TYPE_CHECKING:
     from lastwords.analyzer.verdict import Verdict
+    from lastwords.plugins import Plugins
     from lastwords.roots.base import Root
 
 hookspec = pluggy.HookspecMarker("lastwords")
@@ -93,6 +94,14 @@ def rule(id: str, *, needs: tuple[str, ...]) -> Callable[[RuleFunction], Rule]: 
     return make
 
 
+@dataclass(frozen=True)
+class Look:
+    """How a report for a screen should look."""
+
+    width: int = 100
+    color: bool = False
+
+
 class Report:
     """Renders a verdict."""
 
@@ -100,8 +109,11 @@ class Report:
     """The word after ``--format``."""
     title: ClassVar[str]
 
-    def render(self, verdict: Verdict) -> str:
-        """Return the whole report as text, ending in a newline."""
+    def render(self, verdict: Verdict, look: Look) -> str:
+        """Return the whole report as text, ending in a newline.
+
+        :param look: the width of the page, and whether colours are wanted; most formats need neither
+        """
         raise NotImplementedError  # every report has its own
 
 
@@ -130,9 +142,12 @@ def register_reports(register: Callable[[Report], None]) -> None:
 
 
 @hookspec
-def register_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register_commands(
+    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], plugins: Plugins
+) -> None:
     """Add commands to the command line.
 
     :param subparsers: add a parser to it and set ``run``, a function that takes the parsed arguments
         and returns an exit code: ``parser.set_defaults(run=...)``
+    :param plugins: everything that is registered, for commands that use it; may be left out
     """

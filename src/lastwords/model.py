@@ -178,7 +178,12 @@ def event(
 
 def event_order(item: Event) -> tuple[float, float, str, int]:
     """Sort key: oldest first; events without a time come first, in the order of their source."""
-    return (item.get("time") or 0.0, item.get("monotonic") or 0.0, item.get("path") or "", item.get("line") or 0)
+    return (
+        item.get("time") or 0.0,
+        item.get("monotonic") or 0.0,
+        item.get("path") or "",
+        item.get("line") or 0,
+    )
 
 
 @dataclass

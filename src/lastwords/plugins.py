@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, TypeVar
 
@@ -86,14 +86,17 @@ class Plugins:
         for info, implementation in self._implementations("register_commands"):
             before = set(subparsers.choices)
             try:
-                implementation(subparsers=subparsers)
+                implementation(subparsers=subparsers, plugins=self)
             except Exception as problem:
                 info.error = describe(problem)
             info.registered["commands"] = sorted(set(subparsers.choices) - before)
 
     def _implementations(self, hook: str) -> list[tuple[PluginInfo, Callable[..., None]]]:
-        callers = getattr(self.manager.hook, hook).get_hookimpls()
-        return [(self.found[each.plugin_name], each.function) for each in callers]
+        # In the order of registration; pluggy itself calls the last one first.
+        return [
+            (self.found[each.plugin_name], _accepting(each.function, each.argnames))
+            for each in getattr(self.manager.hook, hook).get_hookimpls()
+        ]
 
     def _gather(
         self, hook: str, word: str, key: Callable[[Thing], str], kind: type[Thing]
@@ -118,6 +121,11 @@ class Plugins:
                 info.error = describe(problem)
             info.registered[word] = names
         return things
+
+
+def _accepting(function: Callable[..., None], names: Sequence[str]) -> Callable[..., None]:
+    """Return a hook's function, called with only those arguments that it takes, as pluggy does."""
+    return lambda **given: function(**{name: given[name] for name in names})
 
 
 def describe(problem: BaseException) -> str:

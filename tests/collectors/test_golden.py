@@ -39,11 +39,15 @@ def test_facts_are_the_committed_ones(host: str, name: str, request: pytest.Fixt
     assert facts == json.loads(path.read_text())
 
 
-@pytest.mark.parametrize("path", sorted(GOLDEN.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize(
+    "path", sorted(GOLDEN.glob("*/*.json")), ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 def test_committed_facts_fit_their_schema(path: Path) -> None:
     facts = json.loads(path.read_text())
     if "raised" not in facts:
         schema = schemas.load(path.stem)
         jsonschema.Draft202012Validator.check_schema(schema)
-        problems = [f"{e.json_path}: {e.message}" for e in jsonschema.Draft202012Validator(schema).iter_errors(facts)]
+        problems = [
+            f"{e.json_path}: {e.message}" for e in jsonschema.Draft202012Validator(schema).iter_errors(facts)
+        ]
         assert problems == []

@@ -1,1 +1,20 @@
 """The built-in commands, registered by the hook that outsiders use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lastwords.hookspecs import hookimpl
+from lastwords.plugins import Plugins
+
+
+@hookimpl
+def register_commands(subparsers: Any, plugins: Plugins) -> None:
+    """Add the built-in commands, in the order of the help."""
+    from lastwords.cli import check, collect, info, open_command, validate
+
+    collect.add_parser(subparsers, plugins)
+    open_command.add_parser(subparsers, plugins)
+    check.add_parser(subparsers, plugins)
+    validate.add_parser(subparsers)
+    info.add_parsers(subparsers)

@@ -52,7 +52,11 @@ def parse_df(text: str) -> list[Filesystem]:
         if size:
             found.append(
                 Filesystem(
-                    match["source"], size, int(match["used"]) * unit, int(match["free"]) * unit, match["mount"]
+                    match["source"],
+                    size,
+                    int(match["used"]) * unit,
+                    int(match["free"]) * unit,
+                    match["mount"],
                 )
             )
     return found

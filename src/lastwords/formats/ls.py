@@ -74,7 +74,11 @@ def parse_ls(text: str, directory: Optional[str] = None, now: Optional[float] = 
 
 def listed_directories(text: str, directory: Optional[str] = None) -> set[str]:
     """Return the directories whose whole content the output shows."""
-    found = {line[:-1].rstrip("/") or "/" for line in text.splitlines() if line.startswith("/") and line.endswith(":")}
+    found = {
+        line[:-1].rstrip("/") or "/"
+        for line in text.splitlines()
+        if line.startswith("/") and line.endswith(":")
+    }
     if directory and not found and re.search(r"^total \d", text, re.MULTILINE):
         found.add(directory)
     return found

@@ -55,7 +55,8 @@ _YAML = re.compile(
     rb"^(?P<name>[ \t]*" + _NAME + rb")(?P<equals>:[ \t]+)(?P<value>\S[^\n]*)$", re.IGNORECASE | re.MULTILINE
 )
 _SWITCH = re.compile(
-    rb"(?P<name>(?:^|(?<=[\s\0\"']))--?" + _NAME + rb")(?P<equals>[ \t\0]+)(?P<value>[^\s\0-][^\s\0]*)", re.IGNORECASE
+    rb"(?P<name>(?:^|(?<=[\s\0\"']))--?" + _NAME + rb")(?P<equals>[ \t\0]+)(?P<value>[^\s\0-][^\s\0]*)",
+    re.IGNORECASE,
 )
 _URL = re.compile(rb"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/@\"'<]+@", re.IGNORECASE)
 _ISCSI = re.compile(rb"(?P<scheme>\biscsi:)(?!<removed>)[^\s@\"'/]+:[^\s@\"']*@", re.IGNORECASE)
@@ -70,7 +71,8 @@ _HEADER = re.compile(
     rb"(?P<name>authorization:[ \t]*(?:basic|bearer|digest)[ \t]+)(?!<removed>)\S+", re.IGNORECASE
 )
 _KEY = re.compile(
-    rb"(?P<begin>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?P<end>-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
+    rb"(?P<begin>-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(?P<end>-----END [A-Z ]*PRIVATE KEY-----|\Z)",
+    re.DOTALL,
 )
 
 

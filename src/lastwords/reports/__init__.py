@@ -1,1 +1,18 @@
-"""The built-in reports, one module per format."""
+"""The built-in reports, one module per format, registered by the hook that outsiders use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from lastwords.hookspecs import Report, hookimpl
+
+
+@hookimpl
+def register_reports(register: Callable[[Report], None]) -> None:
+    """Register the built-in reports."""
+    from lastwords.reports.json_report import JsonLinesReport, JsonReport
+    from lastwords.reports.markdown import MarkdownReport
+    from lastwords.reports.terminal import TerminalReport
+
+    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport()):
+        register(report)

@@ -469,4 +469,3 @@ def _numbered(lines: Iterator[bytes], windows: Sequence[dict[str, int]] = ()) ->
         number += 1
         offset += len(raw) + 1
         left -= 1 if left else 0
-

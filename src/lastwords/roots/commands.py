@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +17,10 @@ PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class LiveCommands(CommandSource):
-    """Commands of the running host: fixed PATH, C locale, no input, a deadline, bounded output."""
+    """Commands of the running host: fixed PATH, C locale, no input, a deadline, bounded output.
+
+    They share the process group of the collector's child, so that abandoning it ends them too.
+    """
 
     def _start(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -28,7 +30,6 @@ class LiveCommands(CommandSource):
             stderr=subprocess.DEVNULL,
             env={"PATH": PATH, "LC_ALL": "C", "TZ": "UTC", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "cat"},
             cwd="/",
-            start_new_session=True,
         )
 
     def output(self, argv: Sequence[str], timeout: float) -> Output:
@@ -77,14 +78,11 @@ def _drain(process: subprocess.Popen[bytes], timeout: float) -> tuple[bytes, boo
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the command and its children; do not wait for one that is stuck in the kernel."""
+    """End the command; do not wait for one that is stuck in the kernel."""
     if process.stdout is not None:
         process.stdout.close()
     if process.poll() is None:
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except OSError:
-            pass
+        process.kill()
         try:
             process.wait(1)
         except subprocess.TimeoutExpired:

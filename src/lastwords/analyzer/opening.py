@@ -1,0 +1,189 @@
+"""Opens any input as a case: a bundle, a sosreport (with a bundle of ours in it or not), a mounted disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Optional
+
+from lastwords.bundle.read import Bundle, is_bundle
+from lastwords.gather.run import Gathered, gather
+from lastwords.hookspecs import Collector
+from lastwords.model import Case, LastwordsError, event_order
+from lastwords.roots.archive import ArchiveTree
+from lastwords.roots.base import Root
+from lastwords.roots.live import directory_root
+from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
+from lastwords.roots.streams import CompressionError, open_decompressed
+from lastwords.roots.trees import DirectoryTree, Tree
+
+EMBEDDED = "/sos_commands/lastwords"
+"""Where the sos plugin puts a bundle."""
+HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
+"""Directories at the top of a host's tree; two of them make one."""
+
+Progress = Optional[Callable[[Collector], None]]
+
+
+class NotOurs(LastwordsError):
+    """The input cannot be read, or is nothing that lastwords knows."""
+
+
+class SubTree(Tree):
+    """A directory of another tree, as a tree."""
+
+    def __init__(self, inner: Tree, top: str) -> None:
+        self._inner = inner
+        self._top = top
+
+    def lookup(self, path: str) -> Any:
+        return self._inner.lookup((self._top + path).rstrip("/"))
+
+    def names(self, path: str) -> list[str]:
+        return self._inner.names((self._top + path).rstrip("/"))
+
+    def open(self, path: str) -> Any:
+        return self._inner.open(self._top + path)
+
+
+def open_case(
+    path: str,
+    collectors: Mapping[str, Collector],
+    *,
+    recollect: bool = False,
+    as_host: bool = False,
+    progress: Progress = None,
+) -> Case:
+    """Return the case that *path* holds.
+
+    :param collectors: run on inputs without facts of their own, and on bundles whose facts cannot be used
+    :param recollect: derive the facts of a bundle again from its evidence
+    :param as_host: take a directory as a host's tree whatever it looks like (``--root``)
+    :raises LastwordsError: it cannot be read or is nothing that lastwords knows; one clear line
+    """
+    run = list(collectors.values())
+    if as_host:
+        if not os.path.isdir(path):
+            raise NotOurs(f"{path}: expected the directory of a mounted disk")
+        return case_of(gather(directory_root(path), run, progress=progress))
+    tree = open_tree(path, run)
+    if is_bundle(tree):
+        return _from_bundle(Bundle(tree, path), run, recollect, progress)
+    if is_sosreport(tree):
+        embedded = _embedded(tree)
+        if embedded is not None:
+            case = _from_bundle(Bundle(embedded, path), run, recollect, progress)
+            return _completed(case, sosreport_root(tree, path), run, progress)
+        return case_of(gather(sosreport_root(tree, path), run, progress=progress))
+    if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
+        return case_of(gather(directory_root(path), run, progress=progress))
+    raise NotOurs(f"{path}: expected a bundle, a sosreport or the tree of a host, found none of them")
+
+
+def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
+    """Return the files of a directory or an archive as a tree.
+
+    :param collectors: what they will read is held in memory while an archive is streamed
+    """
+    try:
+        if os.path.isdir(path):
+            os.listdir(path)
+            return DirectoryTree(path)
+        if os.path.exists(path) and not os.path.isfile(path):
+            raise NotOurs(f"{path}: expected a file or a directory, found a device, FIFO or socket")
+        with open(path, "rb") as raw:
+            if not raw.read(1):
+                raise NotOurs(f"{path}: the file is empty")
+        ours = looks_like_our_archive(path)
+    except OSError as problem:
+        raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
+    if ours:
+        return ArchiveTree(path, lambda name: True, strict=True)
+    paths = [glob for collector in collectors for glob in collector.reads]
+    commands = [argv for collector in collectors for argv in collector.runs]
+    wanted = wanted_members(paths, commands)
+    return ArchiveTree(path, lambda name: bool(wanted.match(name)))
+
+
+def looks_like_our_archive(path: str) -> bool:
+    """Return whether an archive starts as our bundles do: with their manifest."""
+    try:
+        with open(path, "rb") as raw, open_decompressed(raw) as stream:
+            head = stream.read(4096)
+    except CompressionError:
+        return False
+    name = head[:100].rstrip(b"\0")
+    return name.endswith(b"/manifest.json") and b'"lastwords-bundle"' in head
+
+
+def case_of(gathered: Gathered) -> Case:
+    """Return what was just gathered as a case."""
+    return Case(
+        facts={name: facts for name, r in gathered.results.items() if (facts := r.facts) is not None},
+        events=gathered.events,
+        outcomes={
+            name: {
+                "outcome": result.outcome.value,
+                "reason": result.reason,
+                "duration": result.duration,
+                "evidence": result.evidence,
+            }
+            for name, result in gathered.results.items()
+        },
+        root_kind=gathered.root.kind,
+        taken_at=gathered.root.taken_at,
+        notes=list(gathered.root.notes),
+    )
+
+
+def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, progress: Progress) -> Case:
+    notes = [str(note) for note in (bundle.manifest.get("root") or {}).get("notes") or ()]
+    altered = bundle.changed + bundle.altered()
+    if altered:
+        notes.append(
+            f"{len(altered)} files of the bundle are not as they were written (sos clean does this): "
+            f"facts derived again from the evidence; first: {altered[0]}"
+        )
+    if recollect or altered:
+        case = case_of(gather(bundle.root(), collectors, progress=progress))
+        case.notes = notes
+        kept = {name: facts for name, facts in bundle.facts.items() if name not in case.facts}
+        case.facts = {**case.facts, **kept}
+        case.events = case.events or sorted(bundle.events, key=event_order)
+    else:
+        case = Case(
+            facts=bundle.facts,
+            events=bundle.events,
+            outcomes=bundle.collectors,
+            root_kind="bundle",
+            taken_at=bundle.manifest.get("taken_at"),
+            notes=notes,
+        )
+    return case
+
+
+def _completed(case: Case, root: Root, collectors: list[Collector], progress: Progress) -> Case:
+    """Fill what an embedded bundle lacks from the sosreport around it."""
+    missing = [collector for collector in collectors if collector.name not in case.facts]
+    rest = case_of(gather(root, missing, progress=progress))
+    return Case(
+        facts={**rest.facts, **case.facts},
+        events=sorted([*case.events, *rest.events], key=event_order),
+        outcomes={**case.outcomes, **rest.outcomes},
+        root_kind="sosreport",
+        taken_at=case.taken_at or root.taken_at,
+        notes=[*root.notes, *case.notes],
+    )
+
+
+def _embedded(tree: Tree) -> Optional[Tree]:
+    """Return the bundle that our sos plugin laid into a sosreport, or None."""
+    try:
+        names = tree.names(EMBEDDED)
+    except OSError:
+        return None
+    for name in names:
+        candidate = SubTree(tree, f"{EMBEDDED}/{name}")
+        if is_bundle(candidate):
+            return candidate
+    return None

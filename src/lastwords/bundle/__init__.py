@@ -1,0 +1,1 @@
+"""The bundle: manifest, facts and evidence, as a directory or one archive of it."""

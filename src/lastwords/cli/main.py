@@ -1,0 +1,69 @@
+"""The command line: parser, errors, signals, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn, Optional
+
+from lastwords import __version__, plugins
+from lastwords.model import ExitCode, LastwordsError
+
+EPILOG = """\
+examples:
+  lastwords collect                      gather this host into /var/tmp/lastwords-*.tar.zst
+  lastwords open sosreport-*.tar.xz      the verdict on an uploaded report
+  lastwords collect --root /mnt/sysimage gather a disk mounted in rescue mode
+  lastwords check                        this host's verdict, keeping nothing
+
+exit status: 0 done; 1 findings at or above --fail-on; 2 usage; 3 partial collection;
+4 input is not what it claims to be, or the output cannot be written; 130 interrupted
+"""
+
+
+def build_parser(loaded: plugins.Plugins) -> argparse.ArgumentParser:
+    """Return the parser with the commands of all plugins."""
+    parser = argparse.ArgumentParser(
+        prog="lastwords",
+        description="Gather what a Linux machine said before it died, and explain it.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("-V", "--version", action="version", version=f"lastwords {__version__}")
+    subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
+    loaded.add_commands(subparsers)
+    for command in set(subparsers.choices.values()):
+        command.set_defaults(plugins=loaded)
+    return parser
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command line; return the exit code."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        parser = build_parser(plugins.load())
+        arguments = parser.parse_args(argv)
+        if not hasattr(arguments, "run"):
+            parser.print_help()
+            return ExitCode.USAGE
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return code
+    except LastwordsError as problem:
+        print(f"lastwords: {problem}", file=sys.stderr)
+        return problem.exit_code
+    except BrokenPipeError:
+        # Whoever read our output has had enough; the interpreter must not complain while it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        print("lastwords: interrupted", file=sys.stderr)
+        return ExitCode.INTERRUPTED
+
+
+def _stop(number: int, frame: Optional[FrameType]) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,85 @@
+"""Values in words, the same in every report for people."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Any, Optional
+
+from lastwords.model import Event, Proof
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def plain(text: Any) -> str:
+    """Return text from a host without control characters: it may hold escape codes for a terminal."""
+    return _CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
+
+
+def size(value: Optional[float]) -> str:
+    """Return a number of bytes in binary units.
+
+    >>> size(16473534464)
+    '15.3 GiB'
+    """
+    if value is None:
+        return "?"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if abs(value) < 1024:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.1f} TiB"
+
+
+def moment(seconds: Optional[float]) -> str:
+    """Return a time in UTC.
+
+    >>> moment(1772445600.0)
+    '2026-03-02 10:00:00 UTC'
+    """
+    if seconds is None:
+        return "time unknown"
+    try:
+        return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
+    except (ValueError, OverflowError, OSError):
+        return "time unknown"
+
+
+def duration(seconds: Optional[float]) -> str:
+    """Return a duration in its two greatest units.
+
+    >>> duration(93600)
+    '1d 2h'
+    """
+    if seconds is None:
+        return "?"
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60), ("s", 1)):
+        if left >= length or (unit == "s" and not parts):
+            parts.append(f"{left // length}{unit}")
+            left %= length
+    return " ".join(parts[:2])
+
+
+def proof(item: Proof) -> str:
+    """Return a proof as one line: where, what it said, what was expected."""
+    place = plain(item.path) + (f":{item.line}" if item.line else "")
+    said = (
+        plain(item.excerpt)
+        if item.excerpt is not None
+        else plain(item.value)
+        if item.value is not None
+        else ""
+    )
+    expected = f" (expected {plain(item.threshold)})" if item.threshold is not None else ""
+    return f"{place}: {said}{expected}" if said or expected else place
+
+
+def happened(item: Event) -> tuple[str, str, str]:
+    """Return when an event happened, its kind and its summary."""
+    if item.get("time") is None and item.get("monotonic") is not None:
+        when = f"{float(item['monotonic']):.3f} s after boot"
+    else:
+        when = moment(item.get("time"))
+    return when, plain(item.get("kind", "")), plain(item.get("summary", ""))
