@@ -14,9 +14,9 @@ from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
 from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
-from lastwords.roots.streams import CompressionError, open_decompressed
 from lastwords.roots.trees import DirectoryTree, Tree
 
+BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
 """Where the sos plugin puts a bundle."""
 HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
@@ -94,26 +94,15 @@ def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
         with open(path, "rb") as raw:
             if not raw.read(1):
                 raise NotOurs(f"{path}: the file is empty")
-        ours = looks_like_our_archive(path)
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
-    if ours:
-        return ArchiveTree(path, lambda name: True, strict=True)
-    paths = [glob for collector in collectors for glob in collector.reads]
+    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
     commands = [argv for collector in collectors for argv in collector.runs]
     wanted = wanted_members(paths, commands)
-    return ArchiveTree(path, lambda name: bool(wanted.match(name)))
-
-
-def looks_like_our_archive(path: str) -> bool:
-    """Return whether an archive starts as our bundles do: with their manifest."""
-    try:
-        with open(path, "rb") as raw, open_decompressed(raw) as stream:
-            head = stream.read(4096)
-    except CompressionError:
-        return False
-    name = head[:100].rstrip(b"\0")
-    return name.endswith(b"/manifest.json") and b'"lastwords-bundle"' in head
+    archive = ArchiveTree(path, lambda name: bool(wanted.match(name)))
+    if is_bundle(archive):
+        archive.refuse_oddities()
+    return archive
 
 
 def case_of(gathered: Gathered) -> Case:

@@ -154,6 +154,7 @@ class BundleWriter:
                 for name in ("manifest.json", *sorted(set(_files(self.staging)) - {"manifest.json"})):
                     info = tar.gettarinfo(os.path.join(self.staging, name), f"{self.top}/{name}")
                     info.uid = info.gid = 0
+                    info.mtime = int(info.mtime)
                     info.uname = info.gname = ""
                     with open(os.path.join(self.staging, name), "rb") as content:
                         tar.addfile(info, content)

@@ -38,9 +38,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
     )
-    group.add_argument(
-        "--format", metavar="NAME", default="terminal", help="a report by name (lastwords plugins)"
-    )
+    group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
+    parser.set_defaults(format="terminal")
     group.add_argument(
         "--fail-on",
         metavar="SEVERITY",

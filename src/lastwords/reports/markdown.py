@@ -67,6 +67,7 @@ def escape(text: object) -> str:
 
 def code(text: str) -> str:
     """Return text as a code span, whatever backticks it holds."""
+    text = words.plain(text)
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * (longest + 1)
     return f"{fence} {text} {fence}" if longest else f"`{text}`"

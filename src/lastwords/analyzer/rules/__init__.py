@@ -9,4 +9,10 @@ from lastwords.hookspecs import Rule, hookimpl
 
 @hookimpl
 def register_rules(register: Callable[[Rule], None]) -> None:
-    """Register the built-in rules."""
+    """Register every rule of the modules here."""
+    from lastwords.analyzer.rules import boot, crash, kdump, oom
+
+    for module in (oom, crash, kdump, boot):
+        for value in vars(module).values():
+            if isinstance(value, Rule):
+                register(value)

@@ -1,0 +1,91 @@
+"""What died: crash dumps that lie on the host, and deaths that its kernel log tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Optional
+
+from lastwords.hookspecs import rule
+from lastwords.model import Case, Event, Finding, Proof, Severity
+
+RECENT = 7 * 86400
+"""Seconds for which a crash is news."""
+DEATHS = {
+    "panic": ("The kernel panicked", Severity.CRITICAL),
+    "oops": ("The kernel hit a bug in its own code (oops)", Severity.CRITICAL),
+    "bug": ("The kernel hit a bug in its own code", Severity.CRITICAL),
+    "hang": ("A CPU or a task hung", Severity.WARNING),
+    "mce": ("The hardware reported a machine check", Severity.WARNING),
+}
+SHOWN = 3
+
+
+def recent(case: Case, time: Optional[float]) -> bool:
+    """Return whether a time is within a week of the case; unknown times are taken as recent."""
+    return time is None or case.taken_at is None or case.taken_at - time < RECENT
+
+
+@rule("crash-dump-exists", needs=("crash_dumps",))
+def dump_exists(case: Case) -> Iterator[Finding]:
+    """kdump saved a crash of this machine: somebody should look at it. Older ones are only mentioned."""
+    for dump in case.facts["crash_dumps"]["dumps"] or ():
+        if dump["unfinished"] or dump["cores"] == []:
+            continue
+        core = (dump["cores"] or ["vmcore"])[0]
+        yield Finding(
+            "crash-dump-exists",
+            Severity.WARNING if recent(case, dump["time"]) else Severity.INFO,
+            f"A crash dump lies in {dump['path']}",
+            "This machine crashed, and the state of its kernel at that moment was saved.",
+            subject=dump["path"],
+            evidence=(Proof(f"{dump['path']}/{core}", value=_size(dump["size"])),),
+            fix=(f"Read the kernel log saved beside {core} first; then open {core} with crash or drgn.",),
+        )
+
+
+@rule("crash-dump-incomplete", needs=("crash_dumps",))
+def dump_incomplete(case: Case) -> Iterator[Finding]:
+    """A dump was begun and not finished: the target was full, or the capture kernel died too."""
+    for dump in case.facts["crash_dumps"]["dumps"] or ():
+        names = list(dump["unfinished"] or ())
+        if not names and dump["cores"] != []:
+            continue
+        yield Finding(
+            "crash-dump-incomplete",
+            Severity.WARNING,
+            f"The crash dump in {dump['path']} is not complete",
+            "A crash was not caught whole, and the next one may not be either.",
+            subject=dump["path"],
+            evidence=tuple(Proof(f"{dump['path']}/{name}") for name in names) or (Proof(dump["path"]),),
+            fix=("See how full the target is, and the log of the capture kernel beside the dump.",),
+        )
+
+
+@rule("crash-happened", needs=("kernel_log",))
+def crash_happened(case: Case) -> Iterator[Finding]:
+    """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind."""
+    for kind, (title, severity) in DEATHS.items():
+        events = [event for event in case.events if event["kind"] == kind]
+        if not events:
+            continue
+        last = events[-1]
+        grave = severity if recent(case, last["time"]) else Severity.INFO
+        times = "once" if len(events) == 1 else f"{len(events)} times"
+        yield Finding(
+            "crash-happened",
+            grave,
+            f"{title}, {times}",
+            "The log says: " + str(last["summary"]),
+            subject=kind,
+            evidence=tuple(map(proof, events[-SHOWN:])),
+            fix=("Search the kernel lists and the distribution's bugs for the words of the first report.",),
+        )
+
+
+def proof(event: Event) -> Proof:
+    """Return an event as a proof."""
+    return Proof(event["path"], line=event["line"], excerpt=event["summary"])
+
+
+def _size(value: Any) -> str:
+    return "of unknown size" if value is None else f"{value} bytes"

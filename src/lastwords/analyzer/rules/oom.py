@@ -1,0 +1,73 @@
+"""Out of memory: what was killed, and what is set to happen next time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lastwords.analyzer.rules.crash import proof, recent
+from lastwords.hookspecs import rule
+from lastwords.model import Case, Finding, Proof, Severity
+
+SHOWN = 3
+
+
+@rule("oom-kill-happened", needs=("kernel_log",))
+def kill_happened(case: Case) -> Iterator[Finding]:
+    """The OOM killer, or a userspace one, killed a process. A warning for a week, then a note."""
+    kills = [event for event in case.events if event["kind"] == "oom_kill"]
+    if not kills:
+        return
+    last = kills[-1]
+    times = "once" if len(kills) == 1 else f"{len(kills)} times"
+    yield Finding(
+        "oom-kill-happened",
+        Severity.WARNING if recent(case, last["time"]) else Severity.INFO,
+        f"Processes were killed for want of memory, {times}",
+        "The last one: " + str(last["summary"]),
+        evidence=tuple(map(proof, kills[-SHOWN:])),
+        fix=("See in the report around it who held the memory: the victim need not be the culprit.",),
+    )
+
+
+@rule("oom-panics", needs=("oom",))
+def oom_panics(case: Case) -> Iterator[Finding]:
+    """``vm.panic_on_oom`` is set: instead of killing a process the kernel panics.
+
+    With a capture kernel loaded this is a way to learn who ate the memory, and a note; without one the
+    machine goes down and leaves nothing.
+    """
+    value = case.facts["oom"]["sysctls"]["vm.panic_on_oom"]["runtime"]
+    if not value:
+        return
+    loaded = (case.facts.get("kdump") or {}).get("kexec", {}).get("crash_loaded")
+    yield Finding(
+        "oom-panics",
+        Severity.INFO if loaded else Severity.WARNING,
+        "The kernel panics when it runs out of memory",
+        "vm.panic_on_oom takes the whole machine down instead of one process."
+        if loaded
+        else "vm.panic_on_oom takes the whole machine down, and no capture kernel would save why.",
+        evidence=(Proof("/proc/sys/vm/panic_on_oom", value=value, threshold=0),),
+        fix=("$ sysctl -w vm.panic_on_oom=0", "Take it out of the sysctl files that set it as well."),
+    )
+
+
+@rule("oom-sysctl-differs", needs=("oom",))
+def sysctl_differs(case: Case) -> Iterator[Finding]:
+    """A memory sysctl is not what the sysctl files say: the next boot will bring another value."""
+    for key, setting in case.facts["oom"]["sysctls"].items():
+        if setting["differs"] is not True:
+            continue
+        persisted = setting["persisted"]
+        yield Finding(
+            "oom-sysctl-differs",
+            Severity.INFO,
+            f"{key} is {setting['runtime']} now, and {persisted['value']} after the next boot",
+            "Somebody set one of the two by hand; what was tested is not what will run.",
+            subject=key,
+            evidence=(
+                Proof("/proc/sys/" + key.replace(".", "/"), value=setting["runtime"]),
+                Proof(persisted["file"], line=persisted["line"], value=persisted["value"]),
+            ),
+            fix=("Decide for one, and set it in both places.",),
+        )

@@ -1,0 +1,143 @@
+"""Every rule fires where it should and is silent where it should be: on the healthy golden host above all."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lastwords import plugins
+from lastwords.analyzer.verdict import judge
+from lastwords.model import Case, Event, Finding, Severity, event
+
+GOLDEN = Path(__file__).parent.parent / "golden"
+TAKEN_AT = 1772445600.0
+RULES = plugins.load().rules()
+DAY = 86400.0
+
+
+def case_of(host: str, changes: dict[str, Any], events: list[Event]) -> Case:
+    """Return a golden host with some facts changed: ``{"kdump__kexec__crash_loaded": False}``."""
+    facts: dict[str, Any] = {}
+    found: list[Event] = []
+    for path in sorted((GOLDEN / host).glob("*.json")):
+        document = json.loads(path.read_text())
+        if "raised" not in document:
+            found += document.pop("events", [])
+            facts[path.stem] = copy.deepcopy(document)
+    for key, value in changes.items():
+        target: Any = facts
+        *path_to, last = key.split("__")
+        for part in path_to:
+            target = target[int(part) if isinstance(target, list) else part]
+        target[int(last) if isinstance(target, list) else last] = value
+    outcomes = {name: {"outcome": "ok", "reason": None} for name in facts}
+    return Case(facts, events if events else found, outcomes, "live", TAKEN_AT)
+
+
+def found(rule: str, host: str = "rhel9", events: list[Event] | None = None, **changes: Any) -> list[Finding]:
+    """Return what one rule finds on a golden host with some facts changed."""
+    verdict = judge("x", case_of(host, changes, events or []), [RULES[rule]])
+    assert verdict.skipped == []
+    assert {finding.id for finding in verdict.findings} <= {rule}
+    return verdict.findings
+
+
+def happened(kind: str, days_ago: float = 1.0, **details: Any) -> Event:
+    return event(kind, f"a {kind}", path="/var/log/messages", line=7, time=TAKEN_AT - days_ago * DAY, details=details)
+
+
+def dump(**given: Any) -> dict[str, Any]:
+    known = {
+        "path": "/var/crash/x", "time": TAKEN_AT - DAY, "unfinished": [], "cores": ["vmcore"], "size": 7, "files": [],
+    }  # fmt: skip
+    return {**known, **given}
+
+
+UNIT = {"unit": "kdump.service", "wanted_by": [], "active_state": "active", "result": "success", "exit_code": 0}
+PLACE = {"path": "/var/crash", "origin": "default", "available": 1 << 40, "mountpoint": "/"}
+NOT_RESERVED = {"kdump__kexec__crash_size": 0, "kdump__kexec__crash_loaded": False, "kdump__crashkernel__booted": []}
+
+FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
+    ("kdump-no-crashkernel", NOT_RESERVED, Severity.CRITICAL, "host"),
+    ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__units": []}, Severity.WARNING, "host"),
+    ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__kexec__crash_size": None}, Severity.CRITICAL, "host"),
+    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": False}, Severity.CRITICAL, "host"),
+    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": False, "kdump__kexec__load_disabled": True},
+     Severity.CRITICAL, "host"),
+    ("kdump-service-failed", {"kdump__units": [{**UNIT, "active_state": "failed"}]}, Severity.CRITICAL,
+     "kdump.service"),
+    ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": 1 << 20}]}, Severity.CRITICAL, "/var/crash"),
+    ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": 700 << 20}]}, Severity.WARNING, "/var/crash"),
+    ("panic-hangs", {"kernel__sysctls__kernel.panic": 0, "kdump__kexec__crash_loaded": False}, Severity.INFO, "host"),
+    ("oops-not-caught", {"kernel__sysctls__kernel.panic_on_oops": 0}, Severity.INFO, "host"),
+    ("crash-dump-exists", {"crash_dumps__dumps": [dump()]}, Severity.WARNING, "/var/crash/x"),
+    ("crash-dump-exists", {"crash_dumps__dumps": [dump(time=TAKEN_AT - 30 * DAY)]}, Severity.INFO, "/var/crash/x"),
+    ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(unfinished=["vmcore-incomplete"])]}, Severity.WARNING,
+     "/var/crash/x"),
+    ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(cores=[])]}, Severity.WARNING, "/var/crash/x"),
+    ("crash-happened", {"events": [happened("panic")]}, Severity.CRITICAL, "panic"),
+    ("crash-happened", {"events": [happened("panic", 90)]}, Severity.INFO, "panic"),
+    ("crash-happened", {"events": [happened("hang")]}, Severity.WARNING, "hang"),
+]  # fmt: skip
+
+SILENT: list[tuple[str, dict[str, Any]]] = [
+    ("kdump-no-crashkernel", {}),
+    ("kdump-no-crashkernel", {**NOT_RESERVED, "host__container__kind": "podman"}),
+    ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__kexec__crash_size": None, "kdump__crashkernel__booted": None}),
+    ("kdump-not-loaded", {}),
+    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": None}),
+    ("kdump-not-loaded", NOT_RESERVED),
+    ("kdump-service-failed", {}),
+    ("kdump-service-failed", {"kdump__units": None}),
+    ("dump-target-full", {}),
+    ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": None}]}),
+    ("panic-hangs", {}),
+    ("panic-hangs", {"kernel__sysctls__kernel.panic": None, "kdump__kexec__crash_loaded": False}),
+    ("oops-not-caught", {"kernel__sysctls__kernel.panic_on_oops": 1}),
+    ("oops-not-caught", {"kdump__kexec__crash_loaded": False}),
+    ("crash-dump-exists", {"crash_dumps__dumps": []}),
+    ("crash-dump-exists", {"crash_dumps__dumps": None}),
+    ("crash-dump-incomplete", {}),
+    ("crash-happened", {"events": [happened("boot"), happened("dump")]}),
+]
+
+
+@pytest.mark.parametrize(("rule", "changes", "severity", "subject"), FIRES)
+def test_fires(rule: str, changes: dict[str, Any], severity: Severity, subject: str) -> None:
+    findings = found(rule, **changes)
+    assert [(f.severity, f.subject) for f in findings] == [(severity, subject)]
+    assert findings[0].title
+    assert findings[0].why.endswith(".") or rule == "crash-happened"
+    assert findings[0].evidence
+    assert findings[0].fix
+
+
+@pytest.mark.parametrize(("rule", "changes"), SILENT)
+def test_is_silent(rule: str, changes: dict[str, Any]) -> None:
+    assert found(rule, **changes) == []
+
+
+def test_every_rule_has_both_tests_and_a_page() -> None:
+    assert {name for name, *_ in FIRES} == set(RULES)
+    assert {name for name, *_ in SILENT} == set(RULES)
+    for rule in RULES.values():
+        assert len(rule.doc.split()) > 8, rule.id
+
+
+def test_the_healthy_host_has_nothing_above_info() -> None:
+    verdict = judge("x", case_of("rhel9", {}, []), RULES.values())
+    assert [f.id for f in verdict.findings if f.severity > Severity.INFO] == []
+    assert verdict.skipped == []
+
+
+def test_rules_that_miss_facts_or_fail_are_listed() -> None:
+    case = case_of("rhel9", {"kdump__kexec": None}, [])
+    del case.facts["crash_dumps"]
+    case.outcomes["crash_dumps"] = {"outcome": "denied", "reason": "not for you"}
+    skipped = dict(judge("x", case, RULES.values()).skipped)
+    assert skipped["dump-target-full"] == "crash_dumps: not for you"
+    assert skipped["kdump-not-loaded"].startswith("the rule failed: TypeError")
