@@ -1,8 +1,8 @@
 """A tar archive as a tree, read in one pass and never extracted to disk.
 
 One pass builds the index (paths, types, sizes, times) and holds, compressed in memory, the members
-that somebody said he would want. Asking for another member later costs another pass up to it.
-Everything is bounded: members, path lengths, bytes, growth, memory.
+that somebody said he would want, and small ones. Asking for another member later costs another pass up
+to it. Everything is bounded: members, names, depth, bytes, growth, memory.
 """
 
 from __future__ import annotations
@@ -10,132 +10,166 @@ from __future__ import annotations
 import errno
 import io
 import os
-import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import BinaryIO, Optional
 
 from lastwords.model import LastwordsError
-from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
-from lastwords.roots.trees import Node, Tree
+from lastwords.roots.streams import Chunks, CompressionError, TooLarge, open_decompressed
+from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
+from lastwords.roots.trees import MAX_LINKS, Node, Tree
 
-MAX_MEMBERS = 500_000
+MAX_MEMBERS = 350_000
+"""Members, and directories that only their names tell of."""
 MAX_PATH = 4096
-MAX_HEADER = 1 << 20
-"""Bytes of a pax or GNU long-name header: the tar format has no limit of its own."""
+"""As the kernel's PATH_MAX."""
+MAX_DEPTH = 100
+MAX_NAMES = 64 << 20
+"""Characters of all paths and link targets."""
 HELD_LIMIT = 96 << 20
 """Bytes of compressed member content held in memory; what exceeds it is read again when asked for."""
-MEMBER_LIMIT = 4 << 30
+HELD_SIZE = 256 << 20
+"""A larger member is not held: it is a dump."""
+SMALL_SIZE = 8 << 10
+SMALL_LIMIT = 16 << 20
+"""Members up to SMALL_SIZE are held, wanted or not, until they fill SMALL_LIMIT bytes."""
+MEMBER_LIMIT = 64 << 30
+"""A larger file is not read: a few blocks of a sparse one can claim any size."""
+
+_Entry = tuple[str, int, int, int, int, float, str]
+"""Type, size, mode, uid, gid, mtime, target. Very many of these are held, so they are no objects."""
 
 
 class BadArchive(LastwordsError):
     """The file is no archive, a damaged one, or one that no honest tool writes."""
 
 
-class _CarefulTarInfo(tarfile.TarInfo):
-    """Refuses headers that would make tarfile allocate, or loop, without bound."""
-
-    def _proc_member(self, archive: tarfile.TarFile) -> tarfile.TarInfo:
-        extended = self.type in (
-            tarfile.XHDTYPE,
-            tarfile.XGLTYPE,
-            tarfile.SOLARIS_XHDTYPE,
-            tarfile.GNUTYPE_LONGNAME,
-            tarfile.GNUTYPE_LONGLINK,
-        )
-        if self.size < 0 or (extended and self.size > MAX_HEADER):
-            raise BadArchive(f"tar header of {self.size} bytes at offset {self.offset}: refused")
-        return super()._proc_member(archive)  # type: ignore[misc,no-any-return]
-
-
 class ArchiveTree(Tree):
     """The content of a tar archive, plain or compressed, below its single top directory.
 
+    Of members of one name the first counts.
+
     :param path: the archive, a file of this machine
     :param wanted: which host paths to hold in memory from the first pass
-    :param strict: refuse links, devices and duplicate names (our own bundles have none)
-    :raises BadArchive: on garbage, damage in the index pass, or hostility; one clear line
+    :raises BadArchive: on garbage, hostility, or damage before the first member; one clear line
     """
 
     confined = True
 
-    def __init__(self, path: str, wanted: Callable[[str], bool], *, strict: bool = False) -> None:
+    def __init__(self, path: str, wanted: Callable[[str], bool]) -> None:
         self.path = path
-        self.strict = strict
         self.damage: Optional[str] = None
         """Why the archive could be read only in part, or None."""
+        self._odd: Optional[str] = None
         self.top: Optional[str] = None
-        self._nodes: dict[str, Node] = {"/": Node("/", "dir")}
+        self._entries: dict[str, Optional[_Entry]] = {"/": None}
+        """None for a directory that only the names of others tell of."""
         self._children: dict[str, set[str]] = {"/": set()}
-        self._held: dict[str, list[bytes]] = {}
-        self._hard: dict[str, str] = {}
+        self._held: dict[str, bytes] = {}
         self._held_bytes = 0
+        self._small_bytes = 0
+        self._names = 0
         self._index(wanted)
+
+    def refuse_oddities(self) -> None:
+        """Refuse what no bundle of ours has: links, devices, sparse files, a name twice, damage.
+
+        :raises BadArchive: naming the first of them
+        """
+        if self._odd or self.damage:
+            raise BadArchive(f"{self.path}: {self._odd or self.damage}: refused")
 
     # -- the tree ---------------------------------------------------------------------------------
 
     def lookup(self, path: str) -> Node:
-        try:
-            return self._nodes[path]
-        except KeyError:
-            raise _absent(path) from None
+        node = self._node(self._linked(path))
+        return node if node.path == path else replace(node, path=path)
 
     def names(self, path: str) -> list[str]:
         if path not in self._children:
-            if path in self._nodes:
+            if path in self._entries:
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
             raise _absent(path)
         return sorted(self._children[path])
 
     def open(self, path: str) -> BinaryIO:
-        path = self._hard.get(path, path)
-        if self.lookup(path).type != "file":
+        path = self._linked(path)
+        node = self._node(path)
+        if node.type != "file":
             raise OSError(errno.EINVAL, "not a regular file", path)
-        content = self._unpack(path) if path in self._held else self._again(path)
-        return io.BufferedReader(Chunks(content))
+        if (node.size or 0) > MEMBER_LIMIT:
+            raise OSError(errno.EFBIG, f"larger than {MEMBER_LIMIT} bytes", path)
+        content = _unpack(self._held[path]) if path in self._held else self._again(path)
+        return io.BufferedReader(Chunks(content), 1 << 16)
+
+    def _linked(self, path: str) -> str:
+        """Return the path whose content a hard link shares, or *path* itself when it is none."""
+        for _ in range(MAX_LINKS):
+            entry = self._entries.get(path)
+            if entry is None or entry[0] != "hard":
+                return path
+            path = entry[6]
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+
+    def _node(self, path: str) -> Node:
+        try:
+            entry = self._entries[path]
+        except KeyError:
+            raise _absent(path) from None
+        if entry is None:
+            return Node(path, "dir")
+        kind, size, mode, uid, gid, mtime, target = entry
+        return Node(
+            path,
+            kind,
+            size=size,
+            mode=mode,
+            uid=uid,
+            gid=gid,
+            mtime=mtime,
+            target=target if kind == "link" else None,
+        )
 
     # -- reading ----------------------------------------------------------------------------------
 
-    def _unpack(self, path: str) -> Iterator[bytes]:
-        decoder = zlib.decompressobj()
-        for chunk in self._held[path]:
-            yield decoder.decompress(chunk)
-
-    def _members(self, stream: BinaryIO) -> Iterator[tuple[tarfile.TarFile, tarfile.TarInfo, str]]:
+    def _members(self, reader: TarReader) -> Iterator[tuple[Member, str]]:
         """Yield every member with its path in the archive, normalised; refuse paths that leave it."""
-        with tarfile.open(
-            fileobj=stream, mode="r|", tarinfo=_CarefulTarInfo, errorlevel=0, ignore_zeros=False
-        ) as archive:
-            for count, member in enumerate(archive):
-                if count >= MAX_MEMBERS:
-                    raise BadArchive(f"{self.path}: more than {MAX_MEMBERS} members: refused")
-                parts = [part for part in member.name.split("/") if part not in ("", ".")]
-                if ".." in parts or member.name.startswith("/") or len(member.name) > MAX_PATH:
-                    raise BadArchive(f"{self.path}: member {member.name[:80]!r} leaves the archive: refused")
-                if "\0" in member.name or member.size > MEMBER_LIMIT:
-                    raise BadArchive(f"{self.path}: member {member.name[:80]!r} is not sane: refused")
-                archive.members = []  # type: ignore[attr-defined]  # else tarfile keeps every header
-                yield archive, member, "/".join(parts)
+        for count, member in enumerate(reader):
+            shown = f"{self.path}: member {member.name[:80]!r}"
+            if count >= MAX_MEMBERS:
+                raise BadArchive(f"{self.path}: more than {MAX_MEMBERS} members: refused")
+            parts = [part for part in member.name.split("/") if part not in ("", ".")]
+            if ".." in parts or member.name.startswith("/"):
+                raise BadArchive(f"{shown} leaves the archive: refused")
+            if len(member.name) > MAX_PATH or len(parts) > MAX_DEPTH or len(member.target) > MAX_PATH:
+                raise BadArchive(f"{shown} has too long a path: refused")
+            if "\0" in member.name or "\0" in member.target or member.size < 0:
+                raise BadArchive(f"{shown} is not sane: refused")
+            yield member, "/".join(parts)
 
     def _index(self, wanted: Callable[[str], bool]) -> None:
         count = 0
         try:
             with open(self.path, "rb") as raw, open_decompressed(raw) as stream:
-                for archive, member, name in self._members(stream):
+                reader = TarReader(stream)
+                for member, name in self._members(reader):
                     count += 1
                     if name:
-                        self._add(archive, member, name, wanted)
-        except (tarfile.TarError, CompressionError, EOFError, UnicodeError) as problem:
-            reason = " ".join(str(getattr(problem, "strerror", None) or problem).split())
-            if "bomb" in reason or "larger than" in reason or count == 0 or self.strict:
+                        self._add(reader, member, name, wanted)
+        except TooLarge as problem:
+            raise BadArchive(f"{self.path}: {problem.strerror}") from None
+        except (TarError, CompressionError) as problem:
+            reason = getattr(problem, "strerror", None) or str(problem)
+            if count == 0:
                 raise BadArchive(f"{self.path}: {reason}") from None
             self.damage = f"the archive is damaged after {count} members: {reason}"
+        except OSError as problem:
+            raise BadArchive(f"{self.path}: {(problem.strerror or str(problem)).lower()}") from None
         if count == 0:
-            raise BadArchive(f"{self.path}: expected a tar archive, found none")
+            raise BadArchive(f"{self.path}: expected a tar archive, found an empty one")
 
-    def _add(
-        self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: str, wanted: Callable[[str], bool]
-    ) -> None:
+    def _add(self, reader: TarReader, member: Member, name: str, wanted: Callable[[str], bool]) -> None:
         top, _, rest = name.partition("/")
         if self.top is None:
             self.top = top
@@ -144,85 +178,80 @@ class ArchiveTree(Tree):
                 f"{self.path}: expected one top directory, found {self.top[:60]!r} and {top[:60]!r}"
             )
         path = "/" + rest
-        kind = _kind(member)
-        if self.strict and kind not in ("file", "dir"):
-            raise BadArchive(f"{self.path}: {rest[:80]!r} is a link or device: refused")
-        if path != "/" and path in self._nodes and (self.strict or self._nodes[path].size is not None):
-            if self.strict:
-                raise BadArchive(f"{self.path}: {rest[:80]!r} appears twice: refused")
+        if member.kind not in ("file", "dir") or member.regions is not None:
+            self._odd = self._odd or f"{rest[:80]!r} is a link or device, or sparse"
+        if self._entries.get(path) is not None:
+            self._odd = self._odd or f"{rest[:80]!r} appears twice"
             return
-        if member.islnk():
-            target = member.linkname.partition("/")[2]
-            self._hard[path] = "/" + target
-        self._remember(path, kind, member)
-        if kind == "file" and not member.islnk() and wanted(path) and self._held_bytes < HELD_LIMIT:
-            self._hold(path, archive, member)
+        if path == "/" and member.kind != "dir":
+            raise BadArchive(f"{self.path}: expected one top directory, found {top[:60]!r} which is none")
+        self._remember(path, member)
+        if member.kind == "file":
+            self._hold(path, reader, member, wanted)
 
-    def _remember(self, path: str, kind: str, member: tarfile.TarInfo) -> None:
+    def _remember(self, path: str, member: Member) -> None:
+        target = member.target if member.kind == "link" else ""
+        if member.kind == "hard":
+            target = "/" + "/".join([part for part in member.target.split("/") if part not in ("", ".")][1:])
+        self._names += len(path) + len(target)
         parent, _, name = path.rpartition("/")
-        here = ""
-        for part in [p for p in parent.split("/") if p]:
-            self._children.setdefault(here or "/", set()).add(part)
-            here += "/" + part
-            self._nodes.setdefault(here, Node(here, "dir"))
-            self._children.setdefault(here, set())
-        self._children.setdefault(parent or "/", set())
-        if name:
+        while name and name not in self._children.setdefault(parent or "/", set()):
             self._children[parent or "/"].add(name)
-        if kind == "dir":
+            self._names += len(parent)
+            if parent in self._entries:
+                break
+            if parent:
+                self._entries[parent] = None
+            parent, _, name = parent.rpartition("/")
+        if member.kind == "dir":
             self._children.setdefault(path, set())
-        self._nodes[path] = Node(
-            path,
-            kind,
-            size=member.size,
-            mode=member.mode & 0o7777,
-            uid=member.uid,
-            gid=member.gid,
-            mtime=float(member.mtime),
-            target=member.linkname if member.issym() else None,
-        )
+        size, mtime = member.size, float(member.mtime)
+        self._entries[path] = (member.kind, size, member.mode, member.uid, member.gid, mtime, target)
+        if len(self._entries) > MAX_MEMBERS or self._names > MAX_NAMES:
+            raise BadArchive(f"{self.path}: more names than an honest archive has: refused")
 
-    def _hold(self, path: str, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        source = archive.extractfile(member)
-        if source is None:
+    def _hold(self, path: str, reader: TarReader, member: Member, wanted: Callable[[str], bool]) -> None:
+        """Hold the content of a member, unless there is no room for it."""
+        if member.size > HELD_SIZE or self._held_bytes >= HELD_LIMIT:
+            return
+        if not wanted(path):
+            if member.size > SMALL_SIZE or self._small_bytes >= SMALL_LIMIT:
+                return
+            self._small_bytes += member.size
+        if member.size <= CHUNK:
+            self._held[path] = zlib.compress(b"".join(reader.content()), 1)
+            self._held_bytes += len(self._held[path])
             return
         packer = zlib.compressobj(1)
         chunks: list[bytes] = []
-        while True:
-            data = source.read(1 << 18)
-            if not data:
-                break
+        for data in reader.content():
             chunks.append(packer.compress(data))
             self._held_bytes += len(chunks[-1])
             if self._held_bytes > HELD_LIMIT:
                 self._held_bytes -= sum(map(len, chunks))
                 return
         chunks.append(packer.flush())
-        self._held[path] = [chunk for chunk in chunks if chunk]
+        self._held_bytes += len(chunks[-1])
+        self._held[path] = b"".join(chunks)
 
     def _again(self, path: str) -> Iterator[bytes]:
         """Yield the content of a member that was not held: another pass, up to it."""
-        with open(self.path, "rb") as raw, open_decompressed(raw) as stream:
-            try:
-                for archive, member, name in self._members(stream):
-                    if "/" + name.partition("/")[2] != path:
-                        continue
-                    source = archive.extractfile(member)
-                    while source is not None:
-                        data = source.read(1 << 16)
-                        if not data:
-                            return
-                        yield data
-            except (tarfile.TarError, EOFError) as problem:
-                raise CompressionError(errno.EIO, f"damaged archive: {problem}") from None
+        try:
+            with open(self.path, "rb") as raw, open_decompressed(raw) as stream:
+                reader = TarReader(stream)
+                for _, name in self._members(reader):
+                    if "/" + name.partition("/")[2] == path:
+                        yield from reader.content()
+                        return
+        except TarError as problem:
+            raise CompressionError(errno.EIO, f"damaged archive: {problem}") from None
 
 
-def _kind(member: tarfile.TarInfo) -> str:
-    if member.isreg() or member.islnk():
-        return "file"
-    if member.isdir():
-        return "dir"
-    return "link" if member.issym() else "other"
+def _unpack(packed: bytes) -> Iterator[bytes]:
+    decoder = zlib.decompressobj()
+    while packed:
+        yield decoder.decompress(packed, 1 << 18)
+        packed = decoder.unconsumed_tail
 
 
 def _absent(path: str) -> OSError:

@@ -11,26 +11,27 @@ from __future__ import annotations
 import copy
 import errno
 import fnmatch
-import json
+import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO, Optional
 
-from lastwords.formats.redact import redact
+from lastwords.formats.redact import redact, suspicious
 from lastwords.roots.evidence import (
     EvidenceLog,
     Store,
     command_path,
     stored_command,
 )
-from lastwords.roots.streams import open_decompressed
+from lastwords.roots.lines import Line, Search, read_lines, seek_last
+from lastwords.roots.streams import open_decompressed, sniff
 from lastwords.roots.trees import Node, Tree
 
 READ_LIMIT = 8 << 20
 """Bytes that one ``read`` returns at most; the rest is noted as truncated."""
-LINE_LIMIT = 64 << 10
-"""Bytes of one line that are looked at; a longer line is cut."""
 _MAGIC = re.compile(r"[*?\[]")
 
 
@@ -66,23 +67,13 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a log."""
-
-    number: int
-    """From 1, in the file as it lies on the host (after decompression)."""
-    offset: int
-    """Byte offset of its start, after decompression."""
-    data: bytes
-    """Without the line end."""
-
-
-@dataclass(frozen=True)
 class Row:
     """One directory of a table: its name, and the contents of the files that could be read."""
 
     name: str
     files: dict[str, str]
+    denied: tuple[str, ...] = ()
+    """The files that are there, but not for us."""
 
 
 class CommandSource:
@@ -95,9 +86,9 @@ class CommandSource:
         record, TimeoutError after *timeout* seconds."""
         raise FileNotFoundError(2, self.why_not)
 
-    def lines(self, argv: Sequence[str], timeout: float) -> Iterator[bytes]:
-        """Yield the lines of what *argv* prints, without holding all of it. Raise OSError."""
-        yield from self.output(argv, timeout).stdout.splitlines()
+    def stream(self, argv: Sequence[str], timeout: float) -> AbstractContextManager[BinaryIO]:
+        """Open what *argv* prints, to be read without holding all of it. Raise OSError, also when read."""
+        return io.BytesIO(self.output(argv, timeout).stdout)
 
 
 class UsageSource:
@@ -119,6 +110,7 @@ class Root:
         commands: Optional[CommandSource] = None,
         usage: Optional[UsageSource] = None,
         taken_at: Optional[float] = None,
+        clock: Optional[Callable[[], float]] = None,
         where: str = "",
         notes: Sequence[str] = (),
     ) -> None:
@@ -133,6 +125,7 @@ class Root:
         """What a reader must know of the input itself."""
         self._commands = commands or CommandSource()
         self._usage = usage or UsageSource()
+        self._clock = clock
         self.evidence = EvidenceLog("root")
 
     def recording(self, name: str, store: Optional[Store] = None) -> Root:
@@ -140,6 +133,10 @@ class Root:
         twin = copy.copy(self)
         twin.evidence = EvidenceLog(name, store)
         return twin
+
+    def now(self) -> Optional[float]:
+        """Return the time of what is read now: the clock's on a running host, else ``taken_at``."""
+        return round(self._clock(), 3) if self._clock else self.taken_at
 
     # -- files ------------------------------------------------------------------------------------
 
@@ -167,37 +164,53 @@ class Root:
             return None
 
     def peek(self, path: str, size: int, offset: int = 0) -> bytes:
-        """Return up to *size* raw bytes of a file from *offset*; not kept as evidence.
+        """Return up to *size* raw bytes of a binary file from *offset*: its head, a firmware variable.
 
-        For binary files (images, dumps), whose headers are read but whose content never enters a bundle.
+        What is no longer than a page or two is kept as evidence, in hexadecimal.
 
         :raises OSError: as the system said; noted as evidence
         """
         try:
-            with self.tree.open(self.tree.resolve(path)) as stream:
-                if stream.seekable():
-                    stream.seek(offset)
-                else:
-                    while offset > 0:
-                        offset -= len(stream.read(min(offset, 1 << 16))) or offset
-                return read_up_to(stream, size)[0]
+            data = self.tree.peek(self.tree.resolve(path), size, offset)
         except OSError as problem:
             self.evidence.failed(path, problem)
             raise
+        self.evidence.peeked(path, data, offset)
+        return data
 
-    def lines(self, path: str) -> Iterator[Line]:
+    def stream(self, path: str) -> BinaryIO:
+        """Open a file to read its raw bytes from the start; not kept as evidence, and noted as such.
+
+        For images and dumps that are followed to their end. Not every root's streams can seek.
+
+        :raises OSError: as the system said; noted as evidence
+        """
+        try:
+            stream = self.tree.open(self.tree.resolve(path))
+        except OSError as problem:
+            self.evidence.failed(path, problem)
+            raise
+        self.evidence.unkept(path)
+        return stream
+
+    def lines(self, path: str, search: Optional[Search] = None) -> Iterator[Line]:
         """Yield the lines of a file, decompressed by its content (gzip, xz, zstd, bzip2).
 
-        Streams: no more than one line is held, and none is kept as evidence: see :meth:`keep`.
+        Streams: no more than a block is held, and none is kept as evidence: see :meth:`keep`.
         Secrets are removed line by line.
 
+        :param search: yields only the lines it asks for, much faster; it tells what was seen
         :raises OSError: when it cannot be opened or its compression is damaged; noted as evidence
         """
+        search = search or Search()
         try:
             with self.tree.open(self.tree.resolve(path)) as raw:
                 windows = self.tree.windows(path)
+                if search.limit and not windows and raw.seekable():
+                    plain = sniff(raw.read(6)) is None
+                    search.skipped = seek_last(raw, search.limit) if plain else raw.seek(0)
                 with open_decompressed(raw) as stream:
-                    yield from _numbered(iter_lines(stream), windows)
+                    yield from read_lines(stream, search, windows)
         except OSError as problem:
             self.evidence.failed(path, problem)
             raise
@@ -220,13 +233,15 @@ class Root:
     def stat(self, path: str, *, follow: bool = True) -> Optional[Node]:
         """Return what the path is, or None when it is not there or not reachable (noted)."""
         try:
-            # The generic walk: the running host resolves links in open(), not in lookup().
-            node = self.tree.lookup(Tree.resolve(self.tree, path) if follow else path)
+            node = self.tree.stat(path) if follow else self._lstat(path)
         except OSError as problem:
             self.evidence.failed(path, problem)
             return None
         node = replace(node, path=path)
-        self.evidence.saw([node])
+        if follow:
+            self.evidence.saw_followed(node)
+        else:
+            self.evidence.saw([node])
         return node
 
     def exists(self, path: str) -> Optional[bool]:
@@ -267,8 +282,11 @@ class Root:
             following = []
             for base in found:
                 if not _MAGIC.search(part):
-                    if self._exists(join(base, part)):
-                        following.append(join(base, part))
+                    try:
+                        self._lstat(join(base, part))
+                    except OSError:
+                        continue
+                    following.append(join(base, part))
                     continue
                 try:
                     names = self.tree.names(self.tree.resolve(base))
@@ -282,58 +300,84 @@ class Root:
             found = following
         return sorted(found)
 
-    def _exists(self, path: str) -> bool:
+    def _lstat(self, path: str) -> Node:
         parent, _, name = path.rpartition("/")
-        try:
-            self.tree.lookup(join(self.tree.resolve(parent or "/"), name))
-        except OSError:
-            return False
-        return True
+        return self.tree.lookup(join(self.tree.resolve(parent or "/"), name))
 
-    def table(self, base: str, files: Sequence[str], *, match: str = "*", depth: int = 1) -> Iterator[Row]:
+    def table(
+        self,
+        base: str,
+        files: Sequence[str],
+        *,
+        match: str = "*",
+        depth: int = 1,
+        limit: int = READ_LIMIT,
+        most: int = 1 << 20,
+    ) -> Iterator[Row]:
         """Yield, for each directory below *base* whose name matches, the listed files that it has.
 
         For ``/proc/[0-9]*`` and the cgroup tree: thousands of small files that become one piece of
         evidence. ``depth`` 0 means *base* and everything below it; names are relative to *base* (``.``
-        for itself). Directories and files that vanish meanwhile are left out; denied files are noted.
+        for itself). Files that vanish meanwhile are left out, and of a directory that vanished comes a row
+        without files; denied files are noted. Of each file *limit* bytes are read, and of rows *most*: more
+        are noted, as a caller that stops early is.
         """
-        rows: list[bytes] = []
+        rows = io.BytesIO()
         removed = 0
         denied: dict[str, int] = {}
-        for name in self._rows(base, match, depth):
-            row: dict[str, str] = {}
-            for file in files:
-                path = join(base, file if name == "." else f"{name}/{file}")
-                try:
-                    with self.tree.open(self.tree.resolve(path)) as stream:
-                        raw = read_small(stream)
-                except PermissionError:
+        error: Optional[str] = "not read to its end"
+        try:
+            for count, name in enumerate(self._rows(base, match, depth)):
+                if count == most:
+                    error = f"more than {most} rows"
+                    return
+                path = base if name == "." else join(base, name)
+                raw, refused = self._cells(path, files, limit)
+                for file in refused:
                     denied[file] = denied.get(file, 0) + 1
-                    continue
-                except OSError:
-                    continue
-                data, times = redact(raw)
-                removed += times
-                row[file] = data.decode("utf-8", "replace")
-            if row:
-                rows.append(json.dumps({"name": name, "files": row}).encode() + b"\n")
-                yield Row(name, row)
-        for file, times in denied.items():
-            problem = PermissionError(13, f"permission denied ({times} of them)")
-            self.evidence.failed(join(base, f"{match}/{file}"), problem)
-        path = join(base, match if depth else "**")
-        name = re.sub(r"[^\w]+", "_", base).strip("_") + "_" + "_".join(re.sub(r"\W", "", f) for f in files)
-        self.evidence.kept(
-            path,
-            b"".join(rows),
-            stored=f"evidence/tables/{name[:120]}.jsonl",
-            redacted=removed,
-            table={"base": base, "match": match, "depth": depth, "files": list(files)},
-        )
+                # One look at all files of a row: most hold no secret, and the rules are slow.
+                if suspicious(b"\n".join(raw.values())):
+                    for file, data in raw.items():
+                        raw[file], times = redact(data)
+                        removed += times
+                row = {file: data.decode("utf-8", "replace") for file, data in raw.items()}
+                if row or not refused:
+                    rows.write(_row_line(name, row))
+                yield Row(name, row, refused)
+            error = None
+        finally:
+            for file, times in denied.items():
+                problem = PermissionError(13, f"permission denied ({times} of them)")
+                self.evidence.failed(join(base, f"{match if depth else '**'}/{file}"), problem)
+            stored = "_".join(re.sub(r"\W+", "_", each).strip("_") for each in (base, *files))
+            self.evidence.kept(
+                join(base, match if depth else "**"),
+                rows.getvalue(),
+                stored=f"evidence/tables/{stored[:120]}.jsonl",
+                truncated=error is not None,
+                redacted=removed,
+                error=error,
+                table={"base": base, "match": match, "depth": depth, "files": list(files)},
+            )
+
+    def _cells(self, path: str, files: Sequence[str], limit: int) -> tuple[dict[str, bytes], tuple[str, ...]]:
+        """Return the content of the files in a directory that could be read, and which were denied."""
+        cells: dict[str, bytes] = {}
+        refused: tuple[str, ...] = ()
+        tree = self.tree
+        for file in files:
+            try:
+                cells[file] = tree.read_small(tree.resolve(f"{path}/{file}"), limit)
+            except PermissionError:
+                refused = (*refused, file)
+            except OSError:
+                continue
+        return cells, refused
 
     def _rows(self, base: str, match: str, depth: int) -> Iterator[str]:
         try:
-            names = fnmatch.filter(self.tree.names(self.tree.resolve(base)), match)
+            resolved = self.tree.resolve(base)
+            names = fnmatch.filter(self.tree.names(resolved), match) if depth else self.tree.folders(resolved)
         except OSError as problem:
             self.evidence.failed(base, problem)
             return
@@ -341,18 +385,15 @@ class Root:
             yield from sorted(names, key=lambda name: (len(name), name))
             return
         yield "."
-        todo = sorted(names, reverse=True)
+        todo = names[::-1]
         while todo:
             name = todo.pop()
-            path = join(base, name)
-            try:
-                if self.tree.lookup(path).type != "dir":
-                    continue
-                below = self.tree.names(path)
-            except OSError:
-                continue
             yield name
-            todo.extend(sorted((f"{name}/{child}" for child in below), reverse=True))
+            try:
+                below = self.tree.folders(join(resolved, name))
+            except OSError:
+                continue  # gone since its parent was read
+            todo.extend(f"{name}/{child}" for child in reversed(below))
 
     # -- commands and filesystems -------------------------------------------------------------------
 
@@ -380,15 +421,20 @@ class Root:
         )
         return Output(tuple(argv), data, output.exit_code, output.truncated, output.source)
 
-    def run_lines(self, argv: Sequence[str], timeout: float = 60.0) -> Iterator[Line]:
-        """Yield the lines a command prints, without holding or keeping them: see :meth:`keep`.
+    def run_lines(
+        self, argv: Sequence[str], timeout: float = 60.0, search: Optional[Search] = None
+    ) -> Iterator[Line]:
+        """Yield the lines a command prints, as :meth:`lines` does those of a file.
 
-        :raises OSError: when there is neither such a command nor a record of it; noted as evidence
+        :raises OSError: when there is neither such a command nor a record of it, when it fails without a
+            word or takes longer than *timeout* seconds; noted as evidence
         """
+        path = command_path(argv)
         try:
-            yield from _numbered(self._commands.lines(argv, timeout), self.tree.windows(command_path(argv)))
+            with self._commands.stream(argv, timeout) as stream:
+                yield from read_lines(stream, search or Search(), self.tree.windows(path))
         except OSError as problem:
-            self.evidence.failed(command_path(argv), problem, command=list(argv))
+            self.evidence.failed(path, problem, command=list(argv))
             raise
 
     def usage(self, path: str) -> Optional[Usage]:
@@ -407,6 +453,12 @@ def join(base: str, name: str) -> str:
     return f"{base.rstrip('/')}/{name}"
 
 
+def _row_line(name: str, files: dict[str, str]) -> bytes:
+    """Return a row as ``{"name": ..., "files": {...}}``; json.dumps takes twice as long for it."""
+    cells = ", ".join([f"{quote(file)}: {quote(text)}" for file, text in files.items()])
+    return f'{{"name": {quote(name)}, "files": {{{cells}}}}}\n'.encode()
+
+
 def read_up_to(stream: BinaryIO, limit: int) -> tuple[bytes, bool]:
     """Return up to *limit* bytes of a stream, and whether there were more."""
     chunks: list[bytes] = []
@@ -419,53 +471,3 @@ def read_up_to(stream: BinaryIO, limit: int) -> tuple[bytes, bool]:
         left -= len(chunk)
     data = b"".join(chunks)
     return data[:limit], len(data) > limit
-
-
-def read_small(stream: BinaryIO) -> bytes:
-    """Return the content of a small file, of the kernel's or not, with as few system calls as can be.
-
-    A seq_file (fs/seq_file.c) hands out at least a page before it returns short, so a first read of less
-    than half a page was the whole file.
-    """
-    data = stream.read(1 << 16)
-    if len(data) < 2048:
-        return data
-    return data + read_up_to(stream, READ_LIMIT)[0]
-
-
-def iter_lines(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the lines of a stream without their ends, each cut at LINE_LIMIT, holding one at a time."""
-    rest = b""
-    skipping = False
-    while True:
-        chunk = stream.read(1 << 16)
-        if not chunk:
-            if rest and not skipping:
-                yield rest
-            return
-        parts = (rest + chunk).split(b"\n") if rest else chunk.split(b"\n")
-        rest = parts.pop()
-        for part in parts:
-            if skipping:
-                skipping = False
-            else:
-                yield part[:LINE_LIMIT]
-        if len(rest) > LINE_LIMIT:
-            if not skipping:
-                yield rest[:LINE_LIMIT]
-            skipping, rest = True, b""
-
-
-def _numbered(lines: Iterator[bytes], windows: Sequence[dict[str, int]] = ()) -> Iterator[Line]:
-    number, offset = 1, 0
-    ahead = list(reversed(windows))
-    left = 0
-    for raw in lines:
-        if ahead and left == 0:
-            window = ahead.pop()
-            number, offset, left = window["line"], window["offset"], window["lines"]
-        data = redact(raw)[0]
-        yield Line(number, offset, data)
-        number += 1
-        offset += len(raw) + 1
-        left -= 1 if left else 0

@@ -18,6 +18,28 @@ from lastwords.roots.evidence import command_path
 from lastwords.roots.trees import Node, Tree
 
 TABLE_LIMIT = 256 << 20
+_NOTHING = Node("", "other")
+
+
+def locate(tree: Tree, name: str) -> str:
+    """Return the path of a file that the manifest names.
+
+    ``sos clean`` up to 4.0 takes ``_word.json`` in a text for a host name and drops the underscore, but
+    does not rename the file. The manifest is hostile: resolving keeps whatever it names in the bundle.
+
+    :raises OSError: there is no such file
+    """
+    try:
+        path = tree.resolve("/" + name)
+        tree.lookup(path)
+    except FileNotFoundError:
+        folder, _, wanted = ("/" + name).rpartition("/")
+        folder = tree.resolve(folder or "/")
+        for other in tree.names(folder):
+            if other.replace("_", "") == wanted.replace("_", ""):
+                return tree.resolve(join(folder, other))
+        raise
+    return path
 
 
 class BundleTree(Tree):
@@ -35,32 +57,45 @@ class BundleTree(Tree):
         self._listed: set[str] = set()
         self._errors: dict[str, dict[str, Any]] = {}
         self._cells: dict[str, bytes] = {}
+        self._followed: dict[str, Node] = {}
+        self._heads: dict[str, tuple[int, bytes]] = {}
         self.usages: dict[str, Usage] = {}
         for item in items:
-            self._take(item)
+            try:
+                self._take(item)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue  # the manifest is hostile, or obfuscated: what cannot be understood is not there
 
     def _take(self, item: dict[str, Any]) -> None:
         path, stored = item["path"], item.get("stored")
         if stored is None:
-            self._errors.setdefault(path, item)
+            if item.get("error"):
+                self._errors.setdefault(path, item)
         elif item.get("nodes"):
             for record in self._records(stored):
                 self._take_node(record)
         elif item.get("table"):
             base = str(item["table"]["base"])
             for record in self._records(stored):
+                row = base if record["name"] == "." else join(base, record["name"])
+                self._place(Node(row, "dir"))
                 for file, text in record["files"].items():
-                    row = base if record["name"] == "." else join(base, record["name"])
                     self._cells.setdefault(join(row, file), text.encode())
                     self._place(Node(join(row, file), "file"))
         else:
-            self._items.setdefault(path, item)
+            known = self._items.get(path)
+            # Two collectors may have kept one file, this one parts of it and that one all.
+            if known is None or ("windows" in known and "windows" not in item):
+                self._items[path] = item
             if path.startswith("/"):
                 self._place(Node(path, "file", size=item.get("size")))
 
+    def _stored(self, name: str) -> BinaryIO:
+        return self._inner.open(locate(self._inner, str(name)))
+
     def _records(self, stored: str) -> Iterable[dict[str, Any]]:
         try:
-            with self._inner.open("/" + stored) as stream:
+            with self._stored(stored) as stream:
                 data, _ = read_up_to(stream, TABLE_LIMIT)
         except OSError:
             return
@@ -79,11 +114,18 @@ class BundleTree(Tree):
         usage = record.pop("usage", None)
         if isinstance(usage, dict):
             self.usages[path] = Usage(**usage)
+        head = record.pop("head", None)
+        if isinstance(head, str):
+            self._heads[path] = (int(record.pop("head_offset", 0)), bytes.fromhex(head))
+            self._place(Node(path, "file"))
         if record.pop("listed", False):
             self._listed.add(path)
+        followed = record.pop("followed", None)
+        if isinstance(followed, dict):
+            self._followed[path] = _node(followed)
+            self._place(Node(path, self._followed[path].type))
         if "type" in record:
-            known = {key: value for key, value in record.items() if key in Node.__dataclass_fields__}
-            self._place(Node(**known))
+            self._place(_node(record))
 
     def _place(self, node: Node) -> None:
         old = self._nodes.get(node.path)
@@ -114,9 +156,20 @@ class BundleTree(Tree):
             return self._nodes[path]
         raise self._failure(path)
 
+    def stat(self, path: str) -> Node:
+        return self._followed.get(path) or super().stat(path)
+
+    def resolve(self, path: str) -> str:
+        # What was recorded under this very path counts, whatever links lead there.
+        recorded = path in self._items or path in self._cells or path in self._heads
+        return path if recorded or path in self._children else super().resolve(path)
+
     def names(self, path: str) -> list[str]:
-        if path in self._children:
-            return sorted(self._children[path])
+        found = set(self._children.get(path, ()))
+        if self._nodes.get(path, _NOTHING).type == "link":
+            found |= self._children.get(super().resolve(path), set())
+        if found or path in self._children:
+            return sorted(found)
         raise self._failure(path)
 
     def open(self, path: str) -> BinaryIO:
@@ -124,8 +177,16 @@ class BundleTree(Tree):
             return io.BytesIO(self._cells[path])
         item = self._items.get(path)
         if item is None:
+            if path in self._nodes and path not in self._errors:
+                raise OSError(errno.ENODATA, "seen then, but not copied into the bundle", path)
             raise self._failure(path)
-        return self._inner.open("/" + item["stored"])
+        return self._stored(item["stored"])
+
+    def peek(self, path: str, size: int, offset: int) -> bytes:
+        start, data = self._heads.get(path, (0, b""))
+        if path not in self._heads or offset != start:
+            return super().peek(path, size, offset)
+        return data[:size]
 
     def _failure(self, path: str) -> OSError:
         """Return the error that the read had then: denied stays denied."""
@@ -139,6 +200,10 @@ class BundleTree(Tree):
     def command(self, argv: Sequence[str]) -> Optional[dict[str, Any]]:
         """Return the evidence item of a command's output, or None."""
         return self._items.get(command_path(argv))
+
+
+def _node(record: dict[str, Any]) -> Node:
+    return Node(**{key: value for key, value in record.items() if key in Node.__dataclass_fields__})
 
 
 class BundleCommands(CommandSource):

@@ -24,6 +24,12 @@ NODES = "evidence/nodes"
 TABLES = "evidence/tables"
 COMMANDS = "evidence/commands"
 
+_TAKEN_FOR_BINARY = re.compile(r"(?:\.(?:gz|xz|bz2|bzip2|zst|txz|tgz|bin|journal)|\.tar\.[^/]*|~)$")
+"""Names of files that ``sos clean`` removes unseen (sos/cleaner/archives, should_remove_file; since 4.2)."""
+
+HEAD_LIMIT = 8 << 10
+"""Bytes of a binary file that are kept at most."""
+
 _ABSENT = (FileNotFoundError, NotADirectoryError)
 
 
@@ -58,7 +64,8 @@ class EvidenceLog:
         **extra: Any,
     ) -> None:
         """Note bytes that were read, after secrets were removed."""
-        name = stored or EVIDENCE + path
+        # What is kept is text, whatever it was: it must not be removed from a sosreport for its name.
+        name = stored or EVIDENCE + path + (".txt" if _TAKEN_FOR_BINARY.search(path) else "")
         self.items.append(
             {
                 "path": path,
@@ -95,12 +102,32 @@ class EvidenceLog:
     def saw(self, nodes: Iterable[Node]) -> None:
         """Note what lstat said."""
         for node in nodes:
-            fields = {key: value for key, value in node.__dict__.items() if value is not None}
-            self._nodes[node.path] = {**self._nodes.get(node.path, {}), **fields}
+            self._nodes[node.path] = {**self._nodes.get(node.path, {}), **_fields(node)}
+
+    def saw_followed(self, node: Node) -> None:
+        """Note what stat said of a path: what it leads to, which for a link is not what lstat says."""
+        known = self._nodes.get(node.path, {"path": node.path})
+        self._nodes[node.path] = {**known, "followed": _fields(node)}
 
     def listed(self, path: str) -> None:
         """Note that all that is in directory *path* was seen."""
         self._nodes[path] = {**self._nodes.get(path, {"path": path, "type": "dir"}), "listed": True}
+
+    def peeked(self, path: str, data: bytes, offset: int) -> None:
+        """Note a few bytes of a binary file, which the bundle keeps in hexadecimal, among the nodes."""
+        if len(data) > HEAD_LIMIT:
+            self.unkept(path)
+            return
+        self._nodes[path] = {
+            **self._nodes.get(path, {"path": path}),
+            "head": data.hex(),
+            "head_offset": offset,
+        }
+
+    def unkept(self, path: str) -> None:
+        """Note that a file was read of which nothing is kept: its facts cannot be derived again."""
+        now = round(time.time(), 3)
+        self.items.append({"path": path, "stored": None, "read_at": now, "error": None, "unkept": True})
 
     def failure(self, path: str) -> dict[str, Any]:
         """Return the item of a failed read of *path*, or an empty one."""
@@ -116,6 +143,10 @@ class EvidenceLog:
             lines = "".join(json.dumps(node, sort_keys=True) + "\n" for node in self._nodes.values())
             stored = f"{NODES}/{self.name}.jsonl"
             self.kept("nodes:" + self.name, lines.encode(), stored=stored, nodes=True)
+
+
+def _fields(node: Node) -> dict[str, Any]:
+    return {key: value for key, value in node.__dict__.items() if value is not None}
 
 
 def reason_of(problem: BaseException) -> str:

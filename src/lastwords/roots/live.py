@@ -11,13 +11,13 @@ from lastwords.roots.trees import DirectoryTree
 
 
 class LiveUsage(UsageSource):
-    """statvfs(3) of paths below a directory of this machine."""
+    """statvfs(3) of paths in a tree of this machine."""
 
-    def __init__(self, top: str = "") -> None:
-        self.top = top
+    def __init__(self, tree: DirectoryTree) -> None:
+        self._tree = tree
 
     def usage(self, path: str) -> Usage:
-        found = os.statvfs(self.top + path)
+        found = self._tree.usage(self._tree.resolve(path))
         return Usage(
             size=found.f_blocks * found.f_frsize,
             available=found.f_bavail * found.f_frsize,
@@ -27,12 +27,14 @@ class LiveUsage(UsageSource):
 
 def live_root() -> Root:
     """Return the running host as a root."""
+    tree = DirectoryTree("/")
     return Root(
         "live",
-        DirectoryTree("/"),
+        tree,
         commands=LiveCommands(),
-        usage=LiveUsage(),
+        usage=LiveUsage(tree),
         taken_at=time.time(),
+        clock=time.time,
         where="this host",
     )
 
@@ -43,5 +45,5 @@ def directory_root(path: str) -> Root:
     How full it is can be told only of a mounted filesystem: a copied tree lies on the analyst's disk.
     """
     tree = DirectoryTree(path)
-    usage = LiveUsage(tree.top) if os.path.ismount(tree.top or "/") else None
+    usage = LiveUsage(tree) if os.path.ismount(tree.top or "/") else None
     return Root("directory", tree, usage=usage, where=path)

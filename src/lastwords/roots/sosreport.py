@@ -13,12 +13,14 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats.df import filesystem_of, parse_df
 from lastwords.formats.ls import listed_directories, parse_ls
-from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, iter_lines, join, read_up_to
+from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
 from lastwords.roots.evidence import mangle
+from lastwords.roots.sos_tables import with_tables
 from lastwords.roots.trees import Node, Tree
 
 OUTPUT_LIMIT = 32 << 20
@@ -29,7 +31,24 @@ MARKS = ("sos_commands", "sos_reports", "sos_logs", "version.txt")
 KNOWN: dict[str, tuple[str, ...]] = {
     # canonical command -> glob patterns of its output below sos_commands/, best first
     "df": ("filesys/df_-al*", "filesys/df_*"),
+    "rpm -q kexec-tools kdump-utils makedumpfile kdump-tools kdump": ("rpm/sh_-c_rpm*", "rpm/package-data"),
+    "efibootmgr -v": ("boot/efibootmgr*",),
+    "systemctl list-units": ("systemd/systemctl_list-units", "systemd/systemctl_list-units_--all"),
+    "lsmod": ("kernel/lsmod",),
+    "sysctl -a": ("kernel/sysctl_-a",),
     "dmesg": ("kernel/dmesg", "kernel/dmesg_*", "general/dmesg*", "logs/dmesg*"),
+    "journalctl --no-pager --list-boots": ("logs/journalctl_--list-boots*", "logs/journalctl_*--list-boots*"),
+    "journalctl --no-pager -o short-iso -n 200000 _TRANSPORT=kernel + _SYSTEMD_UNIT=systemd-oomd.service"
+    " + _SYSTEMD_UNIT=earlyoom.service": ("logs/journalctl_--no-pager", "logs/journalctl_--all_--no-pager"),
+    "journalctl --no-pager --catalog --boot": (
+        "logs/journalctl_--no-pager_--boot",
+        "logs/journalctl_--no-pager_--catalog_--boot",
+        "logs/journalctl_--all_--this-boot*",
+    ),
+    "journalctl --no-pager --catalog --boot -1": (
+        "logs/journalctl_--no-pager_--boot_-1",
+        "logs/journalctl_--all_--boot_-1*",
+    ),
 }
 """Names that sos versions gave to the output of commands which collectors ask for."""
 
@@ -136,10 +155,8 @@ class SosCommands(CommandSource):
             data, more = read_up_to(stream, OUTPUT_LIMIT)
         return Output(tuple(argv), data, code, truncated or more, path)
 
-    def lines(self, argv: Sequence[str], timeout: float) -> Iterator[bytes]:
-        path = self._find(argv)[0]
-        with self._tree.open(self._tree.resolve(path)) as stream:
-            yield from iter_lines(stream)
+    def stream(self, argv: Sequence[str], timeout: float) -> AbstractContextManager[BinaryIO]:
+        return self._tree.open(self._tree.resolve(self._find(argv)[0]))
 
 
 class SosUsage(UsageSource):
@@ -170,7 +187,7 @@ def sosreport_root(inner: Tree, where: str) -> Root:
     :param inner: the tree of the report, its top directory as ``/``
     """
     taken_at = _taken_at(inner)
-    tree = SosTree(inner, taken_at)
+    tree = SosTree(with_tables(inner), taken_at)
     commands = SosCommands(tree)
     notes = [damage] if (damage := getattr(inner, "damage", None)) else []
     return Root(
@@ -192,7 +209,7 @@ def wanted_members(paths: Sequence[str], commands: Sequence[Sequence[str]]) -> r
     """
     programs = {os.path.basename(argv[0]) for argv in commands} | {"ls", "df", "date"}
     known = [os.path.basename(pattern) for names in KNOWN.values() for pattern in names]
-    always = (MANIFEST, "/sos_commands/lastwords/*", "/version.txt")
+    always = (MANIFEST, "/sos_commands/lastwords/*", "/var/tmp/lastwords-sos/*", "/version.txt")
     parts = [fnmatch.translate(path) for path in (*paths, *always)]
     parts += [fnmatch.translate(f"/sos_commands/*/{name}") for name in known]
     parts += [rf"/sos_commands/.*/{re.escape(program)}(?:[_.].*)?\Z" for program in sorted(programs)]

@@ -3,13 +3,18 @@
 Input is hostile: a stream that grows more than :data:`MAX_RATIO` times beyond :data:`FREE_BYTES`, or past
 its byte limit, is refused with a clear error; xz and zstd may not ask for more than
 :data:`MEMORY_LIMIT` bytes of dictionary.
+
+Several members in a row are one stream, zeros after them are padding. Anything else after them is
+ignored or refused as the tool of that format does: gzip and bzip2 ignore it, xz and zstd refuse.
 """
 
 from __future__ import annotations
 
 import bz2
+import errno
 import io
 import lzma
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Optional, Protocol
@@ -21,10 +26,29 @@ FREE_BYTES = 64 << 20
 """Output that is allowed whatever the ratio."""
 TOTAL_LIMIT = 16 << 30
 CHUNK = 1 << 16
+HEAD = 6
+"""Bytes that tell a format from all others."""
+
+_FORMATS = {
+    "gzip": re.compile(rb"\x1f\x8b\x08"),
+    "xz": re.compile(rb"\xfd7zXZ\0"),
+    # The block header (pi in BCD) or, when nothing was compressed, that of the end (its square root).
+    "bzip2": re.compile(rb"BZh[1-9](?:1A|\x17r)"),
+    # A frame, or one to be skipped: RFC 8878, 3.1.
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    "lzma": re.compile(rb"\x5d\0\0"),
+}
+_MAGIC = {"gzip": b"\x1f\x8b\x08", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh", "zstd": b"\x28\xb5\x2f\xfd"}
+_TOLERANT = ("gzip", "bzip2")
+"""Formats whose tools ignore garbage after the data."""
 
 
 class CompressionError(OSError):
     """The compressed stream is damaged, cut, or refuses to stay within its limits."""
+
+
+class TooLarge(CompressionError):
+    """The compressed stream is a bomb, or larger than anything that is read here."""
 
 
 class _Decoder(Protocol):
@@ -40,16 +64,7 @@ def sniff(head: bytes) -> Optional[str]:
     >>> sniff(bytes.fromhex("28b52ffd"))
     'zstd'
     """
-    for magic, name in (
-        (b"\x1f\x8b", "gzip"),
-        (b"\xfd7zXZ\0", "xz"),
-        (b"BZh", "bzip2"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"\x5d\0\0", "lzma"),
-    ):
-        if head.startswith(magic):
-            return name
-    return None
+    return next((name for name, pattern in _FORMATS.items() if pattern.match(head)), None)
 
 
 def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> BinaryIO:
@@ -58,11 +73,11 @@ def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> Binar
     :raises CompressionError: on the first read that meets damage or a limit, or at once when the
         decompressor is not installed
     """
-    head = raw.read(6)
+    head = _fill(raw, b"")
     name = sniff(head)
     if name is None:
-        return io.BufferedReader(Chunks(_plain(raw, head)))
-    return io.BufferedReader(Chunks(_decompressed(raw, head, name, total_limit)), CHUNK)
+        return io.BufferedReader(Chunks(_plain(raw, head)), CHUNK)
+    return io.BufferedReader(Chunks(_decompressed(raw, head, name, new_decoder(name), total_limit)), CHUNK)
 
 
 class Chunks(io.RawIOBase):
@@ -70,7 +85,7 @@ class Chunks(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = b""
+        self._rest = memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -80,11 +95,21 @@ class Chunks(io.RawIOBase):
             chunk = next(self._chunks, None)
             if chunk is None:
                 return 0
-            self._rest = chunk
+            self._rest = memoryview(chunk)
         size = min(len(buffer), len(self._rest))
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+def _fill(raw: BinaryIO, data: bytes) -> bytes:
+    """Return *data* and what follows it, until a format can be told."""
+    while len(data) < HEAD:
+        more = raw.read(CHUNK)
+        if not more:
+            break
+        data += more
+    return data
 
 
 def _plain(raw: BinaryIO, head: bytes) -> Iterator[bytes]:
@@ -94,41 +119,52 @@ def _plain(raw: BinaryIO, head: bytes) -> Iterator[bytes]:
         chunk = raw.read(CHUNK)
 
 
-def _decompressed(raw: BinaryIO, head: bytes, name: str, total_limit: int) -> Iterator[bytes]:
-    read, written = len(head), 0
-    decoder = new_decoder(name)
-    data = head + raw.read(CHUNK)
-    read = len(data)
-    started = False
+def _decompressed(
+    raw: BinaryIO, data: bytes, name: str, decoder: _Decoder, total_limit: int
+) -> Iterator[bytes]:
+    read, written = len(data), 0
     while True:
         try:
             out = decoder.decompress(data, CHUNK)
         except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as problem:
-            if started and decoder.eof:
-                return  # padding after the last member
-            raise CompressionError(5, f"damaged {name} data: {problem}") from None
+            raise CompressionError(errno.EIO, f"damaged {name} data: {problem}") from None
         data = b""
-        started = True
         if out:
             written += len(out)
             if written > total_limit:
-                raise CompressionError(27, f"{name} data is larger than {total_limit} bytes unpacked")
+                raise TooLarge(errno.EFBIG, f"{name} data is larger than {total_limit} bytes unpacked")
             if written > FREE_BYTES and written > MAX_RATIO * read:
-                raise CompressionError(27, f"{name} data grows over {MAX_RATIO} times: refused as a bomb")
+                raise TooLarge(errno.EFBIG, f"{name} data grows over {MAX_RATIO} times: refused as a bomb")
             yield out
-            continue
         if decoder.eof:
-            data = decoder.unused_data or raw.read(CHUNK)
-            read += 0 if decoder.unused_data else len(data)
-            data = data.lstrip(b"\0") or raw.read(CHUNK).lstrip(b"\0")
-            if not data or sniff(data) != name:
+            data = _next_member(raw, decoder.unused_data, name)
+            if not data:
                 return
+            read += len(data)
             decoder = new_decoder(name)
-            continue
-        data = raw.read(CHUNK)
-        if not data:
-            raise CompressionError(5, f"cut {name} data: the end is missing")
-        read += len(data)
+        elif not out:
+            data = raw.read(CHUNK)
+            if not data:
+                raise CompressionError(errno.EIO, f"cut {name} data: the end is missing")
+            read += len(data)
+
+
+def _next_member(raw: BinaryIO, rest: bytes, name: str) -> bytes:
+    """Return the start of the next member of a stream, or nothing when the stream ends here."""
+    rest = rest.lstrip(b"\0")
+    while len(rest) < HEAD:
+        more = raw.read(CHUNK)
+        if not more:
+            break
+        rest = (rest + more).lstrip(b"\0")
+    if not rest or sniff(rest) == name:
+        return rest
+    magic = _MAGIC.get(name, b"")
+    if len(rest) < HEAD and rest[: len(magic)] == magic[: len(rest)]:
+        raise CompressionError(errno.EIO, f"cut {name} data: the end is missing")
+    if name in _TOLERANT:
+        return b""
+    raise CompressionError(errno.EIO, f"damaged {name} data: something else follows it")
 
 
 class _Gzip:
@@ -151,10 +187,10 @@ class _Zstd:
         try:
             import zstandard
         except ImportError:
-            raise CompressionError(95, "zstd data needs the Python package zstandard") from None
+            raise CompressionError(errno.EOPNOTSUPP, "zstd data needs the Python package zstandard") from None
         self._error = zstandard.ZstdError
         self._object = zstandard.ZstdDecompressor(max_window_size=MEMORY_LIMIT).decompressobj()
-        self._ready = b""
+        self._ready = memoryview(b"")
         self._input = b""
         self._at = 0
 
@@ -174,15 +210,18 @@ class _Zstd:
             piece = self._input[self._at : self._at + 256]
             self._at += len(piece)
             try:
-                self._ready = self._object.decompress(piece)
+                self._ready = memoryview(self._object.decompress(piece))
             except self._error as problem:
-                raise CompressionError(5, f"damaged zstd data: {problem}") from None
+                raise ValueError(problem) from None
         out, self._ready = self._ready[:limit], self._ready[limit:]
-        return out
+        return bytes(out)
 
 
 def new_decoder(name: str) -> Any:
-    """Return an incremental decoder: ``decompress(data, limit)``, ``eof``, ``unused_data``."""
+    """Return an incremental decoder: ``decompress(data, limit)``, ``eof``, ``unused_data``.
+
+    :raises CompressionError: it is not installed
+    """
     if name == "gzip":
         return _Gzip()
     if name in ("xz", "lzma"):
