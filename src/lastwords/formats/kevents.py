@@ -1,0 +1,373 @@
+"""What a kernel message tells of: an OOM kill, a panic, an oops, a hang, a boot ...
+
+Works on the text of one line, without its prefix (:mod:`lastwords.formats.klog`). Finds the line that
+*begins* a report; taking the report apart is the work of deeper parsers.
+
+Sources: mm/oom_kill.c (2.4 to 7.x), kernel/panic.c, arch/*/kernel/traps.c and die(), lib/bug.c,
+kernel/watchdog.c, kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/workqueue.c, arch/x86/kernel/nmi.c,
+arch/x86/kernel/cpu/mce, kernel/locking/lockdep.c, fs/{ext4,xfs,btrfs,jbd2}, block/blk-core.c,
+kernel/kexec_core.c, kernel/crash_reserve.c, init/{initramfs,do_mounts,main}.c, drivers/tty/sysrq.c,
+systemd src/oom/oomd-util.c, earlyoom kill.c, facebookincubator/oomd docs.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+KINDS = {
+    "oom_report": "the kernel ran out of memory and printed a report",
+    "oom_kill": "a process or a cgroup was killed for want of memory, by the kernel or a daemon",
+    "panic": "the kernel gave up",
+    "oops": "a fault in kernel code: page fault, protection fault, invalid instruction ...",
+    "bug": "a check in the kernel failed: BUG(), sanitizers, bad page state, sleeping while atomic ...",
+    "warning": "WARN(), lockdep, UBSAN",
+    "hang": "soft or hard lockup, hung task, RCU stall, workqueue lockup",
+    "mce": "an error reported by hardware: machine check, APEI, EDAC",
+    "nmi": "an NMI of unknown reason, or one that tells of a hardware error",
+    "io_error": "a block device failed to read or write",
+    "filesystem_error": "a filesystem found damage, went read-only or shut down",
+    "boot_failure": "initramfs, root filesystem or init could not be used",
+    "boot": "a kernel started",
+    "shutdown": "a kernel restarted, halted or powered off in order",
+    "kdump": "crashkernel reservation or kexec failed, or a crash kernel was started",
+    "sysrq": "somebody asked by SysRq for a crash, an OOM kill or a reset",
+    "segfault": "a program died of a fault the kernel reports",
+}
+"""Kinds of events found in logs, with what each means."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a line tells of."""
+
+    kind: str
+    """One of :data:`KINDS`, or ``context``: no event, but it belongs to the OOM report around it."""
+    summary: str
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Rule:
+    word: str
+    """Bytes that every line of the kind holds: what is searched for first."""
+    kind: str
+    pattern: re.Pattern[str]
+    fixed: dict[str, Any] = field(default_factory=dict)
+
+
+def _rule(kind: str, word: str, pattern: str, **fixed: Any) -> _Rule:
+    return _Rule(word, kind, re.compile(pattern), fixed)
+
+
+# Longest comm is 15 bytes (TASK_COMM_LEN), kernel threads' 63; names may hold blanks, colons and brackets.
+_COMM = r"(?P<comm>.{1,64}?)"
+_KILLED = r"(?P<why>[^:]*(?:[Oo]ut of [Mm]emory|No available memory)[^:]*): "
+
+_RULES = (
+    # -- out of memory
+    _rule(
+        "oom_report",
+        "invoked oom-killer",
+        rf"(?:^|.*\] ){_COMM} invoked oom-killer:?"
+        r"(?: ?gfp_mask=(?P<gfp_mask>0x[0-9a-f]+)(?:\((?P<gfp_flags>[^)]*)\))?)?"
+        r"(?:.*?\border=(?P<order>-?\d+))?(?:.*?\boom_score_adj=(?P<oom_score_adj>-?\d+))?",
+    ),
+    _rule(
+        "oom_report",
+        "oom-killer: gfp_mask",
+        r"^oom-killer: gfp_mask=(?P<gfp_mask>0x[0-9a-f]+)(?:, ?order=(?P<order>-?\d+))?",
+    ),
+    _rule(
+        "context",
+        "oom-kill:",
+        r"oom-kill:constraint=CONSTRAINT_(?P<constraint>\w+)"
+        r"(?:.*?,oom_memcg=(?P<memcg>[^,]*))?(?:.*?,task_memcg=(?P<task_memcg>[^,]*))?"
+        r"(?:.*?,pid=(?P<pid>\d+))?",
+    ),
+    _rule("context", "ill process", rf"^{_KILLED}[Kk]ill process (?P<pid>\d+) \(.*\) score (?P<score>-?\d+)"),
+    _rule(
+        "context",
+        "as a result of limit",
+        r"^Task in (?P<task_memcg>\S+) killed as a result of limit of (?P<memcg>\S+)",
+    ),
+    _rule(
+        "context",
+        "memory.oom.group",
+        r"^Tasks in (?P<oom_group>\S+) are going to be killed due to memory\.oom\.group set",
+    ),
+    _rule("context", "oom_reaper:", r"^oom_reaper: "),
+    _rule(
+        "oom_kill",
+        "illed process",
+        rf"^(?:{_KILLED}|[\w-]+: )?Killed process (?P<pid>\d+)(?:, UID (?P<uid>\d+),)?"
+        r"(?: \((?P<comm>.*)\)(?=(?:, UID \d+)?,? total-vm:)| \((?P<comm_alone>.*?)\)(?=[ ,.]|$))?"
+        r"(?P<sizes>.*)",
+        killer="kernel",
+    ),
+    _rule("oom_kill", "killing process", r"^VM: killing process (?P<comm>.+)", killer="kernel"),
+    _rule(
+        "oom_kill",
+        "oomd kill:",
+        r"^oomd kill: (?:[\d.]+ ){3}(?P<cgroup>\S+) (?P<rss_bytes>\d+)",
+        killer="oomd",
+    ),
+    # -- the end
+    _rule("panic", "Kernel panic", r"(?<!end )Kernel panic(?: - not syncing)?: ?(?P<reason>.*)"),
+    # -- hangs
+    _rule(
+        "hang",
+        "BUG",
+        r"BUG: soft lockup(?:.*?CPU#(?P<cpu>\d+))?(?: stuck for (?P<seconds>\d+)s!)?"
+        r"(?: \[(?P<comm>.*):(?P<pid>\d+)\])?",
+        hang="soft_lockup",
+    ),
+    _rule(
+        "hang",
+        "hard LOCKUP",
+        r"(?:CPU ?(?P<cpu>\d+):? )?.*[Dd]etected hard LOCKUP(?: on cpu (?P<cpu_after>\d+))?",
+        hang="hard_lockup",
+    ),
+    _rule(
+        "hang",
+        "INFO: ",
+        rf"INFO: task {_COMM}:(?P<pid>\d+) (?:blocked|can't die|is blocked).*? for more than"
+        r" (?P<seconds>\d+) seconds",
+        hang="task",
+    ),
+    _rule("hang", "INFO: ", r"INFO: (?:rcu\S* .*stall|RCU detected)", hang="rcu_stall"),
+    _rule("hang", "BUG", r"BUG: workqueue lockup", hang="workqueue"),
+    _rule(
+        "hang",
+        "BUG",
+        r"BUG: \w+ lockup suspected on CPU#(?P<cpu>\d+), (?P<comm>.+)/(?P<pid>\d+)",
+        hang="spinlock",
+    ),
+    _rule(
+        "hang",
+        "unregister_netdevice:",
+        r"unregister_netdevice: waiting for (?P<device>\S+) to become free",
+        hang="netdevice",
+    ),
+    # -- programs; before the faults of the kernel, whose words they share
+    _rule(
+        "segfault",
+        "segfault at",
+        rf"^{_COMM}\[(?P<pid>\d+)\]: segfault at (?P<address>\S+) ip (?P<ip>\S+)"
+        r" .*?error (?P<error>[0-9a-f]+)(?: in (?P<object>[^\[]+)\[)?",
+    ),
+    _rule(
+        "segfault",
+        "traps: ",
+        rf"^traps: {_COMM}\[(?P<pid>\d+)\] (?P<trap>.*?) ip:(?P<ip>\S+)"
+        r"(?:.* in (?P<object>[^\[]+)\[)?",
+    ),
+    _rule(
+        "segfault",
+        ": unhandled ",
+        rf"^{_COMM}\[(?P<pid>\d+)\]: unhandled (?P<trap>.*) at (?P<address>0x\S+)",
+    ),
+    # -- faults in the kernel
+    _rule("bug", "ernel BUG", r"[Kk]ernel BUG at (?P<where>[^!]+)!?"),
+    _rule("oops", "nable to handle", r"[Uu]nable to handle .*"),
+    _rule("oops", "NULL pointer dereference", r"(?:BUG: |^)[Kk]ernel NULL pointer dereference.*"),
+    _rule("oops", "[#", r"^(?P<reason>[A-Za-z].*?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)? ?\[#(?P<number>\d+)\]"),
+    _rule("oops", "general protection fault", r"^general protection fault(?:,|:)"),
+    _rule("oops", "double fault", r"^(?:traps: )?PANIC: double fault"),
+    _rule("oops", "Unhandled ", r"^Unhandled (?:fault|prefetch abort)"),
+    _rule("bug", "BUG", r"(?:^|[\]>] ?|: |\[ )BUG(?:: (?P<reason>.*)|(?: \S.*)? \((?:Not t|T)ainted)"),
+    # -- warnings
+    _rule(
+        "warning",
+        "WARNING:",
+        # Not every line that says so: pr_warn() may, of small things.
+        r"^WARNING: (?:(?:CPU: (?P<cpu>\d+) PID: (?P<pid>\d+) )?at (?P<where>[\w./-]+:\d+)?"
+        r"|(?P<where_first>[\w./-]+:\d+) at |possible |suspicious |inconsistent |bad unlock |held lock"
+        r"|lock held |\S+ still has locks|(?:HARD|SOFT)IRQ|kernel stack |stack recursion)",
+    ),
+    _rule(
+        "warning",
+        "INFO: ",
+        r"(?:^|\[ )INFO: (?:possible|suspicious|inconsistent|trying to register|.*lock order)",
+    ),
+    _rule("warning", "UBSAN:", r"^UBSAN: "),
+    # -- hardware
+    _rule("mce", "Hardware Error]", r"\[Hardware Error\]"),
+    _rule("mce", "achine ", r"Machine [Cc]heck(?:: | [Ee]xception: | events| in | interrupt)"),
+    _rule("mce", "EDAC ", r"EDAC (?P<controller>\w+): (?P<errors>\d+) (?P<error>[CU]E)\b"),
+    _rule("nmi", "NMI", r"Uhhuh\. NMI received(?:.*reason (?P<reason>[0-9a-f]+) on CPU (?P<cpu>\d+))?"),
+    _rule("nmi", "NMI", r"^NMI: (?:PCI system error|IOCK error|Not continuing)|^NMI: .* for reason"),
+    # -- disks
+    _rule(
+        "io_error",
+        "error, dev ",
+        r"(?P<error>[\w/ ]+ error), dev (?P<device>[\w!-]+), sector (?P<sector>\d+)",
+    ),
+    _rule("io_error", "I/O error", r"Buffer I/O error on (?:dev(?:ice)? )?(?P<device>[\w!-]+)"),
+    _rule("io_error", "rejecting I/O", r"rejecting I/O to "),
+    _rule("io_error", "timeout, ", r"^nvme (?P<device>nvme\d+): I/O .*timeout, "),
+    _rule("filesystem_error", "-fs error", r"^[\w-]+-fs error \(device (?P<device>[^)]+)\)"),
+    _rule(
+        "filesystem_error",
+        "Remounting filesystem",
+        r"^[\w-]+-fs(?: \((?P<device>[^)]+)\))?: Remounting filesystem read-only",
+    ),
+    _rule("filesystem_error", "Aborting journal", r"Aborting journal on device (?P<device>[\w!-]+)"),
+    _rule(
+        "filesystem_error",
+        "XFS (",
+        r"^XFS \((?P<device>[^)]+)\): .*"
+        r"(?:[Cc]orruption|[Ss]hut(?:ting)? ?down|I/O [Ee]rror|Unmount and run)",
+    ),
+    _rule("filesystem_error", "BTRFS", r"^BTRFS:? ?(?:error|critical) \(device (?P<device>[^)]+)\)"),
+    _rule("filesystem_error", "forced readonly", r"^BTRFS:? .*\(device (?P<device>[^)]+)\).*forced readonly"),
+    # -- boot, kexec, requests
+    _rule("boot", "Linux version ", r"^Linux version (?P<release>\S+)"),
+    _rule("boot_failure", "nitramfs unpack", r"^Initramfs unpack(?:ing)? failed: (?P<reason>.*)"),
+    _rule("boot_failure", "not initramfs", r"rootfs image is not initramfs \((?P<reason>[^)]*)\)"),
+    _rule("boot_failure", "VFS: Cannot open root", r"^VFS: Cannot open root device \"?(?P<device>[^\" ]*)"),
+    _rule(
+        "boot_failure",
+        "Failed to execute ",
+        r"^Failed to execute (?P<path>/\S+) \(error (?P<error>-?\d+)\)",
+    ),
+    _rule(
+        "kdump",
+        "crashkernel",
+        r"(?i)^(?!.*command line:).*crashkernel.*(?:fail|expected|cannot|unable|invalid|ignor|must)",
+    ),
+    _rule(
+        "kdump",
+        "kexec",
+        r"^(?!.*ommand line:).*kexec.*(?:fail|restricted|denied|not (?:available|allowed|supported))",
+    ),
+    _rule("kdump", "Starting ", r"^(?:kexec\w*: )?Starting (?:new|crashdump) kernel"),
+    _rule(
+        "sysrq",
+        "ys",
+        r"^[Ss]ys[Rr]q ?: (?P<request>Trigger a crash|Manual OOM execution|Resetting|Power Off)",
+    ),
+    _rule("shutdown", "reboot: ", r"^reboot: (?P<how>Restarting system|Power down|System halted)"),
+)
+
+_USER_RULES = (
+    _rule(
+        "oom_kill",
+        "Killed /",
+        r"^Killed (?P<cgroup>/\S*) due to (?P<reason>memory (?:pressure|used)|swap used)",
+        killer="systemd-oomd",
+    ),
+    _rule(
+        "oom_kill",
+        "sending SIG",
+        r'^sending (?P<signal>SIG\w+) to process (?P<pid>\d+)(?: uid (?P<uid>\d+))? "(?P<comm>[^"]*)"'
+        r"(?:.*?VmRSS (?P<rss_mib>\d+) MiB)?",
+        killer="earlyoom",
+    ),
+)
+
+USER_KILLERS = ("systemd-oomd", "earlyoom")
+"""Programs whose lines count: they kill as the kernel would."""
+
+
+def _words() -> tuple[bytes, ...]:
+    # "ys" alone is in every other line: the two spellings of SysRq stand for it.
+    given = [rule.word for rule in (*_RULES, *_USER_RULES)]
+    words = [word for word in given if word not in ("ys", "Starting ", "achine ")]
+    words += [
+        "sysrq: ",
+        "SysRq : ",
+        "Starting new kernel",
+        "Starting crashdump",
+        "achine check",
+        "achine Check",
+    ]
+    shortest = sorted(set(words), key=len)
+    kept: list[str] = []
+    for word in shortest:
+        if not any(other in word for other in kept):
+            kept.append(word)
+    return tuple(word.encode() for word in kept)
+
+
+WORDS = _words()
+"""Byte strings of which every line that :func:`detect` knows holds at least one."""
+
+GATES = (b"kernel:", b"oomd", b"earlyoom")
+"""Byte strings one of which stands before the words where a log holds the lines of programs too."""
+
+_SIZE = re.compile(r"\b(total-vm|anon-rss|file-rss|shmem-rss|pgtables): ?(\d+)kB")
+_NUMBERS = {"pid", "uid", "order", "oom_score_adj", "score", "seconds", "cpu", "number", "errors", "sector"}
+
+
+def detect(text: str, tag: Optional[str] = None) -> Optional[Found]:
+    """Return what a message tells of, or None.
+
+    :param tag: the program that logged it, when it was not the kernel
+
+    >>> found = detect("Memory cgroup out of memory: Killed process 812 (java) total-vm:40kB, anon-rss:8kB")
+    >>> (found.kind, found.details["scope"], found.details["anon_rss"])
+    ('oom_kill', 'memcg', 8192)
+    >>> detect("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:88]").details["hang"]
+    'soft_lockup'
+    >>> detect("the agent Killed process 12 (x)") is None
+    True
+    """
+    text = text.strip()
+    rules: tuple[_Rule, ...] = _RULES
+    if tag is not None and tag != "kernel":
+        rules = _USER_RULES if tag in USER_KILLERS else ()
+    for rule in rules:
+        if rule.word in text and (match := rule.pattern.search(text)) is not None:
+            return _found(rule, match, text)
+    return None
+
+
+def _found(rule: _Rule, match: re.Match[str], text: str) -> Found:
+    details: dict[str, Any] = dict(rule.fixed)
+    groups = {name: value for name, value in match.groupdict().items() if value is not None}
+    for plain, other in (("comm", "comm_alone"), ("cpu", "cpu_after"), ("where", "where_first")):
+        if other in groups:
+            groups[plain] = groups.pop(other)
+    sizes, why = groups.pop("sizes", None), groups.pop("why", "")
+    if sizes is not None:
+        details.update((name.replace("-", "_"), int(size) * 1024) for name, size in _SIZE.findall(sizes))
+        for name, number in re.findall(r"\b(UID|oom_score_adj)[: ](-?\d+)", sizes):
+            groups[name.lower()] = number
+    if rule.kind in ("oom_kill", "context") and why:
+        details["scope"] = "memcg" if why.startswith("Memory cgroup") else "global"
+    if "rss_mib" in groups:
+        details["rss"] = int(groups.pop("rss_mib")) << 20
+    if "rss_bytes" in groups:
+        details["rss"] = int(groups.pop("rss_bytes"))
+    if "constraint" in groups:
+        groups["constraint"] = groups["constraint"].lower()
+        details["scope"] = "memcg" if groups.get("memcg") else "global"
+    for name, value in groups.items():
+        details[name] = int(value) if name in _NUMBERS else value.strip()
+    return Found(rule.kind, _summary(rule.kind, details, text), details)
+
+
+def _summary(kind: str, details: dict[str, Any], text: str) -> str:
+    """One line for people. Most messages are just that; a kill is told in plain words."""
+    if kind == "oom_kill":
+        return kill_summary(details)
+    if kind == "boot":
+        return f"kernel {details['release']} started"
+    return " ".join(text.split())[:200]
+
+
+def kill_summary(details: dict[str, Any]) -> str:
+    """Return who was killed by whom and why, in one line.
+
+    >>> kill_summary({"killer": "kernel", "comm": "java", "pid": 7, "anon_rss": 3 << 20, "scope": "memcg"})
+    'the kernel killed java (pid 7), 3 MiB: memory cgroup out of memory'
+    """
+    who = details.get("comm") or details.get("cgroup") or "a process"
+    pid = f" (pid {details['pid']})" if "pid" in details else ""
+    held = details.get("anon_rss", details.get("rss"))
+    size = f", {held >> 20} MiB" if held is not None else ""
+    killer = "the kernel" if details["killer"] == "kernel" else details["killer"]
+    memcg = "memory cgroup " if details.get("scope") == "memcg" else ""
+    return f"{killer} killed {who}{pid}{size}: {details.get('reason') or memcg + 'out of memory'}"

@@ -1,0 +1,289 @@
+"""One line of a kernel log without its prefix, whoever wrote the prefix.
+
+Known prefixes: printk (``[   12.345678]``, with caller id), ``dmesg -T`` in any language, ``dmesg
+--time-format iso``, raw ``<n>`` priorities, /dev/kmsg and extended netconsole records, journalctl's short,
+short-precise, short-full, short-iso, short-monotonic and short-unix, rsyslog's traditional and ISO formats
+with the printk time inside or not.
+
+Sources: kernel/printk/printk.c (``print_prefix``, ``info_print_ext_header``), util-linux dmesg.c, systemd
+src/shared/logs-show.c, rsyslog's RSYSLOG_TraditionalFileFormat and RSYSLOG_FileFormat.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone, tzinfo
+from typing import Optional
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan gen ene janv",
+            "feb fev févr fév",
+            "mar mär mrz maa mars mrt",
+            "apr abr avr avril",
+            "may mai mag mei maj maio",
+            "jun giu juin",
+            "jul lug juil",
+            "aug ago août aoû",
+            "sep set sept",
+            "oct okt ott out",
+            "nov nov. listopad",
+            "dec dez dic déc",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}
+# A stamp this much later than the reference belongs to the year before: clocks of host and analyst differ.
+_AHEAD = timedelta(days=2)
+
+
+@dataclass(frozen=True)
+class Clock:
+    """What is needed to place the times of one log."""
+
+    reference: Optional[float] = None
+    """When its last line was written at the latest (the file's mtime): seconds since the epoch."""
+    zone: Optional[tzinfo] = None
+    """Zone of stamps that do not tell theirs; None when unknown (UTC is assumed and said)."""
+    boot_time: Optional[float] = None
+    """When the printk clock was 0: seconds since the epoch."""
+    boot_time_source: str = "boot time"
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """A wall-clock time as it was written."""
+
+    year: Optional[int]
+    month: int
+    day: int
+    hour: int
+    minute: int
+    second: float
+    offset: Optional[int] = None
+    """Seconds east of UTC, when the line tells."""
+
+    def epoch(self, clock: Clock) -> Optional[float]:
+        """Return seconds since the epoch, or None: no such date, or no year and no reference.
+
+        Without a year it is the latest one that does not lie after the clock's reference.
+        """
+        if self.offset is not None:
+            zone: tzinfo = timezone(timedelta(seconds=self.offset))
+        else:
+            zone = clock.zone or timezone.utc
+        if self.year is not None:
+            return self._in(self.year, zone)
+        if clock.reference is None:
+            return None
+        try:
+            latest = datetime.fromtimestamp(clock.reference, zone) + _AHEAD
+        except (OverflowError, ValueError, OSError):
+            return None
+        # 29 February may lie up to eight years back.
+        for year in range(latest.year, latest.year - 9, -1):
+            found = self._in(year, zone)
+            if found is not None and found <= latest.timestamp():
+                return found
+        return None
+
+    def _in(self, year: int, zone: tzinfo) -> Optional[float]:
+        try:
+            whole = datetime(year, self.month, self.day, self.hour, self.minute, 0, tzinfo=zone)
+            return round(whole.timestamp() + self.second, 6)
+        except (OverflowError, ValueError):
+            return None
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """A line of a log, taken apart."""
+
+    text: str
+    """The message itself."""
+    stamp: Optional[Stamp] = None
+    unix: Optional[float] = None
+    """Seconds since the epoch, where the line says that."""
+    monotonic: Optional[float] = None
+    """Seconds since boot, as printk or journald counts them."""
+    host: Optional[str] = None
+    tag: Optional[str] = None
+    """Program that logged it: ``kernel``, ``systemd-oomd``."""
+    pid: Optional[int] = None
+    priority: Optional[int] = None
+    """0 (emergency) to 7 (debug)."""
+    caller: Optional[str] = None
+    """printk caller id: ``T123`` a task, ``C0`` a CPU."""
+    is_kernel: Optional[bool] = None
+    """False for a program's line; None when the line does not tell."""
+
+    def epoch(self, clock: Clock) -> tuple[Optional[float], Optional[str]]:
+        """Return seconds since the epoch and how they were found; None and None when they cannot be."""
+        if self.unix is not None:
+            return self.unix, "stamp"
+        if self.stamp is not None and (found := self.stamp.epoch(clock)) is not None:
+            notes = ["stamp"]
+            if self.stamp.year is None:
+                notes.append("year inferred")
+            if self.stamp.offset is None:
+                notes.append(f"zone {clock.zone}" if clock.zone else "zone unknown, taken as UTC")
+            return found, ", ".join(notes)
+        if self.monotonic is not None and clock.boot_time is not None:
+            return round(clock.boot_time + self.monotonic, 6), f"{clock.boot_time_source} and printk clock"
+        return None, None
+
+
+_PRIORITY = re.compile(r"<(\d{1,3})>")
+_KMSG = re.compile(r"(\d{1,4}),(\d+),(\d+),([^;]{0,120});")
+_PRINTK = re.compile(r"\[ *(\d{1,10}\.\d{3,6})\] ?")
+_PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,10}\.\d{6})\] ?")
+_CALLER = re.compile(r"\[ *([TC]\d+)\] ?")
+_DMESG_T = re.compile(r"\[(?:[^\W\d]\S* +)?(\S{1,12}?)[ .]+(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})\] ?")
+_ISO = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d(?:[.,]\d{1,9})?)(?:(Z)|([+-])(\d\d):?(\d\d))?[ \t]"
+)
+_SYSLOG = re.compile(
+    r"(?:\w{3} (\d{4})-(\d\d)-(\d\d)|(\w{3,4}) +(\d{1,2})) (\d\d):(\d\d):(\d\d(?:\.\d{1,6})?)"
+    r"(?: ([A-Z]{3,5}))? "
+)
+_UNIX = re.compile(r"(\d{9,10}\.\d{3,6}) ")
+_HOST_TAG = re.compile(r"(?:(\S+) )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?")
+_TAG_ONLY = re.compile(r"(kernel): ")
+
+
+def parse_line(line: str) -> LogLine:
+    """Take one line apart; a line with no known prefix is all text.
+
+    >>> parse_line("Mar  1 03:14:07 app07 kernel: [  511.250000] java invoked oom-killer: order=0").monotonic
+    511.25
+    >>> found = parse_line("6,1234,5678000,-,caller=T12;Linux version 6.1.0")
+    >>> (found.priority, found.monotonic, found.caller, found.text)
+    (6, 5.678, 'T12', 'Linux version 6.1.0')
+    >>> parse_line("2026-03-01T03:14:07+0100 web app[12]: WARNING: retry").is_kernel
+    False
+    """
+    line = line.rstrip("\r\n")
+    priority = None
+    if (match := _PRIORITY.match(line)) is not None:
+        priority = int(match[1]) & 7
+        line = line[match.end() :]
+    if (match := _KMSG.match(line)) is not None:
+        return _record(match, line)
+    for pattern, make in ((_ISO, _iso), (_SYSLOG, _traditional)):
+        if (match := pattern.match(line)) is not None and (stamp := make(match)) is not None:
+            rest = line[match.end() :]
+            if pattern is _ISO and "," in match[6]:  # dmesg's alone, which writes neither host nor tag
+                caller, rest = _caller(rest)
+                return LogLine(rest, stamp, priority=priority, caller=caller, is_kernel=True)
+            return _tagged(rest, priority, stamp=stamp)
+    if (match := _UNIX.match(line)) is not None:
+        return _tagged(line[match.end() :], priority, unix=float(match[1]))
+    if (match := _PRINTK.match(line)) is not None:
+        monotonic = float(match[1])
+        caller, rest = _caller(line[match.end() :])
+        return _printk(rest, priority, monotonic, caller)
+    if (match := _DMESG_T.match(line)) is not None:
+        caller, rest = _caller(line[match.end() :])
+        return LogLine(rest, stamp=_bracketed(match), priority=priority, caller=caller, is_kernel=True)
+    if (match := _PRINTK_LATER.match(line)) is not None:
+        # A console shows what programs write too: a login prompt, half a line of output.
+        caller, rest = _caller(line[match.end() :])
+        return LogLine(rest, monotonic=float(match[1]), priority=priority, caller=caller)
+    return LogLine(line, priority=priority, is_kernel=True if priority is not None else None)
+
+
+def _record(match: re.Match[str], line: str) -> LogLine:
+    """A /dev/kmsg or netconsole record: ``priority,sequence,microseconds,flags[,caller=..];text``.
+
+    The upper bits of the priority are the facility: what a program wrote to /dev/kmsg is not the kernel's.
+    """
+    priority = int(match[1])
+    caller = re.search(r"\bcaller=([TC]\d+)", match[4])
+    return LogLine(
+        line[match.end() :],
+        monotonic=int(match[3]) / 1e6,
+        priority=priority & 7,
+        caller=caller[1] if caller else None,
+        is_kernel=priority >> 3 == 0,
+    )
+
+
+def _iso(match: re.Match[str]) -> Optional[Stamp]:
+    offset: Optional[int] = None
+    if match[7]:
+        offset = 0
+    elif match[8]:
+        offset = (int(match[9]) * 3600 + int(match[10]) * 60) * (-1 if match[8] == "-" else 1)
+        if abs(offset) >= 86400:
+            return None
+    year, month, day, hour, minute = (int(match[group]) for group in range(1, 6))
+    return Stamp(year, month, day, hour, minute, float(match[6].replace(",", ".")), offset)
+
+
+def _traditional(match: re.Match[str]) -> Optional[Stamp]:
+    offset = 0 if match[9] in ("UTC", "GMT") else None
+    clock = int(match[6]), int(match[7]), float(match[8])
+    if match[1]:
+        return Stamp(int(match[1]), int(match[2]), int(match[3]), *clock, offset)
+    month = _MONTHS.get(match[4].lower())
+    return Stamp(None, month, int(match[5]), *clock, offset) if month else None
+
+
+def _bracketed(match: re.Match[str]) -> Optional[Stamp]:
+    number = re.fullmatch(r"(\d{1,2})\D?", match[1])  # Chinese, Japanese, Korean: 3月
+    month = int(number[1]) if number else _MONTHS.get(match[1].lower())
+    if month is None:
+        return None
+    return Stamp(int(match[6]), month, int(match[2]), int(match[3]), int(match[4]), float(match[5]))
+
+
+def _caller(rest: str) -> tuple[Optional[str], str]:
+    match = _CALLER.match(rest)
+    return (match[1], rest[match.end() :]) if match else (None, rest)
+
+
+def _tagged(
+    rest: str, priority: Optional[int], *, stamp: Optional[Stamp] = None, unix: Optional[float] = None
+) -> LogLine:
+    """What follows a wall-clock stamp: ``host tag[pid]: text``, or the text at once (dmesg)."""
+    match = _HOST_TAG.match(rest)
+    if match is None or (match[1] is None and match[2] != "kernel"):
+        caller, rest = _caller(rest)
+        return LogLine(rest, stamp, unix, None, priority=priority, caller=caller, is_kernel=True)
+    text, monotonic, caller = rest[match.end() :], None, None
+    is_kernel = match[2] == "kernel"
+    if is_kernel and (inner := _PRINTK.match(text)) is not None:
+        monotonic = float(inner[1])
+        caller, text = _caller(text[inner.end() :])
+    return LogLine(
+        text,
+        stamp,
+        unix,
+        monotonic,
+        match[1],
+        match[2],
+        int(match[3]) if match[3] else None,
+        priority,
+        caller,
+        is_kernel,
+    )
+
+
+def _printk(rest: str, priority: Optional[int], monotonic: float, caller: Optional[str]) -> LogLine:
+    """What follows ``[   12.345678]``: the text, or ``[host] tag: text`` where journalctl wrote it."""
+    if (match := _TAG_ONLY.match(rest)) is not None:
+        rest = rest[match.end() :]
+        return LogLine(rest, None, None, monotonic, None, "kernel", None, priority, caller, True)
+    match = _HOST_TAG.match(rest)
+    # printk texts have colons too; only journalctl puts a host before the tag, and only the kernel's own
+    # tag or one with a pid can be told from a message.
+    if match is not None and match[1] and (match[2] == "kernel" or match[3]) and not match[1].endswith(":"):
+        text = rest[match.end() :]
+        pid = int(match[3]) if match[3] else None
+        kernel = match[2] == "kernel"
+        return LogLine(text, None, None, monotonic, match[1], match[2], pid, priority, caller, kernel)
+    return LogLine(rest, None, None, monotonic, None, None, None, priority, caller, True)
