@@ -11,7 +11,7 @@ from lastwords.formats import FormatError
 
 SIGNATURE = "# GRUB Environment Block\n"
 SIZE = 1024
-"""Bytes. GRUB writes into the blocks of the file without changing its size, so that another size is damage."""
+"""Bytes. GRUB writes into the blocks of the file and never changes its size: another size is damage."""
 
 
 def parse_grubenv(text: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Names of kernels, initramfs images and what belongs to them in /boot, as distributions give them.
 
-Source: kernel-install(8), dracut(8), mkinitrd of SUSE, update-initramfs(8), kdumpctl, kdump-tools, mkinitcpio(8).
+Source: kernel-install(8), dracut(8), mkinitrd of SUSE, update-initramfs(8), kdumpctl(8), kdump-tools(5),
+mkinitcpio(8).
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def classify(name: str) -> Optional[KernelFile]:
         if name.startswith(prefix) and len(name) > len(prefix):
             return _used(role, name[len(prefix) :])
     match = _KERNEL.match(name)
+    if match and name.startswith("vmlinux-") and name.endswith(".gz"):
+        return None  # SUSE's kernel for debuggers
     if match:
         return _used("vmlinuz", match["version"])
     match = _INITRAMFS.match(name)

@@ -1,0 +1,285 @@
+"""What this machine would boot: kernels and what belongs to them, boot loader entries, the default, fstab."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from lastwords.collectors.boot_loaders import (
+    EFIBOOTMGR,
+    EFIVARS,
+    LOADER_FILES,
+    efi_facts,
+    loader_facts,
+    unread_efi,
+)
+from lastwords.collectors.kdump_config import MOUNTS, read_mounts
+from lastwords.formats.bls import compare_versions
+from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
+from lastwords.formats.kernel_files import KernelFile, classify
+from lastwords.hookspecs import Collector
+from lastwords.model import Facts, NoData
+from lastwords.roots.base import Root
+from lastwords.roots.trees import Node
+
+UNIFIED = ("/boot/EFI/Linux/*.efi", "/efi/EFI/Linux/*.efi", "/boot/efi/EFI/Linux/*.efi")
+INITRAMFS_NAMES = ("initramfs-{}.img", "initrd.img-{}", "initrd-{}", "initramfs-{}")
+MAX_FILES = 500
+MAX_KERNELS = 64
+MAX_FSTAB = 300
+DEVICE_LINKS = {
+    "UUID": "by-uuid",
+    "LABEL": "by-label",
+    "PARTUUID": "by-partuuid",
+    "PARTLABEL": "by-partlabel",
+}
+
+
+class BootCollector(Collector):
+    """Reads what takes part in booting, up to the kernel's command line."""
+
+    name = "boot"
+    title = "boot: kernels, boot loader entries and default, EFI, fstab, how full /boot is"
+    reads = (
+        "/boot/*",
+        "/lib/modules/*",
+        "/usr/lib/modules/*",
+        "/lib/modules/*/modules.dep",
+        "/var/lib/kdump/*",
+        *LOADER_FILES,
+        *UNIFIED,
+        "/etc/fstab",
+        *MOUNTS,
+        "/proc/sys/kernel/osrelease",
+        EFIVARS + "Boot*",
+        "/dev/disk/by-*/*",
+    )
+    runs = (EFIBOOTMGR,)
+    needs_root = "grub.cfg is readable by root only on most distributions"
+
+    def collect(self, root: Root) -> Iterator[Facts]:
+        mounts = read_mounts(root)
+        fstab = _fstab(root)
+        running = (root.text("/proc/sys/kernel/osrelease") or "").strip() or None
+        listed = root.listdir("/boot")
+        seen = _Seen(root, listed)
+        kernels = _kernels(root, seen, running)
+        if listed is None and mounts is None and fstab is None and not kernels:
+            raise NoData("neither /boot nor a table of filesystems")
+        present = root.exists("/sys/firmware/efi")
+        if present is False and not root.exists("/sys/kernel"):
+            present = None  # a disk whose host does not run: sysfs is not there at all
+        facts: Facts = {
+            "running": running,
+            "filesystems": _filesystems(root, mounts),
+            "files": None if listed is None else [_file(node) for node in listed[:MAX_FILES]],
+            "files_omitted": None if listed is None else max(0, len(listed) - MAX_FILES),
+            "kernels": kernels,
+            "other_images": _other_images(root, seen),
+            **loader_facts(root, present),
+            "efi": unread_efi(present),
+            "fstab": fstab,
+        }
+        yield facts
+        if present is not False:
+            yield {**facts, "efi": efi_facts(root, present)}
+
+
+# -- filesystems -----------------------------------------------------------------------------------
+
+
+def _filesystems(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
+    efi = next((path for path in ("/boot/efi", "/efi") if mounts and mounted_on(path, mounts)), None)
+    if efi is None:
+        efi = next((path for path in ("/boot/efi", "/efi") if root.exists(path)), None)
+    return {
+        "root": _filesystem(root, "/", mounts),
+        "boot": _filesystem(root, "/boot", mounts),
+        "efi": _filesystem(root, efi, mounts) if efi else None,
+    }
+
+
+def _filesystem(root: Root, path: str, mounts: Optional[list[Mount]]) -> dict[str, Any]:
+    mount = mounted_on(path, mounts) if mounts is not None else None
+    usage = root.usage(path)
+    return {
+        "path": path,
+        "mounted": None if mounts is None else mount is not None,
+        "source": mount.spec if mount else None,
+        "type": mount.type if mount else None,
+        "options": mount.options if mount else None,
+        "usage": {"size": usage.size, "used": usage.used, "available": usage.available} if usage else None,
+    }
+
+
+def _fstab(root: Root) -> Optional[list[dict[str, Any]]]:
+    text = root.text("/etc/fstab")
+    if text is None:
+        return None
+    # The disk of a host that does not run has no devices: only a root that has this tells.
+    devices = root.exists("/dev/disk/by-uuid")
+    return [
+        {
+            "spec": entry.spec,
+            "file": entry.file,
+            "type": entry.type,
+            "options": entry.options,
+            "dump": entry.dump,
+            "passno": entry.passno,
+            "line": entry.line,
+            "device_exists": _device_exists(root, entry.spec) if devices else None,
+        }
+        for entry in parse_fstab(text)[:MAX_FSTAB]
+    ]
+
+
+def _device_exists(root: Root, spec: str) -> Optional[bool]:
+    tag, equals, value = spec.partition("=")
+    if equals and tag in DEVICE_LINKS:
+        # As udev names the links (systemd, device-nodes.c): what is not safe becomes \xNN.
+        bare = value.strip("\"'")
+        name = "".join(
+            c if re.match(r"[\w#+\-.:=@]", c) or ord(c) > 127 else f"\\x{ord(c):02x}" for c in bare
+        )
+        return root.exists(f"/dev/disk/{DEVICE_LINKS[tag]}/{name}")
+    return root.exists(spec) if spec.startswith("/dev/") else None
+
+
+# -- kernels ---------------------------------------------------------------------------------------
+
+
+class _Seen:
+    """The files of /boot and of directories below it that hold one kernel each."""
+
+    def __init__(self, root: Root, listed: Optional[Sequence[Node]]) -> None:
+        self.complete = listed is not None
+        self.root = root
+        if listed is None:
+            # Some of the files may be known without the rest.
+            listed = [node for path in root.glob("/boot/*") if (node := root.stat(path, follow=False))]
+        self.files = {node.path: node for node in listed if node.type in ("file", "link")}
+        self.known: dict[str, KernelFile] = {
+            path: kind for path, node in self.files.items() if (kind := classify(node.name))
+        }
+        for top in ("/boot", "/efi", "/boot/efi"):
+            # kernel-install(8): <machine id>/<version>/{linux,initrd}
+            for path in root.glob(f"{top}/[0-9a-f]*[0-9a-f]/[0-9]*/*"):
+                _, _, machine, version, name = path.rsplit("/", 4)
+                role = {"linux": "vmlinuz", "initrd": "initramfs"}.get(name)
+                if role and re.fullmatch(r"[0-9a-f]{32}", machine):
+                    self.known[path] = KernelFile(role, "boot", version)
+
+    def find(self, role: str, version: str) -> Optional[str]:
+        """Return the path of a kernel's file, or None."""
+        wanted = KernelFile(role, "boot", version)
+        return next((path for path, kind in self.known.items() if kind == wanted), None)
+
+    def facts(self, path: Optional[str]) -> dict[str, Any]:
+        """Return path, existence, size and time of a file; a link counts as what it points to."""
+        if path is None:
+            return {"path": None, "exists": False if self.complete else None, "size": None, "mtime": None}
+        node = self.files.get(path)
+        if node is None or node.type == "link":
+            there = False if node is None and self._is_listed(path) else self.root.exists(path)
+            node = self.root.stat(path) if there else None
+        else:
+            there = True
+        return {
+            "path": path,
+            "exists": there,
+            "size": node.size if node else None,
+            "mtime": node.mtime if node else None,
+        }
+
+    def _is_listed(self, path: str) -> bool:
+        return self.complete and path.rpartition("/")[0] == "/boot"
+
+
+def _kernels(root: Root, seen: _Seen, running: Optional[str]) -> list[dict[str, Any]]:
+    top = "/lib/modules" if root.glob("/lib/modules/*") else "/usr/lib/modules"
+    modules = {path.rpartition("/")[2] for path in root.glob(f"{top}/[0-9]*")}
+    versions = {kind.version for kind in seen.known.values() if kind.use == "boot"} | modules
+    if running:
+        versions.add(running)
+    ordered = sorted((version for version in versions if version), key=_Newest)[:MAX_KERNELS]
+    style = _initramfs_style(seen)
+    found = []
+    for version in ordered:
+        initramfs = seen.find("initramfs", version) or (style.format(version) if style else None)
+        found.append(
+            {
+                "version": version,
+                "running": None if running is None else version == running,
+                "vmlinuz": seen.facts(seen.find("vmlinuz", version) or f"/boot/vmlinuz-{version}"),
+                "initramfs": seen.facts(initramfs),
+                "system_map": seen.facts(seen.find("system_map", version) or f"/boot/System.map-{version}"),
+                "config": seen.facts(seen.find("config", version) or f"/boot/config-{version}"),
+                "modules": _modules(root, f"{top}/{version}"),
+            }
+        )
+    return found
+
+
+class _Newest:
+    """Sort key: the newest version first."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def __lt__(self, other: _Newest) -> bool:
+        order = compare_versions(self.version, other.version)
+        return order > 0 or (order == 0 and self.version > other.version)
+
+
+def _initramfs_style(seen: _Seen) -> Optional[str]:
+    """Return the path that an initramfs has on this host, ``{}`` for the version; None when none tells."""
+    names = {path for path, kind in seen.known.items() if kind.role == "initramfs" and kind.use == "boot"}
+    for form in INITRAMFS_NAMES:
+        if any(fnmatch.fnmatchcase(path, "/boot/" + form.format("*")) for path in names):
+            return "/boot/" + form
+    return None
+
+
+def _modules(root: Root, path: str) -> dict[str, Any]:
+    there = root.exists(path)
+    node = root.stat(path) if there else None
+    return {
+        "path": path,
+        "exists": there,
+        "mtime": node.mtime if node else None,
+        "modules_dep": root.exists(path + "/modules.dep") if there else there,
+    }
+
+
+def _other_images(root: Root, seen: _Seen) -> list[dict[str, Any]]:
+    known = {
+        path: kind
+        for path, kind in seen.known.items()
+        if kind.use != "boot" and kind.role in ("vmlinuz", "initramfs")
+    }
+    for path in root.glob("/var/lib/kdump/init*"):
+        node, kind = root.stat(path, follow=False), classify(path.rpartition("/")[2])
+        if node and node.type == "file":
+            # SUSE's has no version in its name.
+            known[path] = KernelFile("initramfs", "kdump", kind.version if kind else None)
+    for pattern in UNIFIED:
+        for path in root.glob(pattern):
+            known[path] = KernelFile("unified", "boot", None)
+    found = []
+    for path, kind in sorted(known.items())[:MAX_FILES]:
+        facts = seen.facts(path)
+        if facts.pop("exists"):
+            found.append({**facts, "role": kind.role, "use": kind.use, "version": kind.version})
+    return found
+
+
+def _file(node: Node) -> dict[str, Any]:
+    return {
+        "path": node.path,
+        "type": node.type,
+        "size": node.size if node.type == "file" else None,
+        "mtime": node.mtime,
+        "target": node.target,
+    }

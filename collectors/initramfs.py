@@ -1,0 +1,175 @@
+"""The initramfs images: what each is made of, whether it is whole, and for which kernel it was built."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Optional
+
+from lastwords.formats.initrd_head import Segment, recognise
+from lastwords.formats.kernel_files import KernelFile, classify
+from lastwords.hookspecs import Collector
+from lastwords.model import Facts, NoData
+from lastwords.roots.base import Root, read_up_to
+from lastwords.roots.evidence import reason_of
+from lastwords.roots.initrd import Contents, examine
+from lastwords.roots.trees import Node
+
+KDUMP = "/var/lib/kdump"
+FOLDERS = ("/boot", KDUMP)
+BY_MACHINE = ("/boot", "/efi", "/boot/efi")
+"""Where kernel-install(8) makes <machine id>/<version>/initrd."""
+MAX_IMAGES = 64
+WHOLE_LIMIT = 512 << 20
+"""Bytes of an image that is followed to its end; of a larger one only the kernel's version is looked for."""
+BUDGET = 40.0
+"""Seconds for all images."""
+IMAGE_BUDGET = 20.0
+_USES = ("boot", "kdump", "fallback", "rescue", "leftover")
+
+
+class InitramfsCollector(Collector):
+    """Looks into initramfs images, streaming, and extracts nothing."""
+
+    name = "initramfs"
+    title = "initramfs images: segments, compression, whole or cut, kernel version inside"
+    reads = (
+        "/boot/*",
+        "/var/lib/kdump/*",
+        *(f"{top}/*/*/initrd" for top in BY_MACHINE),
+        "/proc/sys/kernel/osrelease",
+    )
+    needs_root = "images are readable by root only on most distributions"
+    timeout = 60.0
+
+    def collect(self, root: Root) -> Iterator[Facts]:
+        running = (root.text("/proc/sys/kernel/osrelease") or "").strip() or None
+        found = _images(root)
+        if not found:
+            raise NoData("no initramfs image in /boot or /var/lib/kdump")
+        facts = [_recognised(root, node, kind) for node, kind in found[:MAX_IMAGES]]
+        whole: Facts = {"images": facts, "images_omitted": max(0, len(found) - MAX_IMAGES)}
+        yield whole
+        deadline = time.monotonic() + BUDGET
+        for image in sorted(facts, key=lambda image: _urgency(image, running)):
+            if image["segments"] is None:
+                continue
+            _look_inside(root, image, min(deadline, time.monotonic() + IMAGE_BUDGET))
+            yield whole
+
+
+def _images(root: Root) -> list[tuple[Node, KernelFile]]:
+    """Return the images by path. Links are left out: they only name another image a second time."""
+    found: dict[str, KernelFile] = {}
+    for folder in FOLDERS:
+        for path in root.glob(folder + "/init*"):
+            kind = classify(path.rpartition("/")[2])
+            if folder == KDUMP:
+                # SUSE's has no version in its name.
+                version = kind.version if kind else None
+                found[path] = KernelFile("initramfs", "kdump", version)
+            elif kind and kind.role == "initramfs":
+                found[path] = kind
+    for top in BY_MACHINE:
+        for path in root.glob(f"{top}/[0-9a-f]*[0-9a-f]/[0-9]*/initrd"):
+            machine, version = path.split("/")[-3:-1]
+            if re.fullmatch(r"[0-9a-f]{32}", machine):
+                found[path] = KernelFile("initramfs", "boot", version)
+    nodes = ((root.stat(path, follow=False), kind) for path, kind in sorted(found.items()))
+    return [(node, kind) for node, kind in nodes if node is not None and node.type == "file"]
+
+
+def _recognised(root: Root, node: Node, kind: KernelFile) -> dict[str, Any]:
+    """Return the facts that the first bytes and the headers tell."""
+    segments: Optional[list[Segment]] = None
+    reason: Optional[str] = "not looked at before the time was over"
+    try:
+        with root.stream(node.path) as stream:
+            segments = recognise(_reader(stream), node.size or 0)
+    except OSError as problem:
+        reason = reason_of(problem)
+    return {
+        "path": node.path,
+        "use": kind.use,
+        "version": kind.version,
+        "size": node.size,
+        "mtime": node.mtime,
+        "segments": None if segments is None else [each.__dict__ for each in segments],
+        "compression": _compression(segments or []),
+        "complete": None,
+        "damage": None,
+        "not_checked": reason,
+        "kernel_versions": None,
+        "members": None,
+        "unpacked": None,
+    }
+
+
+def _reader(stream: BinaryIO) -> Callable[[int, int], bytes]:
+    """Return a function that reads at growing offsets, of streams that cannot seek too."""
+    position, held = 0, b""
+
+    def read_at(offset: int, length: int) -> bytes:
+        nonlocal position, held
+        if stream.seekable():
+            stream.seek(offset)
+            return read_up_to(stream, length)[0]
+        # What was read ahead may be asked for again.
+        if offset >= position + len(held):
+            position, held = position + len(held), b""
+            while position < offset:
+                skipped = len(stream.read(min(offset - position, 1 << 16)))
+                if not skipped:
+                    return b""
+                position += skipped
+        else:
+            held, position = held[offset - position :], offset
+        held += read_up_to(stream, length - len(held))[0] if length > len(held) else b""
+        return held[:length]
+
+    return read_at
+
+
+def _compression(segments: list[Segment]) -> Optional[str]:
+    """Return how the last archive is compressed; ``none`` for a plain one that is not microcode only."""
+    if not segments:
+        return None
+    last = segments[-1]
+    if last.kind == "compressed":
+        return last.compression
+    return "none" if last.kind == "cpio" and last.microcode is False else None
+
+
+def _urgency(image: dict[str, Any], running: Optional[str]) -> tuple[bool, int, float]:
+    return (image["version"] != running, _USES.index(image["use"]), -(image["mtime"] or 0))
+
+
+def _look_inside(root: Root, image: dict[str, Any], deadline: float) -> None:
+    """Add what is known after the image was followed to its end, or as far as the limits allow."""
+    size = image["size"] or 0
+    try:
+        with root.stream(image["path"]) as stream:
+            contents = examine(stream, size, deadline=deadline, whole=size <= WHOLE_LIMIT)
+    except OSError as problem:
+        image["not_checked"] = reason_of(problem)
+        return
+    image.update(
+        complete=contents.complete,
+        damage=contents.damage,
+        not_checked=contents.unknown,
+        kernel_versions=contents.versions if contents.versions or contents.complete else None,
+        members=contents.members if contents.complete else None,
+        unpacked=contents.unpacked if contents.complete else None,
+    )
+    if _tells_more(contents, image["segments"]):
+        image["segments"] = [each.__dict__ for each in contents.segments]
+        image["compression"] = _compression(contents.segments)
+
+
+def _tells_more(contents: Contents, segments: list[dict[str, Any]]) -> bool:
+    sized = sum(each.size is not None for each in contents.segments)
+    return (len(contents.segments), sized) >= (
+        len(segments),
+        sum(each["size"] is not None for each in segments),
+    )
