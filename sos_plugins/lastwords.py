@@ -33,7 +33,7 @@ _TAGS = tuple(
 )
 
 # sos takes every class of this module for a plugin: the base is not of it.
-_Base = type('LastwordsBase', (_plugins.Plugin,) + _TAGS,
+_Base = type('LastwordsBase', (_plugins.Plugin, *_TAGS),
              {'__module__': _plugins.__name__})
 
 
@@ -52,63 +52,339 @@ PLACES = (
 )
 
 # What the collectors read (their ``reads``), as far as copying it is cheap
-# and cannot hang. tests/sos/test_coverage.py holds this list complete.
+# and cannot hang. Kept complete, here and below, by the test
+# tests/sos/test_coverage.py: --update-golden writes it.
 COPY_SPECS = (
-    '/etc/os-release',
-    '/usr/lib/os-release',
-    '/etc/redhat-release',
+    '/.dockerenv',
+    '/boot/config-*',
+    '/boot/efi/EFI/*/grub.cfg',
+    '/boot/efi/EFI/*/grubenv',
+    '/boot/efi/loader/entries/*.conf',
+    '/boot/efi/loader/loader.conf',
+    '/boot/extlinux.conf',
+    '/boot/extlinux/extlinux.conf',
+    '/boot/grub/grub.cfg',
+    '/boot/grub/grub.conf',
+    '/boot/grub/grubenv',
+    '/boot/grub/menu.lst',
+    '/boot/grub2/grub.cfg',
+    '/boot/grub2/grubenv',
+    '/boot/loader/entries/*.conf',
+    '/boot/loader/loader.conf',
+    '/boot/sysctl.conf-*',
+    '/boot/syslinux/syslinux.cfg',
+    '/efi/EFI/*/grub.cfg',
+    '/efi/EFI/*/grubenv',
+    '/efi/loader/entries/*.conf',
+    '/efi/loader/loader.conf',
     '/etc/SuSE-release',
     '/etc/debian_version',
+    '/etc/default/earlyoom',
+    '/etc/default/grub',
+    '/etc/default/grub.d/*.cfg',
+    '/etc/default/grub.d/kdump-tools.cfg',
+    '/etc/default/kdump-tools',
+    '/etc/default/nohang',
+    '/etc/fstab',
     '/etc/hostname',
+    '/etc/kboot.conf',
+    '/etc/kdump.conf',
+    '/etc/kernel/cmdline',
+    '/etc/localtime',
     '/etc/machine-id',
+    '/etc/nohang/*.conf',
+    '/etc/os-release',
+    '/etc/redhat-release',
+    '/etc/sysconfig/earlyoom',
+    '/etc/sysconfig/kdump',
+    '/etc/sysctl.conf',
+    '/etc/sysctl.d/*',
+    '/etc/systemd/oomd.conf',
+    '/etc/systemd/oomd.conf.d/*',
+    '/etc/systemd/system.conf',
+    '/etc/systemd/system.conf.d/*',
+    '/etc/systemd/system/*.wants/kdump*',
+    '/etc/systemd/system/kdump*.service',
+    '/etc/timezone',
+    '/etc/tuned/*/tuned.conf',
+    '/etc/tuned/active_profile',
+    '/etc/tuned/profiles/*/tuned.conf',
+    '/etc/udev/rules.d/*kdump*.rules',
+    '/etc/udev/rules.d/*kexec*.rules',
+    '/etc/zipl.conf',
+    '/lib/modules/*/build/.config',
+    '/lib/modules/*/config',
+    '/lib/modules/*/sysctl.conf',
+    '/lib/sysctl.d/*',
+    '/lib/systemd/oomd.conf',
+    '/lib/systemd/oomd.conf.d/*',
+    '/lib/systemd/system.conf.d/*',
+    '/lib/systemd/system/kdump*.service',
+    '/lib/udev/rules.d/*kdump*.rules',
+    '/lib/udev/rules.d/*kexec*.rules',
     '/proc/1/cgroup',
     '/proc/1/comm',
+    '/proc/buddyinfo',
+    '/proc/cmdline',
+    '/proc/config.gz',
     '/proc/cpuinfo',
+    '/proc/iomem',
     '/proc/meminfo',
+    '/proc/modules',
+    '/proc/mounts',
+    '/proc/pagetypeinfo',
+    '/proc/pressure/cpu',
+    '/proc/pressure/io',
+    '/proc/pressure/memory',
+    '/proc/self/mounts',
+    '/proc/slabinfo',
     '/proc/stat',
+    '/proc/swaps',
+    '/proc/sys/fs/suid_dumpable',
     '/proc/sys/kernel/arch',
+    '/proc/sys/kernel/core_pattern',
+    '/proc/sys/kernel/core_uses_pid',
+    '/proc/sys/kernel/dmesg_restrict',
+    '/proc/sys/kernel/ftrace_dump_on_oops',
+    '/proc/sys/kernel/hardlockup_all_cpu_backtrace',
+    '/proc/sys/kernel/hardlockup_panic',
     '/proc/sys/kernel/hostname',
+    '/proc/sys/kernel/hung_task_all_cpu_backtrace',
+    '/proc/sys/kernel/hung_task_detect_count',
+    '/proc/sys/kernel/hung_task_panic',
+    '/proc/sys/kernel/hung_task_timeout_secs',
+    '/proc/sys/kernel/hung_task_warnings',
+    '/proc/sys/kernel/kexec_load_disabled',
+    '/proc/sys/kernel/kexec_load_limit_panic',
+    '/proc/sys/kernel/kptr_restrict',
+    '/proc/sys/kernel/max_rcu_stall_to_panic',
+    '/proc/sys/kernel/modules_disabled',
+    '/proc/sys/kernel/nmi_watchdog',
+    '/proc/sys/kernel/oops_all_cpu_backtrace',
+    '/proc/sys/kernel/oops_limit',
     '/proc/sys/kernel/osrelease',
+    '/proc/sys/kernel/panic',
+    '/proc/sys/kernel/panic_on_io_nmi',
+    '/proc/sys/kernel/panic_on_oops',
+    '/proc/sys/kernel/panic_on_rcu_stall',
+    '/proc/sys/kernel/panic_on_stackoverflow',
+    '/proc/sys/kernel/panic_on_unrecovered_nmi',
+    '/proc/sys/kernel/panic_on_warn',
+    '/proc/sys/kernel/panic_print',
+    '/proc/sys/kernel/panic_sys_info',
+    '/proc/sys/kernel/pid_max',
+    '/proc/sys/kernel/printk',
+    '/proc/sys/kernel/printk_devkmsg',
     '/proc/sys/kernel/random/boot_id',
+    '/proc/sys/kernel/soft_watchdog',
+    '/proc/sys/kernel/softlockup_all_cpu_backtrace',
+    '/proc/sys/kernel/softlockup_panic',
+    '/proc/sys/kernel/sysrq',
+    '/proc/sys/kernel/tainted',
+    '/proc/sys/kernel/threads-max',
+    '/proc/sys/kernel/traceoff_on_warning',
+    '/proc/sys/kernel/unknown_nmi_panic',
+    '/proc/sys/kernel/version',
+    '/proc/sys/kernel/warn_limit',
+    '/proc/sys/kernel/watchdog',
+    '/proc/sys/kernel/watchdog_thresh',
+    '/proc/sys/vm/admin_reserve_kbytes',
+    '/proc/sys/vm/compact_unevictable_allowed',
+    '/proc/sys/vm/compaction_proactiveness',
+    '/proc/sys/vm/dirty_background_bytes',
+    '/proc/sys/vm/dirty_background_ratio',
+    '/proc/sys/vm/dirty_bytes',
+    '/proc/sys/vm/dirty_ratio',
+    '/proc/sys/vm/extfrag_threshold',
+    '/proc/sys/vm/extra_free_kbytes',
+    '/proc/sys/vm/lowmem_reserve_ratio',
+    '/proc/sys/vm/max_map_count',
+    '/proc/sys/vm/min_free_kbytes',
+    '/proc/sys/vm/min_slab_ratio',
+    '/proc/sys/vm/min_unmapped_ratio',
+    '/proc/sys/vm/nr_hugepages',
+    '/proc/sys/vm/nr_overcommit_hugepages',
+    '/proc/sys/vm/oom_dump_tasks',
+    '/proc/sys/vm/oom_kill_allocating_task',
+    '/proc/sys/vm/overcommit_kbytes',
+    '/proc/sys/vm/overcommit_memory',
+    '/proc/sys/vm/overcommit_ratio',
+    '/proc/sys/vm/page-cluster',
+    '/proc/sys/vm/pagecache_limit_mb',
+    '/proc/sys/vm/panic_on_oom',
+    '/proc/sys/vm/swappiness',
+    '/proc/sys/vm/user_reserve_kbytes',
+    '/proc/sys/vm/vfs_cache_pressure',
+    '/proc/sys/vm/watermark_boost_factor',
+    '/proc/sys/vm/watermark_scale_factor',
+    '/proc/sys/vm/zone_reclaim_mode',
     '/proc/uptime',
+    '/proc/version',
+    '/proc/vmstat',
+    '/proc/zoneinfo',
+    '/run/.containerenv',
+    '/run/sysctl.d/*',
+    '/run/systemd/container',
+    '/run/systemd/oomd.conf',
+    '/run/systemd/oomd.conf.d/*',
+    '/run/systemd/system.conf.d/*',
+    '/run/systemd/system/kdump*.service',
+    '/run/udev/rules.d/*kdump*.rules',
+    '/run/udev/rules.d/*kexec*.rules',
+    '/sys/block/zram[0-9]*/backing_dev',
+    '/sys/block/zram[0-9]*/comp_algorithm',
+    '/sys/block/zram[0-9]*/disksize',
+    '/sys/block/zram[0-9]*/mm_stat',
     '/sys/class/dmi/id/product_name',
     '/sys/class/dmi/id/sys_vendor',
+    '/sys/devices/system/*/crash_hotplug',
+    '/sys/devices/system/node/node[0-9]*/hugepages/hugepages-*/*',
+    '/sys/devices/system/node/node[0-9]*/meminfo',
+    '/sys/firmware/efi/efivars/Boot*',
+    '/sys/firmware/efi/efivars/'
+    'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c',
+    '/sys/fs/pstore/*',
     '/sys/hypervisor/type',
-    '/run/.containerenv',
-    '/run/systemd/container',
-    '/.dockerenv',
+    '/sys/kernel/debug/zswap/*',
+    '/sys/kernel/fadump*',
+    '/sys/kernel/fadump/*',
+    '/sys/kernel/kexec/*',
+    '/sys/kernel/kexec_*',
+    '/sys/kernel/security/lockdown',
+    '/sys/module/zswap/parameters/*',
+    '/usr/lib/modules/*/config',
+    '/usr/lib/modules/*/sysctl.conf',
+    '/usr/lib/os-release',
+    '/usr/lib/sysctl.d/*',
+    '/usr/lib/systemd/oomd.conf',
+    '/usr/lib/systemd/oomd.conf.d/*',
+    '/usr/lib/systemd/system.conf',
+    '/usr/lib/systemd/system.conf.d/*',
+    '/usr/lib/systemd/system/kdump*.service',
+    '/usr/lib/tuned/*/tuned.conf',
+    '/usr/lib/tuned/profiles/*/tuned.conf',
+    '/usr/lib/udev/rules.d/*kdump*.rules',
+    '/usr/lib/udev/rules.d/*kexec*.rules',
+    '/usr/local/lib/sysctl.d/*',
+    '/usr/local/lib/systemd/oomd.conf',
+    '/usr/local/lib/systemd/oomd.conf.d/*',
+    '/var/lib/systemd/pstore/*',
+    '/var/lib/systemd/pstore/*/*',
+    '/var/lib/systemd/pstore/*/*/*',
 )
 
 # Logs may be huge: only the newest LOG_SIZE megabytes of each are taken.
 LOG_SIZE = 25
 LOGS = (
-    '/var/log/messages',
-    '/var/log/kern.log',
-    '/var/log/syslog',
+    '/var/log/dmesg*',
+    '/var/log/kern.log*',
+    '/var/log/messages*',
+    '/var/log/syslog*',
 )
 
 # What the collectors run (their ``runs``).
 COMMANDS = (
-    'uname -m',
+    'dmesg',
+    'dpkg -l',
+    'efibootmgr -v',
     'getconf PAGE_SIZE',
+    'journalctl --no-pager --list-boots',
+    'journalctl --no-pager -o short-iso -n 200000 _TRANSPORT=kernel + '
+    '_SYSTEMD_UNIT=systemd-oomd.service + _SYSTEMD_UNIT=earlyoom.service',
+    'lsmod',
+    'mokutil --sb-state',
+    'rpm -q kexec-tools kdump-utils makedumpfile kdump-tools kdump',
+    'rpm -qf /boot/vmlinuz-*',
+    'sysctl -a',
+    'systemctl is-active earlyoom.service',
+    'systemctl is-active nohang-desktop.service',
+    'systemctl is-active nohang.service',
+    'systemctl is-active systemd-oomd.service',
+    'systemctl show -p Id,LoadState,ActiveState,SubState,UnitFileState,'
+    'Result,ConditionResult,ExecMainStatus kdump.service '
+    'kdump-early.service kdump-tools.service',
     'systemd-detect-virt',
+    'uname -a',
+    'uname -m',
 )
+# End of what the test writes.
 
 # Directories whose files are never copied: what is in them, how large and
-# how old it is, is what counts. A command, since any of them may be on a
-# server that does not answer.
+# how old it is, is what counts. By a command with a deadline, since any of
+# them may be on a server that does not answer.
 LISTED = (
     '/boot',
+    '/efi',
+    '/dev/disk',
+    '/etc/systemd/system',
+    '/run/systemd/system',
     '/var/crash',
+    '/var/lib/kdump',
+    '/var/lib/systemd/pstore',
+    '/var/spool/abrt',
+    '/var/tmp/abrt',
+)
+# As above, but only what is in them directly. sos expands the patterns.
+# Always more than one: a listing without a head is data to libmagic, and
+# sos clean removes it.
+LISTED_FLAT = (
+    ('lib.modules', '/lib/modules/ /lib/modules/*/'),
+    ('usr.lib.modules', '/usr/lib/modules/ /usr/lib/modules/*/'),
+    ('sys.firmware', '/sys/firmware/ /sys/firmware/efi/'),
+    ('usr.local', '/usr/local/bin/ /usr/local/sbin/'),
+    ('usr',
+     '/usr/bin/earlyoom /usr/sbin/earlyoom /usr/bin/nohang /usr/sbin/nohang '
+     '/usr/lib/systemd/systemd-oomd /lib/systemd/systemd-oomd '
+     '/usr/lib/systemd/systemd-sysctl /lib/systemd/systemd-sysctl'),
 )
 
+_UNITS = tuple(
+    base + '/' + name
+    for base, names in (
+        ('/etc/systemd', ('system', 'system.attached', 'system.control')),
+        ('/run/systemd', ('system', 'system.attached', 'system.control',
+                          'generator', 'generator.early',
+                          'generator.late')),
+        ('/usr/local/lib/systemd', ('system',)),
+        ('/usr/lib/systemd', ('system',)),
+        ('/lib/systemd', ('system',)),
+    )
+    for name in names
+)
+_SCRIPTS = (
+    '/etc/crontab', '/etc/anacrontab', '/etc/cron.d', '/etc/cron.hourly',
+    '/etc/cron.daily', '/etc/cron.weekly', '/etc/cron.monthly',
+    '/var/spool/cron', '/etc/rc.local', '/etc/rc.d/rc.local',
+    '/etc/init.d', '/usr/local/bin', '/usr/local/sbin',
+    '/etc/udev/rules.d', '/run/udev/rules.d', '/usr/lib/udev/rules.d',
+)
 # Small files of many directories, each group as the output of one command:
-# file name, where they are, how deep, their names. Thousands of processes
-# copied file by file would take sos longer than its deadline.
+# thousands of processes copied file by file would take sos longer than its
+# deadline. Name of the output, where they are, how deep, an extended
+# regular expression of their names, one of the lines wanted.
 TABLES = (
-    ('proc_oom', '/proc', 2, ('oom_score', 'oom_score_adj')),
-    ('proc_stat', '/proc', 2, ('stat',)),
-    ('proc_cgroup', '/proc', 2, ('cgroup',)),
+    ('proc_oom', ('/proc',), (2, 2), 'oom_score|oom_score_adj', ''),
+    ('proc_stat', ('/proc',), (2, 2), 'stat', ''),
+    ('proc_cgroup', ('/proc',), (2, 2), 'cgroup', ''),
+    ('proc_status', ('/proc',), (2, 2), 'status',
+     '^(Name|State|PPid|Uid|VmPeak|VmSize|VmRSS|RssAnon|RssFile|RssShmem|'
+     'VmPTE|VmPMD|VmSwap|HugetlbPages|Threads|Kthread):'),
+    ('cgroup_memory', ('/sys/fs/cgroup',), (1, 12),
+     r'memory\.(current|events|events\.local|failcnt|high|'
+     r'kmem\.limit_in_bytes|kmem\.usage_in_bytes|limit_in_bytes|low|max|'
+     r'max_usage_in_bytes|memsw\.limit_in_bytes|memsw\.usage_in_bytes|min|'
+     r'oom\.group|oom_control|peak|pressure|soft_limit_in_bytes|'
+     r'swap\.current|swap\.max|usage_in_bytes)|cgroup\.controllers', ''),
+    ('cgroup_stat', ('/sys/fs/cgroup',), (1, 12), r'memory\.stat', ''),
+    ('hugepages', ('/sys/kernel/mm/hugepages',
+                   '/sys/kernel/mm/transparent_hugepage'), (1, 2),
+     '[^/:]+', ''),
+    ('units', _UNITS, (1, 2),
+     r'[^/:]+\.(service|scope|slice|socket|mount|swap|conf)', '^[^#;]'),
+    ('oom_writers', _SCRIPTS, (0, 2), '[^/:]+', 'oom_(score_)?adj|choom'),
+    ('crash_text', ('/var/crash',), (1, 3),
+     r'dmesg\.[^/:]+|vmcore-dmesg[^/:]*\.txt|kexec-dmesg\.log|kexec_cmd|'
+     r'vmcore-creation\.status|README\.txt', ''),
 )
 
 REMOVED = '<removed>'
@@ -202,6 +478,8 @@ class Lastwords(_Base):
         words = [command, 'collect', '--quiet', '--format', 'dir']
         if self.get_option('with-cmdline'):
             words.append('--with-cmdline')
+        # It ends by itself before sos would end it, and keeps what it has.
+        words += ['--within', str(max(1, self._seconds() * 5 // 6))]
         words += ['-o', where]
         # Its output is what makes the directory that the bundle goes to;
         # made earlier, it is removed again by sos report --estimate-only.
@@ -228,8 +506,12 @@ class Lastwords(_Base):
         for path in LISTED:
             self.add_cmd_output(f"ls -lanR --time-style=full-iso {path}",
                                 timeout=30, stderr=False)
-        for name, base, depth, files in TABLES:
-            self.add_cmd_output(self._table(base, depth, files),
+        for name, paths in LISTED_FLAT:
+            self.add_cmd_output(f"ls -lan --time-style=full-iso {paths}",
+                                suggest_filename=f"ls_-lan_.{name}",
+                                timeout=30, stderr=False)
+        for name, places, depths, files, lines in TABLES:
+            self.add_cmd_output(self._table(places, depths, files, lines),
                                 suggest_filename=name, timeout=60,
                                 stderr=False, env={'LC_ALL': 'C'})
         if self.get_option('with-cmdline'):
@@ -237,12 +519,17 @@ class Lastwords(_Base):
                                 stderr=False)
 
     @staticmethod
-    def _table(base, depth, files):
+    def _table(places, depths, files, lines):
         # No pattern of paths: sos expands those itself, all of them into
         # one command line, which thousands of processes make too long.
-        names = ' -o '.join(f"-name {name}" for name in files)
-        return (f"find {base} -mindepth 1 -maxdepth {depth} -type f"
-                f" '(' {names} ')' -exec grep -asH '' '{{}}' +")
+        # What is larger than the limit is no text, and -I passes over
+        # what else is none.
+        words = ['find', *places,
+                 '-mindepth', depths[0], '-maxdepth', depths[1],
+                 '-type', 'f', '-size', '-8192k',
+                 '-regextype', 'posix-extended', '-regex', f".*/({files})",
+                 '-exec', 'grep', '-IsHE', lines, '{}', '+']
+        return ' '.join(shlex.quote(str(word)) for word in words)
 
     def postproc(self):
         if not self._raw:
