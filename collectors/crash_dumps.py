@@ -232,7 +232,7 @@ def _when(named: Optional[int], files: list[dict[str, Any]]) -> tuple[Optional[f
 
 def _event(dump: dict[str, Any]) -> Event:
     size = dump["size"]
-    told = "of unknown size" if size is None else f"of {size} bytes"
+    told = "of unknown size" if size is None else f"of {size / (1 << 20):.1f} MiB"
     state = "unfinished crash dump" if dump["unfinished"] else "crash dump"
     if dump["cores"] == []:
         state = "crash dump without a core"

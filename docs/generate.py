@@ -98,7 +98,16 @@ def cli_page() -> str:
     """Return every command with its arguments; not argparse's own help, which differs between Pythons."""
     parser = build_parser(LOADED)
     actions = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
-    lines = ["# Command line", "", parser.description or "", "", "```", (parser.epilog or "").rstrip(), "```", ""]
+    lines = [
+        "# Command line",
+        "",
+        parser.description or "",
+        "",
+        "```",
+        (parser.epilog or "").rstrip(),
+        "```",
+        "",
+    ]
     for name, command in actions[0].choices.items():
         lines += [f"## lastwords {name}", "", " ".join((command.description or "").split()), ""]
         lines += argument_lines(command)
@@ -113,7 +122,13 @@ def argument_lines(command: argparse.ArgumentParser) -> list[str]:
             continue
         if isinstance(action, argparse._SubParsersAction):
             for name, inner in action.choices.items():
-                lines += [f"### {command.prog} {name}", "", inner.description or "", "", *argument_lines(inner)]
+                lines += [
+                    f"### {command.prog} {name}",
+                    "",
+                    inner.description or "",
+                    "",
+                    *argument_lines(inner),
+                ]
             continue
         metavar = action.metavar if isinstance(action.metavar, str) else "|".join(action.choices or ())
         value = f" {metavar or action.dest.upper()}" if action.nargs != 0 else ""

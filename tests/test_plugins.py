@@ -57,7 +57,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def lastwords(site: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(site), **env}
     return subprocess.run(
-        [sys.executable, "-m", "lastwords", *argv], capture_output=True, text=True, env=environment, timeout=120
+        [sys.executable, "-m", "lastwords", *argv],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=120,
     )
 
 
@@ -95,7 +99,9 @@ def test_broken_plugins_are_named_and_harm_nobody(site: Path) -> None:
 
 
 def test_the_environment_chooses_plugins(site: Path) -> None:
-    names = [p["name"] for p in json.loads(lastwords(site, "plugins", "--json", LASTWORDS_NO_PLUGINS="1").stdout)]
+    names = [
+        p["name"] for p in json.loads(lastwords(site, "plugins", "--json", LASTWORDS_NO_PLUGINS="1").stdout)
+    ]
     assert names == list(plugins.BUILTIN)
     listed = json.loads(lastwords(site, "plugins", "--json", LASTWORDS_PLUGINS="entropy").stdout)
     assert [p["name"] for p in listed] == [*plugins.BUILTIN, "entropy"]

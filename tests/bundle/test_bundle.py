@@ -166,7 +166,9 @@ def packed(bundle: Path, path: Path, change: Callable[[tarfile.TarFile, bytes], 
         archive.add(bundle / "manifest.json", "b/manifest.json")
         change(archive, manifest)
         for name in ("events.jsonl", "facts", "evidence"):
-            archive.add(bundle / name, f"b/{name}", filter=lambda info: info if info.isreg() or info.isdir() else None)
+            archive.add(
+                bundle / name, f"b/{name}", filter=lambda info: info if info.isreg() or info.isdir() else None
+            )
     return path
 
 
@@ -252,4 +254,6 @@ def test_opening_writes_nothing(bundle: Path, tmp_path: Path) -> None:
     shutil.copytree(bundle, bundle.parent / "copy")
     open_case(str(bundle), COLLECTORS)
     after = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if "copy" not in str(p)}
-    assert {p: t for p, t in after.items() if p != tmp_path} == {p: t for p, t in before.items() if p != tmp_path}
+    assert {p: t for p, t in after.items() if p != tmp_path} == {
+        p: t for p, t in before.items() if p != tmp_path
+    }

@@ -131,7 +131,9 @@ def test_a_signal_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount a small filesystem")
 @pytest.mark.parametrize("form", ["dir", "tar.gz"])
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(form: str, tmp_path: Path) -> None:
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(tmp_path)], capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "small", str(tmp_path)], capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"cannot mount a tmpfs here: {mounted.stderr.decode().strip()}")
     try:
@@ -176,9 +178,11 @@ def test_an_ordinary_user_gets_what_he_may_read_and_the_names_of_the_rest(tmp_pa
 
 
 def test_quick_answers_stay_quick() -> None:
-    code = "import sys; from lastwords.__main__ import main; sys.argv = ['lastwords', *sys.argv[1:]]\n" \
-        "try:\n    main()\nexcept SystemExit:\n    pass\n" \
+    code = (
+        "import sys; from lastwords.__main__ import main; sys.argv = ['lastwords', *sys.argv[1:]]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
         "print(sorted({'rich', 'jsonschema', 'psutil', 'zstandard'} & set(sys.modules)), file=sys.stderr)"
+    )
     for argv in (["--version"], ["collect", "--help"]):
         done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
         assert done.stderr == "[]\n"

@@ -81,7 +81,7 @@ def test_a_read_that_hangs_loses_only_what_comes_after_it(tmp_path: Path) -> Non
 
     def body(root: Root) -> Iterator[Facts]:
         yield {"before": 1}
-        open(tmp_path / "pipe", "rb").read()  # nobody ever writes
+        (tmp_path / "pipe").read_bytes()  # nobody ever writes
         yield {"after": 2}
 
     started = time.monotonic()
@@ -110,7 +110,9 @@ def stopped_filesystem(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("needs root and /dev/fuse")
     point = tmp_path / "hung"
     point.mkdir()
-    server = subprocess.Popen([sys.executable, "-c", FUSE_SERVER, str(point)], stdout=-1, stderr=-1, text=True)
+    server = subprocess.Popen(
+        [sys.executable, "-c", FUSE_SERVER, str(point)], stdout=-1, stderr=-1, text=True
+    )
     assert server.stdout and server.stderr
     if server.stdout.readline().strip() != "mounted":
         pytest.skip(f"cannot mount FUSE here: {server.stderr.read().strip()}")
@@ -218,3 +220,19 @@ def test_absence_is_no_gap_and_denial_is(tmp_path: Path) -> None:
         yield {"a": 1}
 
     assert ended(denied, directory_root(str(tmp_path))).outcome is Outcome.PARTIAL
+
+
+def test_the_whole_run_ends_in_time_with_what_it_has() -> None:
+    def slow(root: Root) -> Iterator[Facts]:
+        yield {"before": 1}
+        time.sleep(30)
+        yield {"after": 2}
+
+    first, second = Probe(slow), Probe(lambda root: iter([{"a": 1}]))
+    second.name = "second"  # type: ignore[misc]
+    started = time.monotonic()
+    results = gather(live_root(), [first, second], within=0.5).results
+    assert time.monotonic() - started < 5
+    assert (results["probe"].outcome, results["probe"].facts) == (Outcome.TIMEOUT, {"before": 1})
+    assert (results["second"].outcome, results["second"].facts) == (Outcome.TIMEOUT, None)
+    assert results["second"].reason == "not begun: the 0.5 seconds for all were over"

@@ -23,11 +23,19 @@ def verdict(text: str = "text") -> Verdict:
         f"title {text}",
         f"why {text}",
         subject=f"process 1 ({text})",
-        evidence=(Proof(f"/etc/{text}", line=3, excerpt=text, value=7, threshold=9), Proof("/x", value=False)),
+        evidence=(
+            Proof(f"/etc/{text}", line=3, excerpt=text, value=7, threshold=9),
+            Proof("/x", value=False),
+        ),
         fix=(f"Do {text}.", f"$ command {text}"),
     )
     rules = [Rule("some-finding", (), lambda case: [finding]), Rule("other", ("absent",), lambda case: [])]
-    host = {"hostname": f"h{text}", "distribution": {"pretty_name": text}, "kernel_release": text, "uptime": 7.5}
+    host = {
+        "hostname": f"h{text}",
+        "distribution": {"pretty_name": text},
+        "kernel_release": text,
+        "uptime": 7.5,
+    }
     events = [event("oom_kill", f"killed {text}", path="/var/log/messages", time=1e9, line=4)]
     outcomes = {"host": {"outcome": "ok", "reason": None}, "kdump": {"outcome": "denied", "reason": text}}
     return judge("some/path", Case({"host": host}, events, outcomes, "bundle", 1e9, [text]), rules)
@@ -67,7 +75,15 @@ def test_markdown_escapes_what_it_shows() -> None:
 def test_the_screen_keeps_to_its_width_and_tells_everything(width: int) -> None:
     text = REPORTS["terminal"].render(verdict("word " * 60), Look(width))
     assert max(map(len, text.splitlines())) <= width
-    for words in ("CRITICAL", "some-finding", "seen in", "to mend", "What happened", "Not seen", "2001-09-09 01:46:40"):
+    for words in (
+        "CRITICAL",
+        "some-finding",
+        "seen in",
+        "to mend",
+        "What happened",
+        "Not seen",
+        "2001-09-09 01:46:40",
+    ):
         assert words in text
 
 

@@ -249,9 +249,8 @@ def test_a_cut_archive_gives_what_came_before_and_says_so(form: str, tmp_path: P
             continue
         partial += 1
         assert "cut" in tree.damage or "missing" in tree.damage
-        names = tree.names("/")
-        for name in names[:-1]:
-            assert read(tree, f"/{name}") == b"%d" % int(name[4:]) * 3000
+        for number in range(len(tree.names("/")) - 1):
+            assert read(tree, f"/file{number}") == b"%d" % number * 3000
         with pytest.raises(BadArchive, match="damaged"):
             tree.refuse_oddities()
     assert partial > 10 or form in ("tar.bz2", "tar.xz", "tar.zst", "tar.gz")
@@ -305,7 +304,9 @@ def run(code: str, *arguments: str) -> str:
 
 OPEN = """
     import sys
+    from lastwords.roots import archive
     from lastwords.roots.archive import ArchiveTree, BadArchive
+    archive.MAX_MEMBERS = int(sys.argv[2]) if sys.argv[2:] else archive.MAX_MEMBERS
     try:
         tree = ArchiveTree(sys.argv[1], lambda name: True)
         print(len(tree.names("/")), tree.damage)
@@ -343,11 +344,12 @@ def test_names_do_not_fill_the_memory(names: str, tmp_path: Path) -> None:
         "many": lambda n: f"top/{n}",
     }
     with path.open("wb") as raw, zstandard.ZstdCompressor().stream_writer(raw) as out:
-        for number in range(30_000 if names != "many" else archive.MAX_MEMBERS + 10):
+        for number in range(30_000):
             info = tarfile.TarInfo(kinds[names](number))
             out.write(info.tobuf(tarfile.GNU_FORMAT))
         out.write(bytes(1024))
-    result, memory = run(OPEN, str(path)).splitlines()
+    limit = "20000" if names == "many" else str(archive.MAX_MEMBERS)
+    result, memory = run(OPEN, str(path), limit).splitlines()
     assert "refused" in result
     assert int(memory) < 200 << 10
 

@@ -19,6 +19,8 @@ from lastwords.roots.trees import DirectoryTree, Tree
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
 """Where the sos plugin puts a bundle."""
+EXTRA = "/var/tmp/lastwords-sos"
+"""Where docs/sos.md has it put where the plugin cannot be installed."""
 HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
 """Directories at the top of a host's tree; two of them make one."""
 
@@ -136,7 +138,7 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
     if recollect or altered:
         case = case_of(gather(bundle.root(), collectors, progress=progress))
         case.notes = notes
-        kept = {name: facts for name, facts in bundle.facts.items() if name not in case.facts}
+        kept = {name: facts for name, facts in bundle.facts.items() if _irreplaceable(bundle, case, name)}
         case.facts = {**case.facts, **kept}
         case.events = case.events or sorted(bundle.events, key=event_order)
     else:
@@ -149,6 +151,12 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
             notes=notes,
         )
     return case
+
+
+def _irreplaceable(bundle: Bundle, case: Case, name: str) -> bool:
+    """Return whether a bundle's facts cannot be derived again: they came from what it does not keep."""
+    items = bundle.collectors[name].get("evidence") or ()
+    return name not in case.facts or any(item.get("unkept") for item in items if isinstance(item, dict))
 
 
 def _completed(case: Case, root: Root, collectors: list[Collector], progress: Progress) -> Case:
@@ -168,11 +176,11 @@ def _completed(case: Case, root: Root, collectors: list[Collector], progress: Pr
 def _embedded(tree: Tree) -> Optional[Tree]:
     """Return the bundle that our sos plugin laid into a sosreport, or None."""
     try:
-        names = tree.names(EMBEDDED)
+        places = [f"{EMBEDDED}/{name}" for name in tree.names(EMBEDDED)]
     except OSError:
-        return None
-    for name in names:
-        candidate = SubTree(tree, f"{EMBEDDED}/{name}")
+        places = []
+    for place in (*places, EXTRA):
+        candidate = SubTree(tree, place)
         if is_bundle(candidate):
             return candidate
     return None

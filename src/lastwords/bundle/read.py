@@ -15,7 +15,7 @@ from lastwords.bundle import facts_files
 from lastwords.bundle.validate import Validator
 from lastwords.model import BUNDLE_VERSION, Event, Facts, LastwordsError
 from lastwords.roots.base import Root, join, read_up_to
-from lastwords.roots.bundle import bundle_root
+from lastwords.roots.bundle import bundle_root, locate
 from lastwords.roots.trees import Tree
 
 MANIFEST = "/manifest.json"
@@ -168,7 +168,7 @@ class Bundle:
 
     def _read(self, path: str) -> Optional[bytes]:
         try:
-            with self.tree.open(self.tree.resolve(path)) as stream:
+            with self.tree.open(locate(self.tree, path[1:])) as stream:
                 return read_up_to(stream, DOCUMENT_LIMIT)[0]
         except OSError:
             return None

@@ -6,10 +6,12 @@ validates when it opens the bundle.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from typing import Any, Optional
 
 from lastwords import schemas
+from lastwords.bundle.quick import Check, quick_check
 from lastwords.hookspecs import Collector
 from lastwords.model import Event, Facts
 
@@ -17,19 +19,15 @@ from lastwords.model import Event, Facts
 class Validator:
     """Compiled schemas, each made once."""
 
-    def __init__(self, module: Any) -> None:
-        self._module = module
+    def __init__(self) -> None:
         self._compiled: dict[str, Any] = {}
-        self._ids: dict[str, str] = {}
+        self._quick: dict[str, Check] = {}
 
     @classmethod
     def load(cls) -> Optional[Validator]:
         """Return a validator, or None when jsonschema is not installed."""
-        try:
-            import jsonschema
-        except ImportError:
-            return None
-        return cls(jsonschema)
+        # Not imported yet: that takes time and memory, and most documents are told to fit without it.
+        return cls() if importlib.util.find_spec("jsonschema") else None
 
     def schema_id(self, collector: Collector) -> Optional[str]:
         """Return the ``$id`` of a collector's schema."""
@@ -48,17 +46,29 @@ class Validator:
         :param name: name of a schema of lastwords, or of the one given
         """
         lenient = _lenient(schema or schemas.load(name))
+        if self._fits(name + " lenient", lenient, document):
+            return []
         errors = self._compile(name + " lenient", lenient).iter_errors(document)
         return sorted(f"{error.json_path}: {_short(error.message)}" for error in errors)
 
     def _first(self, name: str, schema: dict[str, Any], document: Any) -> Optional[str]:
+        if self._fits(name, schema, document):
+            return None
         for error in self._compile(name, schema).iter_errors(document):
             return f"{error.json_path}: {_short(error.message)}"
         return None
 
+    def _fits(self, name: str, schema: dict[str, Any], document: Any) -> bool:
+        """Return whether the document fits, as far as that can be told quickly."""
+        if name not in self._quick:
+            self._quick[name] = quick_check(schema)
+        return self._quick[name](document)
+
     def _compile(self, name: str, schema: dict[str, Any]) -> Any:
         if name not in self._compiled:
-            self._compiled[name] = self._module.Draft202012Validator(schema)
+            import jsonschema
+
+            self._compiled[name] = jsonschema.Draft202012Validator(schema)
         return self._compiled[name]
 
 

@@ -48,6 +48,12 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
     parser.add_argument(
         "--list", action="store_true", help="list the collectors and what they read, and stop"
     )
+    parser.add_argument(
+        "--within",
+        type=options.seconds,
+        metavar="SECONDS",
+        help="deadline of the whole run; what is there is kept",
+    )
     options.add_quiet(parser)
     options.add_collectors(parser, plugins.collectors())
     parser.set_defaults(run=run)
@@ -76,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             keep=lambda name, result: _keep(writer, name, result),
             progress=options.progress_line(arguments.quiet, arguments.verbose),
             timeout=arguments.timeout,
+            within=arguments.within,
         )
         # From here on the bundle is whole: a signal must not undo it between two steps.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

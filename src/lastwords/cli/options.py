@@ -88,7 +88,7 @@ def add_collectors(parser: argparse.ArgumentParser, collectors: Mapping[str, Col
     group.add_argument("--only", metavar="A,B", help=f"run only these of: {names}")
     group.add_argument("--skip", metavar="A,B", help="run all but these")
     group.add_argument(
-        "--timeout", type=_seconds, metavar="SECONDS", help="deadline of each, instead of its own"
+        "--timeout", type=seconds, metavar="SECONDS", help="deadline of each, instead of its own"
     )
     for collector in collectors.values():
         for option, text in collector.options.items():
@@ -142,7 +142,8 @@ def _names(text: Optional[str]) -> Optional[list[str]]:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return a number of seconds above 0, for argparse."""
     value = float(text)
     if not 0 < value < 1e6:
         raise argparse.ArgumentTypeError("expected a number of seconds above 0")

@@ -121,6 +121,7 @@ def gather(
     keep: Optional[Callable[[str, Result], None]] = None,
     progress: Optional[Callable[[Collector], None]] = None,
     timeout: Optional[float] = None,
+    within: Optional[float] = None,
 ) -> Gathered:
     """Run *collectors* on *root*, one at a time, each in a child with its deadline.
 
@@ -128,6 +129,7 @@ def gather(
     :param keep: called in this process with each result as soon as it is there
     :param progress: called before each collector
     :param timeout: seconds for each collector, instead of its own
+    :param within: seconds for all of them; those whose turn does not come say so
     :raises OutputError: the output cannot be written (disk full ...)
     """
     validator = Validator.load()
@@ -137,7 +139,12 @@ def gather(
         if progress:
             progress(collector)
         began = time.monotonic()
-        result = _run_one(root, collector, store, validator, timeout or collector.timeout)
+        own = timeout or collector.timeout
+        left = own if within is None else within - (time.time() - started)
+        if left > 0:
+            result = _run_one(root, collector, store, validator, min(own, left))
+        else:
+            result = Result(Outcome.TIMEOUT, f"not begun: the {within:g} seconds for all were over")
         result.duration = time.monotonic() - began
         results[collector.name] = result
         if keep:

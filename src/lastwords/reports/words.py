@@ -8,6 +8,8 @@ from typing import Any, Optional
 
 from lastwords.model import Event, Proof
 
+COMMAND_WIDTH = 40
+"""Characters of a command that are shown as the place of a proof."""
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
 
 
@@ -64,7 +66,10 @@ def duration(seconds: Optional[float]) -> str:
 
 def proof(item: Proof) -> str:
     """Return a proof as one line: where, what it said, what was expected."""
-    place = plain(item.path) + (f":{item.line}" if item.line else "")
+    path = plain(item.path)
+    if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
+        path = path[: COMMAND_WIDTH - 3] + "..."
+    place = path + (f":{item.line}" if item.line else "")
     said = (
         plain(item.excerpt)
         if item.excerpt is not None

@@ -20,7 +20,7 @@ from lastwords.roots.streams import Chunks, CompressionError, TooLarge, open_dec
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
 from lastwords.roots.trees import MAX_LINKS, Node, Tree
 
-MAX_MEMBERS = 350_000
+MAX_MEMBERS = 300_000
 """Members, and directories that only their names tell of."""
 MAX_PATH = 4096
 """As the kernel's PATH_MAX."""

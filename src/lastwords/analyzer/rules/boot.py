@@ -38,7 +38,7 @@ def without_initramfs(case: Case) -> Iterator[Finding]:
                 Proof(kernel["vmlinuz"]["path"] or "/boot", value="there"),
                 Proof(kernel["initramfs"]["path"] or "/boot", value="missing"),
             ),
-            fix=(f"$ {rebuild(case, version)}", "See that /boot has room for it first: $ df -h /boot"),
+            fix=("$ df -h /boot", f"$ {rebuild(case, version)}"),
         )
 
 

@@ -88,4 +88,4 @@ def proof(event: Event) -> Proof:
 
 
 def _size(value: Any) -> str:
-    return "of unknown size" if value is None else f"{value} bytes"
+    return "of unknown size" if value is None else f"{value / (1 << 20):.1f} MiB"

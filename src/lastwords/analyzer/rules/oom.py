@@ -54,20 +54,29 @@ def oom_panics(case: Case) -> Iterator[Finding]:
 
 @rule("oom-sysctl-differs", needs=("oom",))
 def sysctl_differs(case: Case) -> Iterator[Finding]:
-    """A memory sysctl is not what the sysctl files say: the next boot will bring another value."""
-    for key, setting in case.facts["oom"]["sysctls"].items():
-        if setting["differs"] is not True:
-            continue
-        persisted = setting["persisted"]
-        yield Finding(
-            "oom-sysctl-differs",
-            Severity.INFO,
-            f"{key} is {setting['runtime']} now, and {persisted['value']} after the next boot",
-            "Somebody set one of the two by hand; what was tested is not what will run.",
-            subject=key,
-            evidence=(
-                Proof("/proc/sys/" + key.replace(".", "/"), value=setting["runtime"]),
-                Proof(persisted["file"], line=persisted["line"], value=persisted["value"]),
-            ),
-            fix=("Decide for one, and set it in both places.",),
-        )
+    """Memory sysctls are not what the sysctl files say: the next boot will bring other values.
+
+    What was tested is not what will run. One finding for all of them.
+    """
+    different = {
+        key: setting
+        for key, setting in case.facts["oom"]["sysctls"].items()
+        if setting["differs"] is True and setting["persisted"]
+    }
+    if not different:
+        return
+    yield Finding(
+        "oom-sysctl-differs",
+        Severity.INFO,
+        f"The next boot will change {', '.join(different)}",
+        "What is in force was set by hand, or the files were changed since: tested is not what will run.",
+        evidence=tuple(
+            Proof(
+                setting["persisted"]["file"],
+                line=setting["persisted"]["line"],
+                excerpt=f"{key} = {setting['persisted']['value']}, now {setting['runtime']}",
+            )
+            for key, setting in different.items()
+        ),
+        fix=("Decide for one value each, and set it in both places.",),
+    )
