@@ -85,12 +85,13 @@ class ProcessesCollector(Collector):
         yield facts
         if "with_cmdline" in self.on:
             # After the facts are out: reading a command line can hang on the target's memory map.
-            by_pid = {record["pid"]: record for record in records}
-            for row in root.table("/proc", ("cmdline",), match="[0-9]*", limit=COMMAND_LINE_LIMIT):
-                record = by_pid.get(int(row.name)) if row.name.isdigit() else None
-                if record is not None and "cmdline" in row.files:
+            by_pid = {str(record["pid"]): record for record in records}
+            for row in root.table(
+                "/proc", ("cmdline",), match="[0-9]*", names=list(by_pid), limit=COMMAND_LINE_LIMIT
+            ):
+                if "cmdline" in row.files:
                     words = row.files["cmdline"].rstrip("\0").replace("\0", " ")
-                    record["command_line"] = words[:COMMAND_LINE_LIMIT]
+                    by_pid[row.name]["command_line"] = words[:COMMAND_LINE_LIMIT]
             yield facts
 
 

@@ -310,6 +310,7 @@ class Root:
         files: Sequence[str],
         *,
         match: str = "*",
+        names: Optional[Sequence[str]] = None,
         depth: int = 1,
         limit: int = READ_LIMIT,
         most: int = 1 << 20,
@@ -317,8 +318,8 @@ class Root:
         """Yield, for each directory below *base* whose name matches, the listed files that it has.
 
         For ``/proc/[0-9]*`` and the cgroup tree: thousands of small files that become one piece of
-        evidence. ``depth`` 0 means *base* and everything below it; names are relative to *base* (``.``
-        for itself). Files that vanish meanwhile are left out, and of a directory that vanished comes a row
+        evidence. With *names* only these are looked at. ``depth`` 0 means *base* and everything below it;
+        names are relative to *base* (``.`` for itself). Files that vanish meanwhile are left out, and of a directory that vanished comes a row
         without files; denied files are noted. Of each file *limit* bytes are read, and of rows *most*: more
         are noted, as a caller that stops early is.
         """
@@ -327,7 +328,7 @@ class Root:
         denied: dict[str, int] = {}
         error: Optional[str] = "not read to its end"
         try:
-            for count, name in enumerate(self._rows(base, match, depth)):
+            for count, name in enumerate(self._rows(base, match, depth) if names is None else names):
                 if count == most:
                     error = f"more than {most} rows"
                     return

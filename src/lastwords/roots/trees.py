@@ -208,6 +208,9 @@ class DirectoryTree(Tree):
     def lists(self, path: str) -> bool:
         return not any(path == hidden or path.startswith(hidden + "/") for hidden in self._hidden)
 
+    def knows_absence(self, path: str) -> bool:
+        return self.lists(path) and super().knows_absence(path)
+
     def resolve(self, path: str) -> str:
         if not self.confined:
             return path

@@ -70,6 +70,7 @@ def no_crashkernel(case: Case) -> Iterator[Finding]:
     if in_container(case) or reserved(case) != 0:
         return
     facts = case.facts["kdump"]
+    size = facts["kexec"]["crash_size"]
     booted = facts["crashkernel"]["booted"] or []
     asked = f"the kernel was booted with {booted[-1]}, but reserved nothing" if booted else ""
     tool = PACKAGES.get(family(case) or "", "the kdump package of the distribution")
@@ -88,7 +89,7 @@ def no_crashkernel(case: Case) -> Iterator[Finding]:
         "No memory is reserved for a crash kernel",
         "The next kernel crash leaves no dump: " + (asked or "the kernel command line has no crashkernel=."),
         evidence=(
-            Proof(SIZE, value=facts["kexec"]["crash_size"], threshold="more than 0"),
+            Proof(SIZE, value="not there" if size is None else size, threshold="more than 0"),
             Proof("/proc/cmdline", value=" ".join(booted) or "no crashkernel=", threshold="crashkernel=..."),
         ),
         fix=tuple(steps),
