@@ -20,8 +20,8 @@ def register_collectors(register: Callable[[Collector], None]) -> None:
     from lastwords.collectors.kdump import KdumpCollector
     from lastwords.collectors.kernel import KernelCollector
     from lastwords.collectors.kernel_log import KernelLogCollector
-    from lastwords.collectors.oom import OomCollector
     from lastwords.collectors.memory import MemoryCollector
+    from lastwords.collectors.oom import OomCollector
     from lastwords.collectors.processes import ProcessesCollector
 
     register(HostCollector())

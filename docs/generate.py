@@ -74,7 +74,7 @@ def fact_rows(schema: dict[str, Any], whole: dict[str, Any], prefix: str = "") -
             inner, dots = resolved(inner["items"], whole), "[]" + dots
         if isinstance(inner.get("additionalProperties"), dict):
             inner, dots = resolved(inner["additionalProperties"], whole), ".*" + dots
-        for variant in (inner, *map(lambda v: resolved(v, whole), inner.get("anyOf", ()))):
+        for variant in (inner, *(resolved(v, whole) for v in inner.get("anyOf", ()))):
             rows += fact_rows(variant, whole, prefix + name + dots)
     return rows
 

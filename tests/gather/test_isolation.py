@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from lastwords.gather.isolation import Deadline, Died, Send, run_in_child
@@ -146,7 +147,9 @@ def test_commands_end_with_the_child_that_started_them() -> None:
 
     assert ended(body, timeout=0.5).outcome is Outcome.TIMEOUT
     time.sleep(0.2)
-    assert subprocess.run(["pgrep", "-f", f"sleep {mark}"], stdout=-1).stdout == b""
+    assert not [
+        process for process in psutil.process_iter(["cmdline"]) if process.info["cmdline"] == ["sleep", mark]
+    ]
 
 
 def test_a_command_that_does_not_end_is_a_gap() -> None:

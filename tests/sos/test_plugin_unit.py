@@ -252,7 +252,7 @@ class WithCommand(PluginCase):
         self.assertEqual(json.loads(self.read("sos_commands/lastwords/bundle/manifest.json")), {})
         self.assertEqual(self.read("sos_commands/lastwords/version"), "lastwords 9.9\n")
         asked = self.read("sos_commands/lastwords/bundle/asked.txt")
-        self.assertTrue(asked.startswith("collect --quiet --format dir -o /"), asked)
+        self.assertTrue(asked.startswith("collect --quiet --format dir --within 100 -o /"), asked)
 
     def test_nothing_is_copied_beside_the_bundle(self):
         self.install()

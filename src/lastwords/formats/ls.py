@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Optional
 
-_MONTHS = {m: i for i, m in enumerate("Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)}
+_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
 _ENTRY = re.compile(
     r"^\s*(?:(?P<inode>\d+)\s+)?(?P<type>[-dlbcps?])(?P<mode>[-rwxsStT?]{9})[.+@]?\s+(?P<links>[\d?]+)\s+"
     r"(?P<owner>\S+)\s+(?P<group>\S+)\s+(?:(?P<context>[\w?]\S*:\S+|\?)\s+)?"
@@ -39,9 +40,10 @@ def parse_ls(text: str, directory: Optional[str] = None, now: Optional[float] = 
     :param directory: what was listed, when the output has no ``name:`` headers of its own
     :param now: when it ran, seconds since the epoch: ``ls`` leaves out the year of recent files
 
-    >>> text = "/boot:\\ntotal 4\\n-rw-r--r--. 1 root root system_u:object_r:boot_t:s0 4096 Mar  1  2024 vmlinuz-6.1"
-    >>> next(parse_ls(text))
-    Listed(directory='/boot', name='vmlinuz-6.1', type='file', size=4096, mode=420, time=1709251200.0, target=None)
+    >>> line = "-rw-r--r--. 1 root root system_u:object_r:boot_t:s0 4096 Mar  1  2024 vmlinuz-6.1"
+    >>> entry = next(parse_ls("/boot:\\ntotal 4\\n" + line))
+    >>> entry.directory, entry.name, entry.size, oct(entry.mode), entry.time
+    ('/boot', 'vmlinuz-6.1', 4096, '0o644', 1709251200.0)
     """
     here = directory
     for line in text.splitlines():

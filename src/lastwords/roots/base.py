@@ -276,7 +276,7 @@ class Root:
         return nodes
 
     def glob(self, pattern: str) -> list[str]:
-        """Return the sorted paths that match; ``*`` does not cross ``/``. Unreadable directories are noted."""
+        """Return the sorted paths that match; ``*`` does not cross ``/``. What cannot be read is noted."""
         found = ["/"]
         for part in pattern.strip("/").split("/"):
             following = []
@@ -319,9 +319,9 @@ class Root:
 
         For ``/proc/[0-9]*`` and the cgroup tree: thousands of small files that become one piece of
         evidence. With *names* only these are looked at. ``depth`` 0 means *base* and everything below it;
-        names are relative to *base* (``.`` for itself). Files that vanish meanwhile are left out, and of a directory that vanished comes a row
-        without files; denied files are noted. Of each file *limit* bytes are read, and of rows *most*: more
-        are noted, as a caller that stops early is.
+        names are relative to *base* (``.`` for itself). Files that vanish meanwhile are left out, and of a
+        directory that vanished comes a row without files; denied files are noted. Of each file *limit* bytes
+        are read, and of rows *most*: more are noted, as a caller that stops early is.
         """
         rows = io.BytesIO()
         removed = 0

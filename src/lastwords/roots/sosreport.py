@@ -254,13 +254,21 @@ def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
 
 
 def _taken_at(tree: Tree) -> Optional[float]:
-    """Return when the report was made: the newest time of files that sos itself writes or copies."""
-    times = []
-    for path in ("/proc/uptime", "/proc/meminfo", "/sos_commands/date/date", MANIFEST, "/version.txt"):
+    """Return when the report was made: the time of a file that sos itself wrote.
+
+    Not that of a copied file of /proc, which can be the time of the boot.
+    """
+    for path in (
+        "/sos_commands/date/date",
+        "/sos_commands/general/date",
+        MANIFEST,
+        "/version.txt",
+        "/proc/uptime",
+    ):
         try:
             mtime = tree.lookup(tree.resolve(path)).mtime
         except OSError:
             continue
         if mtime:
-            times.append(mtime)
-    return times[0] if times else None
+            return mtime
+    return None

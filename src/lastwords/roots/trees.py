@@ -163,6 +163,10 @@ class Tree:
         return "/" + "/".join(done)
 
 
+def _below(path: str, places: Sequence[str]) -> bool:
+    return any(path == place or path.startswith(place + "/") for place in places)
+
+
 def _parts(path: str) -> list[str]:
     return [part for part in path.split("/") if part not in ("", ".")]
 
@@ -206,10 +210,11 @@ class DirectoryTree(Tree):
         return bool(names) and not ours and (place != "/dev" or "disk" in names)
 
     def lists(self, path: str) -> bool:
-        return not any(path == hidden or path.startswith(hidden + "/") for hidden in self._hidden)
+        return not _below(path, self._hidden)
 
     def knows_absence(self, path: str) -> bool:
-        return self.lists(path) and super().knows_absence(path)
+        # /run is made anew at each boot: on a disk, what it does not have is not there.
+        return (self.lists(path) or _below(path, ("/run",))) and super().knows_absence(path)
 
     def resolve(self, path: str) -> str:
         if not self.confined:
