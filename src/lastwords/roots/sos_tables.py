@@ -7,6 +7,7 @@ become the files again.
 from __future__ import annotations
 
 import io
+import os
 import re
 from typing import BinaryIO
 
@@ -43,7 +44,7 @@ def parse_table(name: str, data: bytes) -> dict[str, bytes]:
     pattern = rb"^(?P<path>/(?:[^\n]*?/)?(?:" + TABLES[name].encode() + rb")):(?P<line>.*)$"
     files: dict[str, list[bytes]] = {}
     for match in re.finditer(pattern, data, re.MULTILINE):
-        files.setdefault(match["path"].decode("utf-8", "surrogateescape"), []).append(match["line"])
+        files.setdefault(os.fsdecode(match["path"]), []).append(match["line"])
     return {path: b"\n".join(lines) + b"\n" for path, lines in files.items()}
 
 
