@@ -99,6 +99,8 @@ def test_huge_pages_and_thp_of_this_host(here: tuple[dict[str, Any], Root]) -> N
 def test_filesystems_in_memory_of_this_host(here: tuple[dict[str, Any], Root]) -> None:
     facts, _ = here
     sized = [mount for mount in facts["tmpfs"]["mounts"] if mount["size"]]
+    if not any(line.split()[2] == "tmpfs" for line in Path("/proc/self/mounts").read_text().splitlines()):
+        pytest.skip("no tmpfs is mounted here")
     assert sized
     for mount in sized:
         assert mount["size"] == psutil.disk_usage(mount["mountpoint"]).total
