@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import pluggy
 
-from lastwords.model import Case, Facts, Finding
+from lastwords.model import Case, Facts, Finding, Verdict
 
 if TYPE_CHECKING:
-    from lastwords.analyzer.verdict import Verdict
-    from lastwords.plugins import Plugins
     from lastwords.roots.base import Root
 
 hookspec = pluggy.HookspecMarker("lastwords")
@@ -142,12 +140,11 @@ def register_reports(register: Callable[[Report], None]) -> None:
 
 
 @hookspec
-def register_commands(
-    subparsers: argparse._SubParsersAction[argparse.ArgumentParser], plugins: Plugins
-) -> None:
+def register_commands(subparsers: argparse._SubParsersAction[argparse.ArgumentParser], plugins: Any) -> None:
     """Add commands to the command line.
 
     :param subparsers: add a parser to it and set ``run``, a function that takes the parsed arguments
         and returns an exit code: ``parser.set_defaults(run=...)``
-    :param plugins: everything that is registered, for commands that use it; may be left out
+    :param plugins: all that is registered (:class:`lastwords.plugins.Plugins`), for commands that use it;
+        may be left out
     """

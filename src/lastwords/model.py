@@ -1,4 +1,4 @@
-"""The words of the project as types: severity, outcome, event, finding, exit code.
+"""The words of the project as types: severity, outcome, event, finding, verdict, exit code.
 
 Stands below everything else: imports nothing of the project and nothing heavy.
 """
@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lastwords import __version__
+
 Facts = dict[str, Any]
 """One JSON document: what a collector found. Described by a JSON Schema in ``lastwords.schemas``."""
 
@@ -19,6 +21,10 @@ Event = dict[str, Any]
 
 BUNDLE_VERSION = "1.0"
 """MAJOR.MINOR of the bundle format. Readers accept every bundle of the same MAJOR."""
+
+
+FINDINGS_SCHEMA = "urn:lastwords:schema:findings:1.0"
+"""The ``$id`` of the schema of verdicts."""
 
 
 class ExitCode(enum.IntEnum):
@@ -200,3 +206,62 @@ class Case:
     """When the evidence was gathered, seconds since the epoch, or None."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know of the input itself: obfuscated, recollected, files changed."""
+
+
+def summary_of(host: Facts) -> dict[str, Any]:
+    """Return the few facts of the collector ``host`` by which people know a machine."""
+    distribution = host.get("distribution") or {}
+    return {
+        "hostname": host.get("hostname"),
+        "distribution": distribution.get("pretty_name"),
+        "kernel_release": host.get("kernel_release"),
+        "architecture": host.get("architecture"),
+        "memory_total": host.get("memory_total"),
+    }
+
+
+@dataclass
+class Verdict:
+    """All that reports show of one input."""
+
+    path: str
+    case: Case
+    findings: list[Finding]
+    """The gravest first."""
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    """Rules that could not be tried, and why."""
+
+    @property
+    def host(self) -> dict[str, Any]:
+        """The few facts by which people know the machine."""
+        return summary_of(self.case.facts.get("host", {}))
+
+    def count(self, severity: Severity) -> int:
+        """Return the number of findings of that severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    def worst(self) -> Optional[Severity]:
+        """Return the gravest severity found, or None."""
+        return max((finding.severity for finding in self.findings), default=None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the verdict as the JSON object of ``schemas/findings.json``."""
+        return {
+            "schema": FINDINGS_SCHEMA,
+            "tool_version": __version__,
+            "path": self.path,
+            "input": {
+                "kind": self.case.root_kind,
+                "taken_at": self.case.taken_at,
+                "notes": list(self.case.notes),
+            },
+            "host": self.host,
+            "summary": {severity.word: self.count(severity) for severity in reversed(Severity)},
+            "findings": [finding.to_json() for finding in self.findings],
+            "events": list(self.case.events),
+            "collectors": {
+                name: {"outcome": entry.get("outcome"), "reason": entry.get("reason")}
+                for name, entry in self.case.outcomes.items()
+            },
+            "skipped_rules": [{"id": name, "reason": reason} for name, reason in self.skipped],
+        }

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lastwords import plugins
-from lastwords.analyzer.verdict import judge
+from lastwords.analyzer.judge import judge
 from lastwords.model import Case, Event, Finding, Severity, event
 
 GOLDEN = Path(__file__).parent.parent / "golden"

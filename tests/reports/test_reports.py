@@ -8,9 +8,9 @@ import jsonschema
 import pytest
 
 from lastwords import plugins, schemas
-from lastwords.analyzer.verdict import Verdict, judge
+from lastwords.analyzer.judge import judge
 from lastwords.hookspecs import Look, Rule
-from lastwords.model import Case, Finding, Proof, Severity, event
+from lastwords.model import Case, Finding, Proof, Severity, Verdict, event
 
 EVIL = "\x1b]0;owned\x07\x1b[31m<script>alert(1)</script>`|*_[x](javascript:y)\r\n\u202e\x9b1m"
 REPORTS = plugins.load().reports()

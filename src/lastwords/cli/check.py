@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of
-from lastwords.analyzer.verdict import judge
 from lastwords.cli import options
 from lastwords.cli.collect import die_first
 from lastwords.gather.run import gather

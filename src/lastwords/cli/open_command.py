@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import Any, Optional
 
+from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
-from lastwords.analyzer.verdict import judge
 from lastwords.cli import options
 from lastwords.model import ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins

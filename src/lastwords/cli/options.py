@@ -9,9 +9,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Optional
 
-from lastwords.analyzer.verdict import Verdict
 from lastwords.hookspecs import Collector, Look, Report
-from lastwords.model import ExitCode, LastwordsError, Severity
+from lastwords.model import ExitCode, LastwordsError, Severity, Verdict
 
 
 class UsageError(LastwordsError):

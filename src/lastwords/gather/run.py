@@ -15,7 +15,7 @@ from lastwords.bundle.validate import Validator
 from lastwords.bundle.write import OutputError
 from lastwords.gather.isolation import Deadline, Died, Send, run_in_child
 from lastwords.hookspecs import Collector
-from lastwords.model import BUNDLE_VERSION, Event, Facts, NoData, Outcome, Skipped, event_order
+from lastwords.model import BUNDLE_VERSION, Event, Facts, NoData, Outcome, Skipped, event_order, summary_of
 from lastwords.plugins import describe
 from lastwords.roots.base import Root
 from lastwords.roots.evidence import Store
@@ -99,18 +99,6 @@ class Gathered:
                 for name, result in self.results.items()
             },
         }
-
-
-def summary_of(host: Facts) -> dict[str, Any]:
-    """Return the few facts of the collector ``host`` by which people know a machine."""
-    distribution = host.get("distribution") or {}
-    return {
-        "hostname": host.get("hostname"),
-        "distribution": distribution.get("pretty_name"),
-        "kernel_release": host.get("kernel_release"),
-        "architecture": host.get("architecture"),
-        "memory_total": host.get("memory_total"),
-    }
 
 
 def gather(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
 from lastwords.hookspecs import Look, Report
-
-if TYPE_CHECKING:
-    from lastwords.analyzer.verdict import Verdict
+from lastwords.model import Verdict
 
 
 class JsonReport(Report):

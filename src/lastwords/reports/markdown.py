@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from lastwords.hookspecs import Look, Report
+from lastwords.model import Verdict
 from lastwords.reports import words
-
-if TYPE_CHECKING:
-    from lastwords.analyzer.verdict import Verdict
 
 EVENTS_SHOWN = 20
 

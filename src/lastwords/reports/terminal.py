@@ -6,13 +6,11 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Finding, Severity
+from lastwords.model import Finding, Severity, Verdict
 from lastwords.reports import words
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-    from lastwords.analyzer.verdict import Verdict
 
 STYLES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
 EVENTS_SHOWN = 8

@@ -1,0 +1,34 @@
+"""Judges a case: every rule in turn, each isolated, into one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lastwords.hookspecs import Rule
+from lastwords.model import Case, Finding, Verdict
+from lastwords.plugins import describe
+
+
+def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
+    """Return the verdict of *rules* on *case*. A rule that fails is listed with those skipped."""
+    findings: list[Finding] = []
+    skipped: list[tuple[str, str]] = []
+    for rule in rules:
+        missing = [name for name in rule.needs if name not in case.facts]
+        if missing:
+            reasons = [_why_missing(case, name) for name in missing]
+            skipped.append((rule.id, "; ".join(reasons)))
+            continue
+        try:
+            findings += list(rule.check(case))
+        except Exception as problem:
+            skipped.append((rule.id, f"the rule failed: {describe(problem)}"))
+    findings.sort(key=lambda finding: (-finding.severity, finding.id, finding.subject))
+    return Verdict(path, case, findings, skipped)
+
+
+def _why_missing(case: Case, name: str) -> str:
+    entry = case.outcomes.get(name)
+    if not entry:
+        return f"{name}: was not gathered"
+    return f"{name}: {entry.get('reason') or entry.get('outcome')}"
