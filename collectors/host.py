@@ -42,18 +42,19 @@ class HostCollector(Collector):
         "/run/.containerenv",
         "/.dockerenv",
     )
-    runs = (("uname", "-m"), ("getconf", "PAGE_SIZE"), ("systemd-detect-virt",))
+    runs = (("uname", "-a"), ("getconf", "PAGE_SIZE"), ("systemd-detect-virt",))
 
     def collect(self, root: Root) -> Iterator[Facts]:
         release = _os_release(root)
+        name, kernel, architecture = _uname(root)
         uptime = _number(root.text("/proc/uptime"))
         yield {
             "distribution": release,
-            "hostname": _line(root.text("/proc/sys/kernel/hostname")) or _line(root.text("/etc/hostname")),
+            "hostname": _line(root.text("/proc/sys/kernel/hostname")) or name or _line(root.text("/etc/hostname")),
             "machine_id": _line(root.text("/etc/machine-id")),
             "boot_id": _line(root.text("/proc/sys/kernel/random/boot_id")),
-            "kernel_release": _line(root.text("/proc/sys/kernel/osrelease")),
-            "architecture": _line(root.text("/proc/sys/kernel/arch")) or _output(root, "uname", "-m"),
+            "kernel_release": _line(root.text("/proc/sys/kernel/osrelease")) or kernel,
+            "architecture": _line(root.text("/proc/sys/kernel/arch")) or architecture,
             "page_size": _integer(_output(root, "getconf", "PAGE_SIZE")),
             "memory_total": _memory_total(root),
             "cpus": _cpus(root),
@@ -78,6 +79,18 @@ def _os_release(root: Root) -> dict[str, Optional[str]]:
             }
     old = next((line for path in OLD_RELEASES if (line := _line(root.text(path)))), None)
     return {"id": None, "id_like": None, "version_id": None, "pretty_name": old}
+
+
+def _uname(root: Root) -> tuple[Optional[str], Optional[str], Optional[str]]:
+    """Return node name, release and machine as ``uname -a`` tells them: sosreports have that, not /proc.
+
+    ``Linux NODE RELEASE VERSION ... MACHINE [PROCESSOR PLATFORM] GNU/Linux``
+    """
+    words = (_output(root, "uname", "-a") or "").split()
+    if len(words) < 4:
+        return None, None, None
+    machine = next((word for word in reversed(words[3:]) if word not in ("GNU/Linux", "unknown")), None)
+    return words[1], words[2], machine
 
 
 def _memory_total(root: Root) -> Optional[int]:

@@ -305,7 +305,6 @@ COMMANDS = (
     'kdump-early.service kdump-tools.service',
     'systemd-detect-virt',
     'uname -a',
-    'uname -m',
 )
 # End of what the test writes.
 

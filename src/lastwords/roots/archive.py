@@ -162,12 +162,13 @@ class ArchiveTree(Tree):
         except (TarError, CompressionError) as problem:
             reason = getattr(problem, "strerror", None) or str(problem)
             if count == 0:
-                raise BadArchive(f"{self.path}: {reason}") from None
+                expected = "expected a bundle or a sosreport, found no archive that can be read"
+                raise BadArchive(f"{self.path}: {expected}: {reason}") from None
             self.damage = f"the archive is damaged after {count} members: {reason}"
         except OSError as problem:
             raise BadArchive(f"{self.path}: {(problem.strerror or str(problem)).lower()}") from None
         if count == 0:
-            raise BadArchive(f"{self.path}: expected a tar archive, found an empty one")
+            raise BadArchive(f"{self.path}: expected a bundle or a sosreport, found an empty archive")
 
     def _add(self, reader: TarReader, member: Member, name: str, wanted: Callable[[str], bool]) -> None:
         top, _, rest = name.partition("/")
