@@ -50,7 +50,9 @@ class HostCollector(Collector):
         uptime = _number(root.text("/proc/uptime"))
         yield {
             "distribution": release,
-            "hostname": _line(root.text("/proc/sys/kernel/hostname")) or name or _line(root.text("/etc/hostname")),
+            "hostname": _line(root.text("/proc/sys/kernel/hostname"))
+            or name
+            or _line(root.text("/etc/hostname")),
             "machine_id": _line(root.text("/etc/machine-id")),
             "boot_id": _line(root.text("/proc/sys/kernel/random/boot_id")),
             "kernel_release": _line(root.text("/proc/sys/kernel/osrelease")) or kernel,

@@ -21,35 +21,46 @@ MARK = b"<removed>"
 class _Switches:
     """How a family of programs is told its password."""
 
-    apart: tuple[bytes, ...] = ()
-    """Switches whose next word is the secret."""
-    joined: tuple[bytes, ...] = ()
-    """Switches that are followed by the secret in the same word."""
+    pattern: bytes
+    """Start of a word: the secret is the rest of it, or the next word when there is none."""
     user: bytes = b""
     """What stands between user and password when the word is both; without it nothing is removed."""
+    once: bool = False
+    """What comes after the secret is another command."""
+
+    def length(self, word: bytes) -> int:
+        """Return how much of a word is the switch; -1 when it is none."""
+        match = re.match(self.pattern, word)
+        return match.end() if match else -1
 
 
-_CURL = (b"-u", b"-U", b"--user", b"--proxy-user")
-_FAMILIES: dict[bytes, _Switches] = {
-    rb"curl": _Switches(_CURL, (b"-u", b"-U", b"--user=", b"--proxy-user="), b":"),
-    rb"sshpass": _Switches((b"-p",), (b"-p",)),
-    rb"mysql\w*|mariadb[\w-]*|7z[ar]?|rar|unrar": _Switches((), (b"-p",)),
-    rb"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn)": _Switches((b"-w", b"-s"), (b"-w",)),
-    rb"ipmitool|mosquitto_[ps]ub|zip|unzip": _Switches((b"-P",), (b"-P",)),
-    rb"ipmi-[\w-]+|ipmi(?:console|power|detect)|bmc-[\w-]+|fence_\w+": _Switches((b"-p",), (b"-p",)),
-    rb"redis-cli": _Switches((b"-a",)),
-    rb"mongo\w*|useradd|usermod": _Switches((b"-p",), (b"-p",)),
-    rb"login": _Switches((b"-p",)),  # docker login, podman login, oc login
-    rb"snmp(?:get|getnext|walk|bulkget|bulkwalk|set|table|trap)": _Switches((b"-c", b"-A", b"-X")),
-    rb"[xw]l?freerdp3?|rdesktop": _Switches((b"-p",), (b"/p:", b"-p")),
-    rb"sqlplus|expdp|impdp|sqlldr": _Switches((), (b"",), b"/"),
+_FAMILIES = {
+    rb"curl": _Switches(rb"-[A-Za-z]*?[uU]|--(?:proxy-)?user=?", b":"),
+    rb"sshpass": _Switches(rb"-p", once=True),
+    rb"mysql(?:dump|admin|import|check|show|slap|pump|sh)?|mariadb(?:-\w+)?|7z[ar]?|(?:un)?rar": _Switches(
+        rb"-p(?=.)"
+    ),
+    rb"ldap(?:search|modify|add|delete|whoami|passwd|compare|modrdn)": _Switches(rb"-w|-s$"),
+    rb"ipmitool|mosquitto_[ps]ub|(?:un)?zip": _Switches(rb"-P"),
+    rb"ipmi-[\w-]+|ipmi(?:console|power|detect)|bmc-[\w-]+|fence_\w+": _Switches(rb"-p"),
+    rb"mongo(?:sh|dump|restore|export|import|stat|top|files)?|useradd|usermod": _Switches(rb"-p"),
+    rb"redis-cli": _Switches(rb"-a$"),
+    rb"login": _Switches(rb"-p$"),  # docker login, podman login, oc login
+    rb"snmp(?:get|getnext|walk|bulkget|bulkwalk|set|table|trap)": _Switches(rb"-[cAX]$"),
+    rb"[xw]l?freerdp3?|rdesktop": _Switches(rb"/p:|-p"),
+    rb"sqlplus|expdp|impdp|sqlldr": _Switches(rb"(?=\w+/)", b"/"),
 }
 _FAMILY = [(re.compile(pattern), switches) for pattern, switches in _FAMILIES.items()]
+_NONE = _Switches(rb"(?!)")
 
 PROGRAMS = rb"(?<![\w.-])(?:" + b"|".join(_FAMILIES) + rb")(?=[\s\0])"
 """Pattern of a word that is one of the programs."""
 _PROGRAM = re.compile(PROGRAMS)
-_WORD = re.compile(rb"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\0]|[\"'])+")
+# A quote inside a word that goes on belongs to the word; else it is of what stands around.
+_WORD = re.compile(
+    rb"(?:\"[^\"\n]*\"|'[^'\n]*')(?=[\s\0]|\Z)"
+    rb"|(?:[^\s\0\"'\\]|\\(?!\\{0,3}[\"'])|[\"'](?![\s,;:)}\]]|\Z))+|[\"'\\]"
+)
 _BETWEEN_NULS = re.compile(rb"[^\0\n]+")
 _NEXT_COMMAND = (b"|", b"||", b"&&", b";", b"&")
 
@@ -73,28 +84,23 @@ def redact_switches(data: bytes) -> tuple[bytes, int]:
 def _redact_line(line: bytes) -> tuple[bytes, int]:
     parts: list[bytes] = []
     count = at = 0
-    family: _Switches = _Switches()
+    family = _NONE
     secret_next = False
     for match in (_BETWEEN_NULS if b"\0" in line else _WORD).finditer(line):
-        word = match[0]
+        word = clean = match[0]
         known = next((s for p, s in _FAMILY if p.fullmatch(word.rpartition(b"/")[2])), None)
-        clean = word
-        if secret_next:
-            secret_next = False
-            clean = _without(word, b"", family.user)
-        elif known:
-            family = known
-        elif word in _NEXT_COMMAND:
-            family = _Switches()
-        elif word in family.apart:
-            secret_next = True
-        else:
-            for switch in family.joined:
-                if word.startswith(switch) and len(word) > len(switch):
-                    clean = _without(word, switch, family.user)
-                    break
-            if word.endswith(b";"):
-                family = _Switches()
+        length = family.length(word)
+        if secret_next and not word.startswith(b"-"):
+            clean = _without(word, 0, family.user)
+            family = _NONE if family.once else family
+        elif known or word in _NEXT_COMMAND:
+            family = known or _NONE
+        elif 0 <= length < len(word):
+            clean = _without(word, length, family.user)
+            family = _NONE if family.once or word.endswith(b";") else family
+        elif word.endswith(b";"):
+            family = _NONE
+        secret_next = length == len(word) and not secret_next
         if clean != word:
             parts += (line[at : match.start()], clean)
             at = match.end()
@@ -102,9 +108,9 @@ def _redact_line(line: bytes) -> tuple[bytes, int]:
     return b"".join([*parts, line[at:]]), count
 
 
-def _without(word: bytes, switch: bytes, user: bytes) -> bytes:
-    """Return a word without its secret, which stands after the switch, or after user and separator."""
-    rest = word[len(switch) :]
+def _without(word: bytes, length: int, user: bytes) -> bytes:
+    """Return a word without its secret, which stands after a switch so long, and after user and separator."""
+    switch, rest = word[:length], word[length:]
     quote = rest[:1] if rest[:1] in (b'"', b"'") and rest[-1:] == rest[:1] else b""
     bare = rest.strip(quote) if quote else rest
     if bare.startswith(MARK):
