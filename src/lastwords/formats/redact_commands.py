@@ -53,9 +53,9 @@ _FAMILIES = {
 _FAMILY = [(re.compile(pattern), switches) for pattern, switches in _FAMILIES.items()]
 _NONE = _Switches(rb"(?!)")
 
-PROGRAMS = rb"(?<![\w.-])(?:" + b"|".join(_FAMILIES) + rb")(?=[\s\0])"
-"""Pattern of a word that is one of the programs."""
-_PROGRAM = re.compile(PROGRAMS)
+PROGRAMS = tuple(_FAMILIES)
+"""Patterns of their names."""
+_PROGRAM = re.compile(rb"(?:(?<=[\s\0/;|&\"'(=])|\A)(?:" + b"|".join(PROGRAMS) + rb")(?=[\s\0])")
 # A quote inside a word that goes on belongs to the word; else it is of what stands around.
 _WORD = re.compile(
     rb"(?:\"[^\"\n]*\"|'[^'\n]*')(?=[\s\0]|\Z)"
