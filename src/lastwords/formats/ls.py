@@ -1,29 +1,45 @@
-"""Listings that ``ls -l`` printed: the only word a sosreport has of files it did not copy."""
+"""Listings that ``ls -l`` printed: the only word a sosreport has of files it did not copy.
+
+Sources: coreutils src/ls.c, busybox coreutils/ls.c; names stand as they are, since ``ls`` quotes them
+on a terminal only.
+"""
 
 from __future__ import annotations
 
-import calendar
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Optional
 
-_NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_MONTHS = {name: number for number, name in enumerate(_NAMES, 1)}
+LINE_LIMIT = 16 << 10
+"""Characters of a line that may be an entry: PATH_MAX is 4096."""
+_EPOCH = datetime(1970, 1, 1)
+_MONTHS = {
+    m: i
+    for i, m in enumerate(
+        ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), 1
+    )
+}
+# Owner and group may have spaces in them (winbind), and -Z adds a context: none is asked for here, so what
+# stands between the links and the size is passed over, unless both are numbers (-n).
 _ENTRY = re.compile(
-    r"^\s*(?:(?P<inode>\d+)\s+)?(?P<type>[-dlbcps?])(?P<mode>[-rwxsStT?]{9})[.+@]?\s+(?P<links>[\d?]+)\s+"
-    r"(?P<owner>\S+)\s+(?P<group>\S+)\s+(?:(?P<context>[\w?]\S*:\S+|\?)\s+)?"
-    r"(?:(?P<size>\d+)|(?P<major>\d+),\s*(?P<minor>\d+)|\?)\s+"
-    r"(?P<time>[A-Z][a-z]{2}\s+\d+\s+(?:\d\d:\d\d|\d{4})|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)?)?"
-    r"(?: [+-]\d{4})?|\?)\s(?P<name>.*)$"
+    r"\s*(?:\d+ +)?(?P<type>[-dlbcpsD?])(?P<mode>[-rwxsStT?]{9})[.+@]? +(?:\d+|\?) +"
+    r"(?:(?P<uid>\d+) +(?P<gid>\d+) +|\S+ +\S.*?(?<=\S) +)(?:[^\s:]+:\S+ +|\? +)?"
+    r"(?:(?P<size>\d+(?:\.\d+)?)(?P<unit>[KMGTPE]?)|\d+, *\d+|\?) +"
+    r"(?P<time>[A-Z][a-z]{2} +\d+ +(?:\d\d:\d\d(?::\d\d \d{4})?|\d{4})"
+    r"|\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d(?:\.\d+)?)?(?: [+-]\d{4})?|\?) (?P<name>.+)",
 )
+_TOTAL = re.compile(r"total \d+(?:\.\d+)?[KMGTPE]?$")
+_UNREAD = re.compile(r"^ls: reading directory '?(.+?)'?: [A-Z]", re.MULTILINE)
 _TYPES = {"-": "file", "d": "dir", "l": "link"}
+_UNITS = {unit: 1 << 10 * power for power, unit in enumerate(("", *"KMGTPE"))}
 
 
 @dataclass(frozen=True)
 class Listed:
-    """One entry of a listing. ``time`` is in seconds since the epoch (the host's zone taken as UTC), to
-    the minute or the day as ``ls`` printed it; None when it did not or the year is not known."""
+    """One entry of a listing. ``size`` is in bytes, rounded as ``ls -h`` printed it; ``time`` in seconds
+    since the epoch (the host's zone taken as UTC), to the minute or the day as ``ls`` printed it; None when
+    it did not or the year is not known."""
 
     directory: str
     name: str
@@ -32,58 +48,92 @@ class Listed:
     mode: Optional[int]
     time: Optional[float]
     target: Optional[str]
+    uid: Optional[int] = None
+    gid: Optional[int] = None
 
 
-def parse_ls(text: str, directory: Optional[str] = None, now: Optional[float] = None) -> Iterator[Listed]:
-    """Yield the entries of ``ls -l`` output; ``-R``, ``-a``, ``-Z``, ``-n`` and ``-i`` are understood.
+@dataclass(frozen=True)
+class Listing:
+    """What an output of ``ls`` shows."""
+
+    entries: list[Listed]
+    whole: frozenset[str]
+    """Directories whose whole content it shows: with hidden files, without a line that was not understood."""
+
+
+def parse_ls(
+    text: str, directory: Optional[str] = None, now: Optional[float] = None, *, cut: bool = False
+) -> Listing:
+    """Return the entries of ``ls -l`` output, with or without ``-R``, ``-a``, ``-Z``, ``-n``, ``-i``, ``-h``.
 
     :param directory: what was listed, when the output has no ``name:`` headers of its own
     :param now: when it ran, seconds since the epoch: ``ls`` leaves out the year of recent files
+    :param cut: whether the end of the output is missing
 
-    >>> line = "-rw-r--r--. 1 root root system_u:object_r:boot_t:s0 4096 Mar  1  2024 vmlinuz-6.1"
-    >>> entry = next(parse_ls("/boot:\\ntotal 4\\n" + line))
-    >>> entry.directory, entry.name, entry.size, oct(entry.mode), entry.time
-    ('/boot', 'vmlinuz-6.1', 4096, '0o644', 1709251200.0)
+    >>> text = "/boot:\\ntotal 4\\n-rw-r--r--. 1 0 0 u:object_r:boot_t:s0 4096 Mar  1  2024 vmlinuz-6.1"
+    >>> parse_ls(text).entries[0].__dict__  # doctest: +NORMALIZE_WHITESPACE
+    {'directory': '/boot', 'name': 'vmlinuz-6.1', 'type': 'file', 'size': 4096, 'mode': 420,
+     'time': 1709251200.0, 'target': None, 'uid': 0, 'gid': 0}
     """
-    here = directory
-    for line in text.splitlines():
-        if line.startswith("/") and line.endswith(":"):
-            here = line[:-1].rstrip("/") or "/"
-            continue
-        match = _ENTRY.match(line)
-        if match is None or here is None:
-            continue
-        name, target = match["name"], None
-        if match["type"] == "l" and " -> " in name:
-            name, _, target = name.partition(" -> ")
-        if name in (".", ".."):
-            continue
-        if name.startswith("/"):
-            # A file given as an argument is listed under its whole path.
-            parent, _, name = name.rpartition("/")
-        else:
-            parent = here
-        yield Listed(
-            parent or "/",
-            name,
-            _TYPES.get(match["type"], "other"),
-            int(match["size"]) if match["size"] else None,
-            _mode(match["mode"]),
-            _time(match["time"], now),
-            target,
-        )
+    entries: list[Listed] = []
+    hidden: set[str] = set()
+    broken = {match[1] for match in _UNREAD.finditer(text)}
+    here, fresh = directory, True
+    lines = text.split("\n")
+    for line, following in zip(lines, [*lines[1:], ""]):
+        if line.startswith("/") and line.endswith(":") and _TOTAL.match(following):
+            here, fresh = "/" + line[:-1].strip("/"), True
+        elif _TOTAL.match(line) and fresh:
+            fresh = False
+        elif len(line) <= LINE_LIMIT and (match := _ENTRY.fullmatch(line)):
+            # Before the total only files stand that were arguments, or the end of what was cut off.
+            place = None if fresh else here
+            entry = _entry(match, place, now)
+            if match["name"] == "." and place:
+                hidden.add(place)
+            elif entry and match["name"] != "..":
+                entries.append(entry)
+        elif line and not line.startswith("ls: ") and here:
+            broken.add(here)
+    if cut and here:
+        broken.add(here)
+    return Listing(entries, frozenset(hidden - broken))
 
 
-def listed_directories(text: str, directory: Optional[str] = None) -> set[str]:
-    """Return the directories whose whole content the output shows."""
-    found = {
-        line[:-1].rstrip("/") or "/"
-        for line in text.splitlines()
-        if line.startswith("/") and line.endswith(":")
-    }
-    if directory and not found and re.search(r"^total \d", text, re.MULTILINE):
-        found.add(directory)
-    return found
+def _entry(match: re.Match[str], here: Optional[str], now: Optional[float]) -> Optional[Listed]:
+    name, target = match["name"], None
+    size = int(float(match["size"]) * _UNITS[match["unit"]]) if match["size"] else None
+    if match["type"] == "l":
+        name, target = _link(name, size)
+    if name.startswith("/"):
+        # A file given as an argument is listed under its whole path.
+        parent, _, name = name.rpartition("/")
+        here = parent or "/"
+    if here is None or not name:
+        return None
+    return Listed(
+        here,
+        name,
+        _TYPES.get(match["type"], "other"),
+        size,
+        _mode(match["mode"]),
+        _time(match["time"], now),
+        target,
+        int(match["uid"]) if match["uid"] else None,
+        int(match["gid"]) if match["gid"] else None,
+    )
+
+
+def _link(text: str, size: Optional[int]) -> tuple[str, Optional[str]]:
+    """Split ``name -> target`` by the size of the link, that of its target: either may have an arrow."""
+    if size:
+        raw = text.encode("utf-8", "surrogateescape")
+        if raw[-size - 4 : -size] == b" -> ":
+            return raw[: -size - 4].decode("utf-8", "surrogateescape"), raw[-size:].decode(
+                "utf-8", "surrogateescape"
+            )
+    name, arrow, target = text.partition(" -> ")
+    return name, target if arrow else None
 
 
 def _mode(letters: str) -> Optional[int]:
@@ -94,7 +144,7 @@ def _mode(letters: str) -> Optional[int]:
         if letter in "rwxst":
             mode |= 1 << (8 - index)
         if letter in "sStT":
-            mode |= {2: 0o4000, 5: 0o2000, 8: 0o1000}[index]
+            mode |= {2: 0o4000, 5: 0o2000, 8: 0o1000}.get(index, 0)
     return mode
 
 
@@ -102,26 +152,31 @@ def _time(text: str, now: Optional[float]) -> Optional[float]:
     iso = re.match(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?(?: ([+-])(\d\d)(\d\d))?", text)
     if iso:
         year, month, day, hour, minute = (int(part) for part in iso.groups()[:5])
-        stamp = calendar.timegm((year, month, day, hour, minute, int(iso[6] or 0)))
-        if iso[7]:
+        stamp = _seconds(year, month, day, hour, minute, int(iso[6] or 0))
+        if stamp is not None and iso[7]:
             stamp -= (1 if iso[7] == "+" else -1) * (int(iso[8]) * 3600 + int(iso[9]) * 60)
-        return float(stamp)
-    classic = re.match(r"([A-Z][a-z]{2})\s+(\d+)\s+(?:(\d\d):(\d\d)|(\d{4}))", text)
+        return stamp
+    classic = re.match(r"([A-Z][a-z]{2}) +(\d+) +(?:(\d\d):(\d\d)(?::(\d\d) (\d{4}))?|(\d{4}))", text)
     if not classic or classic[1] not in _MONTHS:
         return None
     month, day = _MONTHS[classic[1]], int(classic[2])
-    if classic[5]:
-        return float(calendar.timegm((int(classic[5]), month, day, 0, 0, 0)))
+    hour, minute, second = (int(part or 0) for part in classic.groups()[2:5])
+    if classic[6] or classic[7]:
+        return _seconds(int(classic[6] or classic[7]), month, day, hour, minute, second)
     if now is None:
         return None
-    clock = (int(classic[3]), int(classic[4]), 0)
+    this = (_EPOCH + timedelta(seconds=now)).year
     # ls prints the time instead of the year for the last six months: the latest such day not after now.
-    for year in range(_year(now) + 1, _year(now) - 2, -1):
-        stamp = calendar.timegm((year, month, day, *clock))
-        if stamp <= now + 86400:
-            return float(stamp)
+    for year in range(this + 1, this - 9, -1):
+        stamp = _seconds(year, month, day, hour, minute)
+        if stamp is not None and stamp <= now + 86400:
+            return stamp
     return None
 
 
-def _year(now: float) -> int:
-    return 1970 + int(now // 31556952)
+def _seconds(year: int, month: int, day: int, hour: int, minute: int, second: int = 0) -> Optional[float]:
+    """Return seconds since the epoch, or None for a day that there is not."""
+    try:
+        return (datetime(year, month, day, hour, minute, second) - _EPOCH).total_seconds()
+    except ValueError:
+        return None

@@ -14,10 +14,13 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Optional
 
+from lastwords.formats.date import parse_date, parse_zone_offset
 from lastwords.formats.df import filesystem_of, parse_df
-from lastwords.formats.ls import listed_directories, parse_ls
+from lastwords.formats.ls import Listed, parse_ls
+from lastwords.formats.mounts import parse_mounts
 from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
 from lastwords.roots.evidence import mangle
 from lastwords.roots.sos_tables import with_tables
@@ -53,66 +56,96 @@ KNOWN: dict[str, tuple[str, ...]] = {
 """Names that sos versions gave to the output of commands which collectors ask for."""
 
 LISTINGS = "*/ls_-*"
+DATES = ("/sos_commands/date/date_--utc", "/sos_commands/date/date", "/sos_commands/general/date")
+TAILED = re.compile(r"(?:^|/)sos_strings/.*\.tailed$")
+"""Where a link leads that sos put in the place of a file whose last bytes only it kept."""
+MOUNTS = ("/proc/self/mounts", "/proc/mounts")
+TIMED_OUT = 124
+"""Exit status of timeout(1), under which sos runs commands."""
 
 
 class SosTree(Tree):
     """The report's files, and below them what ``ls`` outputs say of files that were not copied."""
 
-    def __init__(self, inner: Tree, taken_at: Optional[float]) -> None:
+    def __init__(self, inner: Tree, clock: _Clock) -> None:
         self._inner = inner
+        self._clock = clock
         self._nodes: dict[str, Node] = {}
         self._children: dict[str, set[str]] = {}
         self._listed: set[str] = set()
-        self._read_listings(taken_at)
+        self._places: set[str] = set()
+        """Directories that are known from what is below them."""
+        self._read_listings()
 
-    def _read_listings(self, taken_at: Optional[float]) -> None:
+    def _read_listings(self) -> None:
+        taken_at, ahead = self._clock.taken_at, self._clock.ahead
+        executed = {str(entry.get("filepath")): entry for entry in _manifest_commands(self._inner)}
         for path in find(self._inner, "/sos_commands", LISTINGS):
             try:
                 with self._inner.open(self._inner.resolve(path)) as stream:
-                    text = read_up_to(stream, OUTPUT_LIMIT)[0].decode("utf-8", "replace")
+                    raw, cut = read_up_to(stream, OUTPUT_LIMIT)
             except OSError:
                 continue
-            # "ls_-lanR_.boot" listed /boot; output of one directory without -R does not say so itself.
-            argument = re.search(r"_\.([\w.\-]+)$", path)
-            directory = "/" + argument[1].replace(".", "/") if argument else None
-            self._listed |= listed_directories(text, directory)
-            for entry in parse_ls(text, directory, taken_at):
-                node = Node(
-                    join(entry.directory, entry.name),
-                    entry.type,
-                    size=entry.size,
-                    mode=entry.mode,
-                    mtime=entry.time,
-                    target=entry.target,
-                )
-                self._nodes[node.path] = node
-                self._children.setdefault(entry.directory, set()).add(entry.name)
+            entry = executed.get(path[1:], {})
+            listing = parse_ls(
+                raw.decode("utf-8", "surrogateescape"),
+                _listed_directory(path, str(entry.get("exec") or "")),
+                None if taken_at is None else taken_at + ahead,
+                cut=cut or entry.get("return_code") == TIMED_OUT,
+            )
+            self._listed |= listing.whole
+            for each in listing.entries:
+                self._add(each)
+        for directory in (*self._listed, *self._children):
+            self._add_parents(directory)
+
+    def _add(self, entry: Listed) -> None:
+        path = join(entry.directory, entry.name)
+        self._nodes[path] = Node(
+            path,
+            entry.type,
+            size=entry.size,
+            mode=entry.mode,
+            uid=entry.uid,
+            gid=entry.gid,
+            mtime=None if entry.time is None else entry.time - self._clock.ahead,
+            target=entry.target,
+        )
+        self._children.setdefault(entry.directory, set()).add(entry.name)
+
+    def _add_parents(self, path: str) -> None:
+        while path not in ("", "/") and path not in self._places:
+            self._places.add(path)
+            path = path.rpartition("/")[0]
 
     def lists(self, path: str) -> bool:
         return path in self._listed
 
     def lookup(self, path: str) -> Node:
         try:
-            return self._inner.lookup(path)
+            node = self._inner.lookup(path)
         except FileNotFoundError:
             if path in self._nodes:
                 return self._nodes[path]
-            if path in self._children or path in self._listed:
+            if path in self._places:
                 return Node(path, "dir")
             raise
+        if TAILED.search(node.target or ""):
+            return self._nodes.get(path) or replace(self._inner.stat(path), path=path)
+        return node
 
     def names(self, path: str) -> list[str]:
         listed = self._children.get(path, set())
         try:
             return sorted({*self._inner.names(path), *listed})
         except FileNotFoundError:
-            if path in self._listed or listed:
+            if path in self._places:
                 return sorted(listed)
             raise
 
     def open(self, path: str) -> BinaryIO:
         try:
-            return self._inner.open(path)
+            return self._inner.open(self._inner.resolve(path))
         except FileNotFoundError:
             if path in self._nodes:
                 raise OSError(errno.ENODATA, "listed in the sosreport, but not copied", path) from None
@@ -162,15 +195,45 @@ class SosCommands(CommandSource):
 class SosUsage(UsageSource):
     """How full filesystems were, from the output of df."""
 
-    def __init__(self, commands: SosCommands) -> None:
+    def __init__(self, commands: SosCommands, tree: Tree) -> None:
         self._commands = commands
+        self._tree = tree
 
     def usage(self, path: str) -> Usage:
         text = self._commands.output(("df",), 0).text
-        found = filesystem_of(path, parse_df(text))
-        if found is None:
+        resolved = self._resolved(path)
+        found = filesystem_of(resolved, parse_df(text))
+        if found is None or not self._holds(found.mountpoint, resolved):
             raise FileNotFoundError(errno.ENOENT, f"df shows no filesystem for {path}")
         return Usage(found.size, found.available, found.used, found.mountpoint, found.source)
+
+    def _resolved(self, path: str) -> str:
+        """Return the path with its links resolved, as far as the report has them."""
+        try:
+            return self._tree.resolve(path)
+        except OSError:
+            pass
+        try:
+            target = self._tree.lookup(path).target or ""
+        except OSError:
+            return path
+        return os.path.normpath(os.path.join(os.path.dirname(path), target))
+
+    def _holds(self, mountpoint: str, path: str) -> bool:
+        """Return whether no filesystem that df did not show, such as NFS, is mounted in between."""
+        for table in MOUNTS:
+            try:
+                with self._tree.open(self._tree.resolve(table)) as stream:
+                    text = read_up_to(stream, OUTPUT_LIMIT)[0].decode("utf-8", "replace")
+            except OSError:
+                continue
+            between = [
+                mount.mountpoint
+                for mount in parse_mounts(text)
+                if len(mount.mountpoint) > len(mountpoint) and f"{path}/".startswith(f"{mount.mountpoint}/")
+            ]
+            return not between
+        return True
 
 
 def is_sosreport(tree: Tree) -> bool:
@@ -186,16 +249,16 @@ def sosreport_root(inner: Tree, where: str) -> Root:
 
     :param inner: the tree of the report, its top directory as ``/``
     """
-    taken_at = _taken_at(inner)
-    tree = SosTree(with_tables(inner), taken_at)
+    clock = _Clock.of(inner)
+    tree = SosTree(with_tables(inner), clock)
     commands = SosCommands(tree)
     notes = [damage] if (damage := getattr(inner, "damage", None)) else []
     return Root(
         "sosreport",
         tree,
         commands=commands,
-        usage=SosUsage(commands),
-        taken_at=taken_at,
+        usage=SosUsage(commands, tree),
+        taken_at=clock.taken_at,
         where=where,
         notes=notes,
     )
@@ -207,9 +270,9 @@ def wanted_members(paths: Sequence[str], commands: Sequence[Sequence[str]]) -> r
     :param paths: host paths and globs
     :param commands: command lines; any output of the same program is taken, since names drift
     """
-    programs = {os.path.basename(argv[0]) for argv in commands} | {"ls", "df", "date"}
+    programs = {os.path.basename(argv[0]) for argv in commands} | {"ls", "df", "date", "timedatectl"}
     known = [os.path.basename(pattern) for names in KNOWN.values() for pattern in names]
-    always = (MANIFEST, "/sos_commands/lastwords/*", "/var/tmp/lastwords-sos/*", "/version.txt")
+    always = (MANIFEST, "/sos_commands/lastwords/*", "/var/tmp/lastwords-sos/*", "/version.txt", *MOUNTS)
     parts = [fnmatch.translate(path) for path in (*paths, *always)]
     parts += [fnmatch.translate(f"/sos_commands/*/{name}") for name in known]
     parts += [rf"/sos_commands/.*/{re.escape(program)}(?:[_.].*)?\Z" for program in sorted(programs)]
@@ -239,6 +302,18 @@ def _bare(line: str) -> str:
     return re.sub(r"^/\S*/", "", line)
 
 
+def _listed_directory(path: str, executed: str) -> Optional[str]:
+    """Return what an ``ls`` without headers listed: as it was executed, or by the name of its output.
+
+    ``ls_-lan_.boot`` says /boot, but a dot of a name and a slash look the same there.
+    """
+    words = executed.split()
+    if len(words) > 1 and words[-1].startswith("/"):
+        return "/" + words[-1].strip("/")
+    argument = re.search(r"_\.([\w.\-]+)$", path)
+    return "/" + argument[1].replace(".", "/") if argument else None
+
+
 def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
     try:
         with tree.open(tree.resolve(MANIFEST)) as stream:
@@ -253,22 +328,47 @@ def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
                 yield entry
 
 
-def _taken_at(tree: Tree) -> Optional[float]:
-    """Return when the report was made: the time of a file that sos itself wrote.
+@dataclass(frozen=True)
+class _Clock:
+    """When a report was made, and how its host told the time."""
 
-    Not that of a copied file of /proc, which can be the time of the boot.
-    """
-    for path in (
-        "/sos_commands/date/date",
-        "/sos_commands/general/date",
-        MANIFEST,
-        "/version.txt",
-        "/proc/uptime",
-    ):
-        try:
-            mtime = tree.lookup(tree.resolve(path)).mtime
-        except OSError:
-            continue
-        if mtime:
-            return mtime
-    return None
+    taken_at: Optional[float]
+    ahead: int = 0
+    """Seconds that its zone was ahead of UTC; 0 when that is not known."""
+
+    @classmethod
+    def of(cls, tree: Tree) -> _Clock:
+        """Return what date(1) and timedatectl(1) said, or else the time of a file that sos itself wrote.
+
+        Not that of a copied file of /proc, which can be the time of the boot.
+        """
+        said = [found for path in DATES if (found := parse_date(_small(tree, path)))]
+        utc = next((seconds for seconds, zone in said if zone == "UTC"), None)
+        local = next((seconds for seconds, zone in said if zone != "UTC"), None)
+        ahead: Optional[int] = None
+        for path in find(tree, "/sos_commands", "*/timedatectl*"):
+            ahead = parse_zone_offset(_small(tree, path)) if ahead is None else ahead
+        if ahead is None and utc is not None and local is not None:
+            ahead = round((local - utc) / 900) * 900
+        if utc is None and local is not None and ahead is not None:
+            utc = local - ahead
+        if utc is None:
+            times = (_mtime(tree, path) for path in (*DATES, MANIFEST, "/version.txt", "/proc/uptime"))
+            utc = next((mtime for mtime in times if mtime), None)
+        return cls(utc, ahead or 0)
+
+
+def _mtime(tree: Tree, path: str) -> Optional[float]:
+    try:
+        return tree.stat(path).mtime
+    except OSError:
+        return None
+
+
+def _small(tree: Tree, path: str) -> str:
+    """Return the start of a file as text; nothing when it cannot be read."""
+    try:
+        with tree.open(tree.resolve(path)) as stream:
+            return read_up_to(stream, 4096)[0].decode("utf-8", "replace")
+    except OSError:
+        return ""
