@@ -1,0 +1,293 @@
+"""Plays a scenario: go on from a saved state, set up, do the fault, prove it, gather, keep what is left."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import os
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Callable, Optional
+
+from lab import boot, disks
+from lab.common import (
+    CACHE,
+    REPOSITORY,
+    LabError,
+    TimeLimit,
+    Unavailable,
+    digest,
+    locked,
+    read_json,
+    run,
+    staged,
+    write_json,
+)
+from lab.images import IMAGES, Built, build
+from lab.machine import Hardware, Machine
+from lab.scenario import Scenario
+
+RUNS = os.path.join(CACHE, "runs")
+TOOL = os.path.join(CACHE, "lastwords.pyz")
+PLUGIN = os.path.join(REPOSITORY, "sos_plugins", "lastwords.py")
+BASE_APPEND = "console=ttyS0 net.ifnames=0 root=/dev/vda ro"
+SPARE_SIZE = "64M"
+PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
+"""All deadlines are multiplied by this: for machines that have better things to do."""
+BOOT_DEADLINE = 240 * PATIENCE
+GATHER_DEADLINE = 240 * PATIENCE
+SOS_DEADLINE = 900 * PATIENCE
+
+ARRIVE = """
+date -u -s @{now} >/dev/null
+blockdev --flushbufs /dev/vdc
+mkdir -p /run/lab /var/lab
+tar -xf /dev/vdc -C /run/lab --ignore-zeros
+"""
+# 3: not all could be read, which the bundle tells of; it is no failure.
+GATHER = """
+status=0
+python3 /run/lab/lastwords.pyz collect --quiet -o /var/lab/{name}.tar.gz || status=$?
+[ $status = 0 ] || [ $status = 3 ]
+"""
+# Without the command: the bundle is an input of its own. Plugins that other releases lack are left out.
+SOS = """
+plugins=/usr/lib/python3/dist-packages/sos/report/plugins
+cp /run/lab/plugin.py $plugins/lastwords.py
+only=
+for name in lastwords kernel memory process boot grub2 kdump logs systemd filesys block release host; do
+    [ ! -e $plugins/$name.py ] || only=$only,$name
+done
+sos report --batch --quiet --compression-type gzip --tmp-dir /var/lab -o ${only#,}
+"""
+
+
+def tool() -> str:
+    """Return the zipapp of this tree, made anew if the tree is newer."""
+    with locked("zipapp"):
+        sources = [
+            path
+            for top in ("src/lastwords", "collectors", "schemas", "sos_plugins")
+            for path in glob.glob(os.path.join(REPOSITORY, top, "**", "*.*"), recursive=True)
+            if not path.endswith(".pyc")
+        ]
+        newest = max(map(os.path.getmtime, sources))
+        if not os.path.exists(TOOL) or os.path.getmtime(TOOL) < newest:
+            os.environ.setdefault("VENV", os.path.dirname(os.path.dirname(sys.executable)))
+            run([os.path.join(REPOSITORY, "packaging", "zipapp"), TOOL], deadline=300)
+            os.utime(TOOL)
+        return TOOL
+
+
+def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool = False) -> dict[str, Any]:
+    """Play *scenario* and return its record, which is kept with what the machine left in ``RUNS``.
+
+    A machine that does not do what it should is part of the record (``error``), not an exception.
+
+    :param quick: leave out the sosreport, which takes minutes without KVM
+    :raises Unavailable: this machine cannot run it
+    """
+    if quick:
+        scenario = replace(scenario, sos=False)
+    built = build(IMAGES[scenario.image])
+    job = os.path.join(CACHE, f"job.{os.getpid()}.tar")
+    disks.job_disk(job, {"lastwords.pyz": tool(), "plugin.py": PLUGIN})
+    started = time.monotonic()
+    record: dict[str, Any] = {
+        "scenario": scenario.name,
+        "image": scenario.image,
+        "kernel": built.kernel_release,
+        "base": built.disk,
+        "accel": accel,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
+        "error": None,
+    }
+    with staged(os.path.join(RUNS, scenario.name)) as work:
+        hardware = Hardware(
+            accel=accel,
+            memory=scenario.memory,
+            disk=os.path.join(work, "disk.qcow2"),
+            spare=os.path.join(work, "spare.qcow2"),
+            job=job,
+            kernel=built.kernel,
+            initrd=built.initrd,
+            append=f"{BASE_APPEND} {scenario.append}",
+        )
+        try:
+            saved = _ready(built, hardware, say)
+            started = time.monotonic()
+            for name in ("disk.qcow2", "spare.qcow2"):
+                shutil.copyfile(os.path.join(saved, name), os.path.join(work, name))
+            player = _Player(scenario, hardware, work, say)
+            player.play()
+            record["proof"] = player.proved
+            if not all(player.proved.values()):
+                missing = [pattern for pattern, seen in player.proved.items() if not seen]
+                record["error"] = f"the fault did not happen: {missing[0]} was not seen"
+        except Unavailable:
+            raise
+        except LabError as problem:
+            record["error"] = str(problem)
+        finally:
+            os.unlink(job)
+        record["seconds"] = round(time.monotonic() - started, 1)
+        _keep(built, scenario, work, record)
+        write_json(os.path.join(work, "run.json"), record)
+    return record
+
+
+def _keep(built: Built, scenario: Scenario, work: str, record: dict[str, Any]) -> None:
+    """Keep the disks without the saved states in them."""
+    disk, spare = (os.path.join(work, name) for name in ("disk.qcow2", "spare.qcow2"))
+    if record["error"] is None:
+        disks.compact(disk, built.disk, disk + ".small")
+        os.rename(disk + ".small", disk)
+    else:
+        os.unlink(disk)
+    if not scenario.spare and os.path.exists(spare):
+        os.unlink(spare)
+
+
+def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
+    """Return a directory with the disks of a machine that is saved in them, booted and idle."""
+    key = digest(hardware.append, hardware.memory, hardware.accel, os.path.getmtime(built.disk))
+    target = os.path.join(CACHE, "saved", f"{os.path.basename(built.path)}-{key}")
+    with locked(f"saved-{os.path.basename(target)}"):
+        if os.path.exists(target):
+            return target
+        say("booting it for the first time")
+        with staged(target) as work:
+            own = replace(
+                hardware, disk=os.path.join(work, "disk.qcow2"), spare=os.path.join(work, "spare.qcow2")
+            )
+            disks.layer(own.disk, built.disk)
+            disks.empty(own.spare, SPARE_SIZE)
+            with Machine(own, work) as machine:
+                machine.wait_ready(BOOT_DEADLINE)
+                # The boot is over when nothing is left to start.
+                machine.call("systemctl is-system-running --wait || true; sync; sleep 1", BOOT_DEADLINE)
+                machine.save("ready")
+                machine.quit()
+    return target
+
+
+class _Player:
+    """One run of one scenario."""
+
+    def __init__(self, scenario: Scenario, hardware: Hardware, work: str, say: Callable[[str], None]) -> None:
+        self._scenario = scenario
+        self._hardware = hardware
+        self._work = work
+        self._say = say
+        self.proved: dict[str, Optional[str]] = dict.fromkeys(scenario.proof)
+
+    def play(self) -> None:
+        scenario = self._scenario
+        with Machine(self._hardware, self._work, saved="ready") as machine:
+            machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
+            if scenario.setup:
+                self._say("setting up")
+                machine.call(scenario.setup, 120 * PATIENCE)
+            if scenario.before:
+                self._gather(machine, "before")
+            if scenario.ends == "down":
+                self._go_down(machine)
+            else:
+                self._stay_up(machine)
+        if scenario.ends == "reboot":
+            self._restart()
+        if scenario.boot:
+            self._boot_again()
+
+    def _stay_up(self, machine: Machine) -> None:
+        scenario = self._scenario
+        if scenario.fault:
+            self._say("fault")
+            machine.call(scenario.fault, scenario.deadline * PATIENCE)
+        if scenario.ends == "alive":
+            if scenario.guest_proof:
+                machine.call(scenario.guest_proof)
+                self.proved["inside: " + scenario.guest_proof.replace("\n", "; ")] = "succeeded"
+            self._gather(machine, "bundle")
+            if scenario.sos:
+                self._say("sos report inside")
+                machine.call(SOS, SOS_DEADLINE)
+            self._look(machine.text())
+        machine.call("sync", 60 * PATIENCE)
+        machine.quit()
+
+    def _go_down(self, machine: Machine) -> None:
+        self._say("fault")
+        machine.call("sync", 60 * PATIENCE)
+        # Not called, sent: nobody will be there to answer.
+        machine.send(self._scenario.fault)
+        self._until_proved(machine)
+
+    def _restart(self) -> None:
+        """Boot again as a boot loader would, from what is on the disk now, and watch it fail."""
+        scenario, hardware = self._scenario, self._hardware
+        boot_disk = hardware.spare if scenario.spare == "/boot" else hardware.disk
+        if scenario.loader == "grub":
+            loader = os.path.join(self._work, "loader.raw")
+            boot.make_grub_disk(loader)
+            hardware = replace(hardware, kernel=None, initrd=None, loader=loader)
+        else:
+            kernel, initrd = boot.load_as_boot_loader(boot_disk, scenario.spare == "/boot", self._work)
+            append = f"{hardware.append} {scenario.boot_append}"
+            hardware = replace(hardware, kernel=kernel, initrd=initrd, append=append)
+        self._say(f"booting it again ({scenario.loader})")
+        with Machine(hardware, self._work) as machine:
+            self._until_proved(machine)
+            machine.quit()
+
+    def _boot_again(self) -> None:
+        self._say("booting it again, to gather")
+        with Machine(self._hardware, self._work) as machine:
+            machine.wait_ready(BOOT_DEADLINE)
+            machine.call("systemctl is-system-running --wait || true", BOOT_DEADLINE)
+            machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
+            self._gather(machine, "bundle")
+            if self._scenario.sos:
+                self._say("sos report inside")
+                machine.call(SOS, SOS_DEADLINE)
+            machine.call("sync", 60 * PATIENCE)
+            machine.quit()
+
+    def _gather(self, machine: Machine, name: str) -> None:
+        self._say(f"gathering inside ({name})")
+        machine.call(GATHER.format(name=name), GATHER_DEADLINE)
+
+    def _until_proved(self, machine: Machine) -> None:
+        try:
+            down = machine.wait_down(self._scenario.deadline * PATIENCE, or_when=self._look)
+        except TimeLimit:
+            self._look(machine.text())
+            raise
+        self._look(machine.text())
+        if not down:
+            # What it was about to write, it may write.
+            try:
+                machine.wait_down(3, or_when=lambda text: False)
+            except TimeLimit:
+                pass
+
+    def _look(self, text: str) -> bool:
+        """Note which proofs *text* holds; return whether all are seen."""
+        for pattern, seen in self.proved.items():
+            if seen is None:
+                found = re.search(pattern, text)
+                if found:
+                    start, end = text.rfind("\n", 0, found.start()) + 1, text.find("\n", found.end())
+                    self.proved[pattern] = text[start : end if end >= 0 else None].strip()[:300]
+        return all(self.proved.values())
+
+
+def records() -> Iterator[dict[str, Any]]:
+    """Yield the record of every run that is kept, by name."""
+    for path in sorted(glob.glob(os.path.join(RUNS, "*", "run.json"))):
+        with contextlib.suppress(OSError):
+            yield read_json(path)

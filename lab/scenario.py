@@ -1,0 +1,177 @@
+"""Scenarios: one small file each, below ``lab/scenarios``. ``docs/lab.md`` explains every key."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import re
+from dataclasses import dataclass, replace
+
+from lab.common import HERE, LabError
+from lab.images import DEFAULT, IMAGES
+
+SCENARIOS = os.path.join(HERE, "scenarios")
+ENDS = ("alive", "down", "reboot")
+LOADERS = ("direct", "grub")
+KEYS = {
+    "scenario": {"title", "image", "memory", "append", "selection"},
+    "setup": {"run"},
+    "fault": {"run", "ends", "deadline", "loader", "append"},
+    "harvest": {"before", "sos", "boot", "spare"},
+    "proof": {"console", "guest"},
+    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "also", "never"},
+}
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is known to be true of the machine at the end."""
+
+    events: tuple[str, ...] = ()
+    """Kinds of events that must be told of, on every input that has a kernel log."""
+    victim: str = ""
+    """Name of the process that the kernel killed."""
+    findings: tuple[str, ...] = ()
+    """Ids that must be found on every input."""
+    findings_live: tuple[str, ...] = ()
+    """Ids that must be found on what was gathered inside the running machine."""
+    findings_disk: tuple[str, ...] = ()
+    """Ids that must be found on its disk."""
+    also: tuple[str, ...] = ()
+    """Ids that are true too, and may be found."""
+    never: tuple[str, ...] = ()
+    """Ids that must not be found, whatever their severity."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A machine, what is done to it, and the truth about it."""
+
+    name: str
+    title: str
+    image: str
+    memory: int
+    """Megabytes."""
+    append: str
+    """Appended to the kernel command line; the crashkernel of the image if the file says nothing."""
+    selection: bool
+    """Part of what ``make test`` runs."""
+    setup: str
+    fault: str
+    ends: str
+    """``alive``: goes on running. ``down``: by itself or by panic. ``reboot``: restarted by the lab."""
+    deadline: float
+    loader: str
+    """What boots it after ``reboot``: ``direct`` or ``grub``."""
+    boot_append: str
+    """Appended to the kernel command line after ``reboot``; the last of two root= counts."""
+    before: bool
+    """Gather before the fault too, to compare whom lastwords would have named with whom the kernel took."""
+    sos: bool
+    boot: bool
+    """Boot again after the fault, and gather then."""
+    spare: str
+    """Where set-up mounts the spare disk /dev/vdb, or empty."""
+    proof: tuple[str, ...]
+    """Patterns that the serial console must show."""
+    guest_proof: str
+    """Commands that must succeed inside, before gathering."""
+    truth: Truth
+
+
+def load(name: str) -> list[Scenario]:
+    """Return the scenarios of the file called *name*: one for each image that it names.
+
+    :raises LabError: there is none, or it is wrong; says what was expected
+    """
+    path = os.path.join(SCENARIOS, f"{name}.ini")
+    parser = configparser.ConfigParser(interpolation=None, delimiters=("=",), comment_prefixes=("#",))
+    try:
+        with open(path, encoding="utf-8") as stream:
+            parser.read_file(stream)
+    except FileNotFoundError:
+        raise LabError(f"no scenario {name!r}; python -m lab list") from None
+    except configparser.Error as problem:
+        raise LabError(str(problem)) from None
+    for section in parser.sections():
+        unknown = set(parser[section]) - KEYS.get(section, set())
+        if section not in KEYS or unknown:
+            raise LabError(
+                f"{path}: [{section}] {sorted(unknown)}: unknown, expected {KEYS.get(section, KEYS)}"
+            )
+
+    def text(section: str, key: str, default: str = "") -> str:
+        return parser.get(section, key, fallback=default).strip()
+
+    def words(section: str, key: str) -> tuple[str, ...]:
+        return tuple(text(section, key).split())
+
+    def flag(section: str, key: str) -> bool:
+        return _one_of(path, key, text(section, key, "no"), ("yes", "no")) == "yes"
+
+    patterns = tuple(line for line in text("proof", "console").splitlines() if line)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as problem:
+            raise LabError(f"{path}: console = {pattern}: {problem}") from None
+    images = words("scenario", "image") or (DEFAULT.name,)
+    first = Scenario(
+        name=name,
+        title=text("scenario", "title"),
+        image=images[0],
+        memory=0,
+        append="",
+        selection=flag("scenario", "selection"),
+        setup=text("setup", "run"),
+        fault=text("fault", "run"),
+        ends=_one_of(path, "ends", text("fault", "ends", "alive"), ENDS),
+        deadline=float(text("fault", "deadline", "120")),
+        loader=_one_of(path, "loader", text("fault", "loader", "direct"), LOADERS),
+        boot_append=text("fault", "append"),
+        before=flag("harvest", "before"),
+        sos=flag("harvest", "sos"),
+        boot=flag("harvest", "boot"),
+        spare=text("harvest", "spare"),
+        proof=patterns,
+        guest_proof=text("proof", "guest"),
+        truth=Truth(
+            events=words("truth", "events"),
+            victim=text("truth", "victim"),
+            findings=words("truth", "findings"),
+            findings_live=words("truth", "findings_live"),
+            findings_disk=words("truth", "findings_disk"),
+            also=words("truth", "also"),
+            never=words("truth", "never"),
+        ),
+    )
+    if not first.title:
+        raise LabError(f"{path}: [scenario] title: missing")
+    if first.fault and not (first.proof or first.guest_proof):
+        raise LabError(f"{path}: [proof]: missing; a fault is never assumed to have happened")
+    scenarios = []
+    for number, image_name in enumerate(images):
+        image = IMAGES[_one_of(path, "image", image_name, tuple(IMAGES))]
+        scenarios.append(
+            replace(
+                first,
+                name=name if len(images) == 1 else f"{name}@{image.name}",
+                image=image.name,
+                memory=int(text("scenario", "memory", str(image.memory))),
+                append=text("scenario", "append", f"crashkernel={image.crashkernel}"),
+                selection=first.selection and number == 0,
+            )
+        )
+    return scenarios
+
+
+def load_all() -> list[Scenario]:
+    """Return every scenario, by name of the file and in the order of its images."""
+    names = sorted(name[: -len(".ini")] for name in os.listdir(SCENARIOS) if name.endswith(".ini"))
+    return [scenario for name in names for scenario in load(name)]
+
+
+def _one_of(path: str, key: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise LabError(f"{path}: {key} = {value}: expected one of {', '.join(allowed)}")
+    return value

@@ -1,0 +1,243 @@
+"""Holds what lastwords says of every input of every run against the truth, and writes docs/accuracy.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Optional
+
+from lab.common import REPOSITORY, LabError, run
+from lab.harvest import Input, inputs_of, records_in, registered_rules
+from lab.runner import RUNS
+from lab.scenario import Scenario
+from lastwords.formats.kevents import KINDS
+
+REPORT = os.path.join(REPOSITORY, "docs", "accuracy.md")
+EVENT_KINDS = frozenset((*KINDS, "dump"))
+"""What lastwords can tell of today."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One thing that is true, or that was said, of one input."""
+
+    scenario: str
+    input: str
+    what: str
+    """``finding ID``, ``event KIND``, ``victim NAME``."""
+    verdict: str
+    """``found``, ``missed``, ``false``, ``not covered``, ``cannot know``."""
+
+
+@dataclass
+class Scored:
+    """A run and what lastwords made of it."""
+
+    scenario: Scenario
+    record: dict[str, Any]
+    answers: list[Answer] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
+    prediction: Optional[tuple[str, str]] = None
+    """Whom the oom_score before the fault named, and whom the kernel killed."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What kept inputs from being scored."""
+        broken = [f"{each.kind}: {each.error}" for each in self.inputs if each.error]
+        return [self.record["error"], *broken] if self.record["error"] else broken
+
+    def count(self, verdict: str) -> int:
+        """Return how many answers have this verdict."""
+        return sum(answer.verdict == verdict for answer in self.answers)
+
+
+def score(scenario: Scenario, record: dict[str, Any], rules: set[str]) -> Scored:
+    """Open every input of a run and compare with the truth.
+
+    :param rules: ids of the rules that lastwords has
+    """
+    scored = Scored(scenario, record)
+    if record["error"]:
+        return scored
+    with tempfile.TemporaryDirectory(prefix="lastwords-") as work:
+        run_directory = os.path.join(RUNS, scenario.name)
+        try:
+            scored.inputs = inputs_of(run_directory, scenario.spare, work)
+        except LabError as problem:
+            record["error"] = str(problem)
+            return scored
+        for each in scored.inputs:
+            if each.error is None and each.kind != "before":
+                scored.answers += answers_on(scenario, each, rules)
+            if each.kind == "before" and each.error is None:
+                scored.prediction = _prediction(scenario, each)
+    return scored
+
+
+def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]:
+    """Return found, missed and false for one input."""
+    truth, verdict = scenario.truth, each.verdict
+    found = {finding["id"]: finding["severity"] for finding in verdict["findings"]}
+    skipped = {rule["id"] for rule in verdict["skipped_rules"]}
+    expected = [*truth.findings, *(truth.findings_live if each.live else truth.findings_disk)]
+    answers = []
+
+    def add(what: str, judged: str) -> None:
+        answers.append(Answer(scenario.name, each.kind, what, judged))
+
+    for name in expected:
+        if name in found:
+            add(f"finding {name}", "found")
+        elif name not in rules:
+            add(f"finding {name}", "not covered")
+        else:
+            add(f"finding {name}", "cannot know" if name in skipped else "missed")
+    known = {*expected, *truth.also, *truth.findings_live, *truth.findings_disk}
+    for name, severity in found.items():
+        if name in truth.never or (severity != "info" and name not in known):
+            add(f"finding {name} ({severity})", "false")
+    kinds = Counter(event["kind"] for event in verdict["events"])
+    for kind in truth.events:
+        if kind in kinds:
+            add(f"event {kind}", "found")
+        else:
+            add(f"event {kind}", "missed" if kind in EVENT_KINDS else "not covered")
+    if truth.victim:
+        victims = [event["details"].get("comm") for event in verdict["events"] if event["kind"] == "oom_kill"]
+        add(f"victim {truth.victim}", "found" if truth.victim in victims else "missed")
+        for other in sorted({str(name) for name in victims} - {truth.victim}):
+            add(f"victim {other}", "false")
+    return answers
+
+
+def _prediction(scenario: Scenario, each: Input) -> Optional[tuple[str, str]]:
+    """Whom the highest oom_score named, of all processes but the lab's own: the collector asks to die."""
+    candidates = [
+        process
+        for process in records_in(each.path, "processes")
+        if process.get("oom_score") and "lab.service" not in str(process.get("cgroup"))
+    ]
+    if not candidates or not scenario.truth.victim:
+        return None
+    return max(candidates, key=lambda process: int(process["oom_score"]))["comm"], scenario.truth.victim
+
+
+def differing(scored: Scored) -> list[str]:
+    """Return where inputs of one machine that know as much lead to different findings."""
+    by_kind: dict[str, set[str]] = {}
+    for each in scored.inputs:
+        if each.error is None and each.live and each.kind != "before":
+            by_kind[each.kind] = {f"{finding['id']}" for finding in each.verdict["findings"]}
+    if "bundle" not in by_kind:
+        return []
+    lines = []
+    for kind, ids in by_kind.items():
+        for name in sorted(ids ^ by_kind["bundle"]):
+            side = "only in" if name in ids else "not in"
+            lines.append(f"{scored.scenario.name}: {name} {side} {kind}, compared with the bundle")
+    return lines
+
+
+def score_all(
+    scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]], say: Callable[[str], None]
+) -> list[Scored]:
+    """Score every kept run of *scenarios*, in their order."""
+    rules = registered_rules()
+    by_name = {record["scenario"]: record for record in records}
+    result = []
+    for scenario in scenarios:
+        if scenario.name in by_name:
+            say(scenario.name)
+            result.append(score(scenario, by_name[scenario.name], rules))
+    return result
+
+
+def ratio(part: int, whole: int) -> str:
+    """Return a share as people read it."""
+    return f"{part}/{whole} ({100 * part / whole:.0f} %)" if whole else "none"
+
+
+def table(scored: Sequence[Scored]) -> str:
+    """Return the table of runs as Markdown."""
+    lines = [
+        "| scenario | kernel | fault proved | found | missed | false | not yet covered | cannot know | s |",
+        "|---|---|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for each in scored:
+        proof = "no" if each.record["error"] else "yes" if each.scenario.fault else "no fault"
+        counts = [each.count(v) for v in ("found", "missed", "false", "not covered", "cannot know")]
+        cells = [each.scenario.name, each.record["kernel"], proof, *map(str, counts)]
+        lines.append(f"| {' | '.join(cells)} | {each.record['seconds']:.0f} |")
+    return "\n".join(lines)
+
+
+def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
+    """Return docs/accuracy.md."""
+    totals = Counter(answer.verdict for each in scored for answer in each.answers)
+    found, missed, false, absent = (totals[v] for v in ("found", "missed", "false", "not covered"))
+    accelerators = sorted({each.record["accel"].upper() for each in scored})
+    dates = sorted({each.record["date"] for each in scored})
+    tool = run_version()
+    parts = [
+        "# Accuracy",
+        "Made by `python -m lab score` from runs of `make lab`: real kernels that were killed in a known way,"
+        " and what lastwords said of what they left. Not written by hand.",
+        f"{tool}; machines run on {' to '.join(dict.fromkeys((dates[0], dates[-1])))} under"
+        f" {', '.join(accelerators)}; {len(scored)} of {len(scenarios)} scenarios run,"
+        f" {sum(each.record['seconds'] for each in scored) / 60:.0f} minutes in all.",
+        "\n".join(
+            [
+                "| | |",
+                "|---|---|",
+                f"| precision: of what was said, true | {ratio(found, found + false)} |",
+                f"| recall: of what lastwords has a rule for, found | {ratio(found, found + missed)} |",
+                f"| the same, counting what is not yet covered as missed |"
+                f" {ratio(found, found + missed + absent)} |",
+                f"| victim named by oom_score before the fault | {_predictions(scored)} |",
+            ]
+        ),
+        "One answer is one finding, event or victim on one input: a bundle made inside the machine, a"
+        " sosreport made inside it with our plugin, the same after `sos clean`, and the disk afterwards."
+        " *Cannot know*: the input lacks what the rule needs, and lastwords says so.",
+        "## Scenarios",
+        table(scored),
+    ]
+    kinds = (("Missed", "missed"), ("False", "false"), ("Not yet covered", "not covered"))
+    for title, verdict in kinds:
+        wrong = sorted(
+            {
+                f"- {a.scenario}, {a.input}: {a.what}"
+                for s in scored
+                for a in s.answers
+                if a.verdict == verdict
+            }
+        )
+        parts += [f"## {title}", "\n".join(wrong) or "Nothing."]
+    differences = [f"- {line}" for each in scored for line in differing(each)]
+    parts += ["## Inputs of one machine that disagree", "\n".join(differences) or "None."]
+    problems = [f"- {each.scenario.name}: {problem}" for each in scored for problem in each.problems]
+    parts += ["## Could not be scored", "\n".join(problems) or "Nothing."]
+    parts += ["## Proofs", "\n".join(_proofs(scored))]
+    return "\n\n".join(parts) + "\n"
+
+
+def run_version() -> str:
+    """Return the version of lastwords."""
+    return run([sys.executable, "-m", "lastwords", "--version"]).stdout.strip()
+
+
+def _predictions(scored: Sequence[Scored]) -> str:
+    made = [each.prediction for each in scored if each.prediction]
+    return ratio(sum(predicted == actual for predicted, actual in made), len(made))
+
+
+def _proofs(scored: Sequence[Scored]) -> list[str]:
+    lines = []
+    for each in scored:
+        for pattern, seen in (each.record.get("proof") or {}).items():
+            lines.append(f"- {each.scenario.name}: `{seen if seen != 'succeeded' else pattern}`")
+    return lines

@@ -1,0 +1,67 @@
+"""The scenario files, and consoles that real kernels wrote when they were played."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from lab import scenario as scenarios
+from lab.common import LabError
+from lab.scenario import Scenario, load_all
+
+from lastwords.formats.kevents import detect
+from lastwords.formats.klog import parse_line
+
+CONSOLES = Path(__file__).parent / "consoles"
+ALL = load_all()
+
+
+def test_there_are_enough_and_a_few_are_quick() -> None:
+    assert len(ALL) >= 16
+    assert 4 <= sum(scenario.selection for scenario in ALL) <= 6
+
+
+@pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
+def test_what_must_be_found_is_not_forbidden(scenario: Scenario) -> None:
+    truth = scenario.truth
+    wanted = {*truth.findings, *truth.findings_live, *truth.findings_disk, *truth.also}
+    assert not wanted & set(truth.never)
+    assert not set(truth.findings) & {*truth.findings_live, *truth.findings_disk}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("[scenario]\nimage = bookworm\n", "title"),
+        ("[scenario]\ntitle = x\nimage = hurd\n", "expected one of"),
+        ("[scenario]\ntitle = x\n[fault]\nrun = true\n", "never assumed"),
+        ("[scenario]\ntitle = x\ncolour = red\n", "unknown"),
+        ("[scenario]\ntitle = x\n[fault]\nends = badly\n", "expected one of alive, down, reboot"),
+        ("[scenario]\ntitle = x\n[proof]\nconsole = (\n", "console"),
+        ("title = x\n", "section"),
+    ],
+)
+def test_a_wrong_file_is_named_with_what_was_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, complaint: str
+) -> None:
+    (tmp_path / "wrong.ini").write_text(text)
+    monkeypatch.setattr(scenarios, "SCENARIOS", os.fspath(tmp_path))
+    with pytest.raises(LabError, match=complaint):
+        load_all()
+
+
+@pytest.mark.parametrize("path", sorted(CONSOLES.glob("*.txt")), ids=lambda path: path.stem)
+def test_a_console_shows_the_events_of_its_scenario(path: Path) -> None:
+    """Each was written by ``python -m lab run`` of the scenario it is named after, and only cut at its start."""
+    scenario = next(each for each in ALL if each.name == path.stem)
+    text = path.read_text(encoding="utf-8")
+    for pattern in scenario.proof:
+        assert re.search(pattern, text), pattern
+    found = [detect(parse_line(line).text) for line in text.splitlines()]
+    kinds = {each.kind for each in found if each is not None}
+    assert set(scenario.truth.events) - {"dump"} <= kinds
+    victims = {each.details.get("comm") for each in found if each is not None and each.kind == "oom_kill"}
+    if scenario.truth.victim:
+        assert victims == {scenario.truth.victim}
