@@ -32,7 +32,7 @@ test: $(VENV)/.dev ## bring the real tools, run all tests this machine can run, 
 lint: $(VENV)/.dev ## style, types, import direction, minimum Python, spelling, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src
+	$(BIN)/mypy src lab
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vermin --quiet --no-tips --target=3.9- --violations src/lastwords collectors schemas
 	$(BIN)/vermin --quiet --no-tips --target=3.6- --violations sos_plugins
@@ -46,8 +46,9 @@ bench: $(VENV)/.dev ## benchmarks against peers and physical limits, as ratios
 	tools/bring tests
 	for each in bench/*.py; do $(BIN)/python $$each; done
 
-lab: $(VENV)/.dev ## what takes longer: every sos release in a chroot of its own
+lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), every sos in a chroot of its own
 	tools/bring lab
+	$(BIN)/python -m lab run
 	$(BIN)/python -m lab.sos_chroots run
 
 zipapp: $(VENV)/.run ## lastwords.pyz: one file for hosts where nothing can be installed

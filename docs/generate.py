@@ -177,8 +177,8 @@ def first_line(doc: str | None) -> str:
 def blocks() -> dict[str, str]:
     """Return the content of every generated block."""
     return {
-        "collectors": index("collectors", {n: c.title for n, c in LOADED.collectors().items()}),
-        "rules": index("rules", {n: first_line(r.doc) for n, r in LOADED.rules().items()}),
+        "collectors": index("docs/collectors", {n: c.title for n, c in LOADED.collectors().items()}),
+        "rules": index("docs/rules", {n: first_line(r.doc) for n, r in LOADED.rules().items()}),
         "reports": "\n".join(f"- `{n}`: {r.title}" for n, r in LOADED.reports().items()),
         "hooks": hooks(),
         "exit codes": members(ExitCode, lambda member: str(int(member))),
