@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
 from lab import accel, runner, score
-from lab.common import LabError, Unavailable
+from lab.common import MACHINES_AT_ONCE, LabError, Unavailable
 from lab.images import IMAGES, build, built
 from lab.scenario import Scenario, load_all
 
@@ -92,25 +94,31 @@ def do_build(arguments: argparse.Namespace) -> int:
 
 
 def do_run(arguments: argparse.Namespace) -> int:
-    """Play scenarios; the status tells whether every fault was proved."""
+    """Play scenarios, as many at once as may run; the status tells whether every fault was proved."""
     require()
     started = time.monotonic()
-    failed = 0
-    for scenario in chosen(arguments):
 
-        def say(text: str, name: str = scenario.name) -> None:
-            print(f"{time.monotonic() - started:7.1f} {name}: {text}", flush=True)
+    def play(scenario: Scenario) -> bool:
+        def say(text: str) -> None:
+            print(f"{time.monotonic() - started:7.1f} {scenario.name}: {text}", flush=True)
 
         try:
             image = build(IMAGES[scenario.image])
             record = runner.play(scenario, accel.choose(image.kernel), say, quick=arguments.selection)
         except Unavailable as problem:
             say(f"not played: {problem}")
-            failed += 1
-            continue
-        failed += record["error"] is not None
+            return False
         say(f"FAILED: {record['error']}" if record["error"] else f"played ({record['seconds']:.0f} s)")
-    return do_score(arguments) or int(failed > 0)
+        return record["error"] is None
+
+    with ThreadPoolExecutor(MACHINES_AT_ONCE) as pool:
+        try:
+            played = list(pool.map(play, chosen(arguments)))
+        except KeyboardInterrupt:
+            # QEMU dies with this process, and what is half made is removed by the next run.
+            os._exit(130)
+    print(f"{sum(played)} of {len(played)} played in {(time.monotonic() - started) / 60:.0f} minutes")
+    return do_score(arguments) or int(not all(played))
 
 
 def do_score(arguments: argparse.Namespace) -> int:

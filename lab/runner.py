@@ -94,8 +94,7 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
     if quick:
         scenario = replace(scenario, sos=False)
     built = build(IMAGES[scenario.image])
-    job = os.path.join(CACHE, f"job.{os.getpid()}.tar")
-    disks.job_disk(job, {"lastwords.pyz": tool(), "plugin.py": PLUGIN})
+    carried = {"lastwords.pyz": tool(), "plugin.py": PLUGIN}
     started = time.monotonic()
     record: dict[str, Any] = {
         "scenario": scenario.name,
@@ -107,6 +106,8 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
         "error": None,
     }
     with staged(os.path.join(RUNS, scenario.name)) as work:
+        job = os.path.join(work, "job.tar")
+        disks.job_disk(job, carried)
         hardware = Hardware(
             accel=accel,
             memory=scenario.memory,
