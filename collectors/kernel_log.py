@@ -1,7 +1,7 @@
 """What the kernel said: dmesg, journal, syslog files and pstore, searched for events.
 
 Of a log only the lines around its events are kept as evidence, of a small dmesg all of it. The same event
-in several places is one event.
+in several places is one event. The journal of a disk in rescue mode is read from its files.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import time
 
 from lastwords.roots.base import Root, Usage, UsageSource
 from lastwords.roots.commands import LiveCommands
+from lastwords.roots.journal import JournalCommands
 from lastwords.roots.trees import DirectoryTree
 
 
@@ -46,4 +47,4 @@ def directory_root(path: str) -> Root:
     """
     tree = DirectoryTree(path)
     usage = LiveUsage(tree) if os.path.ismount(tree.top or "/") else None
-    return Root("directory", tree, usage=usage, where=path)
+    return Root("directory", tree, commands=JournalCommands(tree), usage=usage, where=path)
