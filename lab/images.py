@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Optional
 
@@ -152,14 +153,45 @@ def build(image: Image) -> Built:
         return Built(image, path, release)
 
 
+def fault_module(built: Built) -> str:
+    """Return labfault.ko for the kernel of an image, compiling it unless it is there.
+
+    :raises Unavailable: this machine cannot compile it
+    """
+    source = os.path.join(HERE, "module")
+    release = built.kernel_release
+    target = os.path.join(CACHE, "modules", f"{os.path.basename(built.path)}-{tree_digest(source)}")
+    with locked(f"module-{built.image.name}"):
+        if not os.path.exists(target):
+            with staged(target) as work:
+                hook = COMPILE.format(source=source, release=release, target=_writable(work, "labfault.ko"))
+                packages = f"linux-headers-{release} gcc libc6-dev make".split()
+                _mmdebstrap(built.image, "apt", packages, [f"--customize-hook={hook}"])
+        return os.path.join(target, "labfault.ko")
+
+
 def _bootstrap(image: Image, disk: str) -> None:
+    hooks = [f"--essential-hook={BEFORE_PACKAGES}", f"--customize-hook={CUSTOMIZE}"]
+    hooks += [f'--customize-hook=cp -r --no-preserve=ownership "{OVERLAY}"/. "$1"']
+    hooks += [f"--customize-hook={ENABLE_AGENT}"]
+    _writable(os.path.dirname(disk), os.path.basename(disk))
+    hooks += [f"--customize-hook={MAKE_DISK}".format(disk=disk, size=DISK_SIZE)]
+    _mmdebstrap(image, "minbase", [*BASE.split(), *image.packages.split()], hooks)
+
+
+def _writable(folder: str, name: str) -> str:
+    """Make an empty file that a hook may write to: as the root of a user namespace it may not make one."""
+    path = os.path.join(folder, name)
+    with open(path, "wb"):
+        os.chmod(path, 0o666)
+    return path
+
+
+def _mmdebstrap(image: Image, variant: str, packages: Sequence[str], hooks: Sequence[str]) -> None:
     main, security = mirrors()
     lines = [f"deb {main} {image.suite} main"]
     if image.security:
         lines.append(f"deb {security} {image.security} main")
-    # The hook may run as the root of a user namespace, who may not make files here.
-    with open(disk, "wb"):
-        os.chmod(disk, 0o666)
     aptopts = [
         'Acquire::Languages "none"',
         'APT::Install-Recommends "false"',
@@ -168,18 +200,26 @@ def _bootstrap(image: Image, disk: str) -> None:
     excluded = ("doc", "man", "locale", "info")
     dpkgopts = [f"path-exclude=/usr/share/{name}/*" for name in excluded]
     dpkgopts += ["path-include=/usr/share/locale/locale.alias", "force-confold", "force-unsafe-io"]
-    include = ",".join((*BASE.split(), *image.packages.split()))
-    command = ["nice", "mmdebstrap", "--variant=minbase", "--format=null", f"--include={include}"]
+    command = [
+        "nice",
+        "mmdebstrap",
+        f"--variant={variant}",
+        "--format=null",
+        f"--include={','.join(packages)}",
+    ]
     command += [f"--aptopt={option}" for option in aptopts] + [f"--dpkgopt={option}" for option in dpkgopts]
-    command += [f"--essential-hook={BEFORE_PACKAGES}", f"--customize-hook={CUSTOMIZE}"]
-    command += [f'--customize-hook=cp -r --no-preserve=ownership "{OVERLAY}"/. "$1"']
-    command += [f"--customize-hook={ENABLE_AGENT}"]
-    command += [f"--customize-hook={MAKE_DISK}".format(disk=disk, size=DISK_SIZE)]
-    done = run([*command, image.suite, "/dev/null", *lines], deadline=BUILD_DEADLINE, check=False)
+    done = run([*command, *hooks, image.suite, "/dev/null", *lines], deadline=BUILD_DEADLINE, check=False)
     if done.returncode:
-        complaints = [line for line in done.stderr.splitlines() if line.startswith(("E:", "Err:", "mke2fs:"))]
+        wanted = ("E:", "Err:", "mke2fs:", "make", "error")
+        complaints = [line for line in done.stderr.splitlines() if line.startswith(wanted)]
         raise Unavailable(f"image {image.name} cannot be built here: {'; '.join(complaints)[:600]}")
 
+
+COMPILE = """
+cp -r "{source}" "$1/tmp/labfault"
+chroot "$1" make -s -C /lib/modules/{release}/build M=/tmp/labfault modules
+cat "$1/tmp/labfault/labfault.ko" >"{target}"
+"""
 
 BEFORE_PACKAGES = r"""
 mkdir -p "$1/etc/initramfs-tools/conf.d" "$1/etc/dracut.conf.d" "$1/etc/kernel"

@@ -27,7 +27,7 @@ from lab.common import (
     staged,
     write_json,
 )
-from lab.images import IMAGES, Built, build
+from lab.images import IMAGES, Built, build, fault_module
 from lab.machine import Hardware, Machine
 from lab.scenario import Scenario
 
@@ -95,6 +95,8 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
         scenario = replace(scenario, sos=False)
     built = build(IMAGES[scenario.image])
     carried = {"lastwords.pyz": tool(), "plugin.py": PLUGIN}
+    if scenario.module:
+        carried["labfault.ko"] = fault_module(built)
     started = time.monotonic()
     record: dict[str, Any] = {
         "scenario": scenario.name,
@@ -226,6 +228,8 @@ class _Player:
         machine.call("sync", 60 * PATIENCE)
         # Not called, sent: nobody will be there to answer.
         machine.send(self._scenario.fault)
+        if self._scenario.monitor:
+            machine.monitor(self._scenario.monitor)
         self._until_proved(machine)
 
     def _restart(self) -> None:

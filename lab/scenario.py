@@ -14,9 +14,9 @@ SCENARIOS = os.path.join(HERE, "scenarios")
 ENDS = ("alive", "down", "reboot")
 LOADERS = ("direct", "grub")
 KEYS = {
-    "scenario": {"title", "image", "memory", "append", "selection"},
+    "scenario": {"title", "image", "memory", "append", "module", "selection"},
     "setup": {"run"},
-    "fault": {"run", "ends", "deadline", "loader", "append"},
+    "fault": {"run", "monitor", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
     "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "also", "never"},
@@ -54,10 +54,14 @@ class Scenario:
     """Megabytes."""
     append: str
     """Appended to the kernel command line; the crashkernel of the image if the file says nothing."""
+    module: bool
+    """Carry labfault.ko in, compiled for its kernel."""
     selection: bool
     """Part of what ``make test`` runs."""
     setup: str
     fault: str
+    monitor: str
+    """QMP command given after the fault: ``inject-nmi``."""
     ends: str
     """``alive``: goes on running. ``down``: by itself or by panic. ``reboot``: restarted by the lab."""
     deadline: float
@@ -122,9 +126,11 @@ def load(name: str) -> list[Scenario]:
         image=images[0],
         memory=0,
         append="",
+        module=flag("scenario", "module"),
         selection=flag("scenario", "selection"),
         setup=text("setup", "run"),
         fault=text("fault", "run"),
+        monitor=text("fault", "monitor"),
         ends=_one_of(path, "ends", text("fault", "ends", "alive"), ENDS),
         deadline=float(text("fault", "deadline", "120")),
         loader=_one_of(path, "loader", text("fault", "loader", "direct"), LOADERS),
@@ -147,7 +153,7 @@ def load(name: str) -> list[Scenario]:
     )
     if not first.title:
         raise LabError(f"{path}: [scenario] title: missing")
-    if first.fault and not (first.proof or first.guest_proof):
+    if (first.fault or first.monitor) and not (first.proof or first.guest_proof):
         raise LabError(f"{path}: [proof]: missing; a fault is never assumed to have happened")
     scenarios = []
     for number, image_name in enumerate(images):
