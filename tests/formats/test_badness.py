@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from lastwords.formats import badness
 from lastwords.formats.badness import (
     ERAS,
+    LAST_WINS,
     LEGACY,
     NO_BONUS,
-    NO_BONUS_LAST,
-    PAGES_3_PERCENT,
-    PAGES_30,
+    NO_SACRIFICE,
     PER_MILLE,
+    ROOT_3_PERCENT,
+    ROOT_30,
     SIGNED,
     Era,
     Task,
@@ -49,13 +50,14 @@ ALL = [LEGACY, *(era for _, era in ERAS)]
         ("2.6.36", PER_MILLE),
         ("3.0.101-108.126-default", PER_MILLE),
         ("3.2.0-4-686-pae", PER_MILLE),
-        ("3.10.0-1160.el7.x86_64", PAGES_30),
-        ("3.16.0-11-amd64", PAGES_3_PERCENT),
-        ("4.15.0-213-generic", PAGES_3_PERCENT),
-        ("4.18.0-553.el8_10.x86_64", NO_BONUS),
+        ("3.10.0-1160.el7.x86_64", ROOT_30),
+        ("3.16.0-11-amd64", ROOT_3_PERCENT),
+        ("4.15.0-213-generic", ROOT_3_PERCENT),
+        ("4.18.0-553.el8_10.x86_64", NO_SACRIFICE),
         ("4.19.0-27-amd64", NO_BONUS),
-        ("5.3.18-150300.59.93-default", NO_BONUS_LAST),
-        ("5.8.0-rc4-next-20200710", NO_BONUS_LAST),
+        ("5.2.21", NO_SACRIFICE),
+        ("5.3.18-150300.59.93-default", LAST_WINS),
+        ("5.8.0-rc4-next-20200710", LAST_WINS),
         ("5.9", SIGNED),
         ("6.12.43+deb13-amd64", SIGNED),
         ("7.1.0", SIGNED),
@@ -115,7 +117,8 @@ def test_root_is_spared_as_its_time_had_it() -> None:
     assert weights == {
         "5.9 on": 100_000,
         "5.3 to 5.8": 100_000,
-        "4.17 to 5.2": 100_000,
+        "5.1 to 5.2": 100_000,
+        "4.17 to 5.0": 100_000,
         "3.14 to 4.16": 97_000,
         "3.5 to 3.13": 70_000,
         "2.6.36 to 3.4": 70,
@@ -155,7 +158,7 @@ def test_what_is_never_taken_comes_last_without_points() -> None:
 
 def test_the_score_in_a_kill_line() -> None:
     """In pages the score is a share of memory; per mille it is the points themselves."""
-    assert printed_score(3_617_000, PAGES_30, 3_933_844) == 919
+    assert printed_score(3_617_000, ROOT_30, 3_933_844) == 919
     assert printed_score(416, PER_MILLE, 8_731_104) == 416
 
 

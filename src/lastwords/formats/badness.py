@@ -41,25 +41,32 @@ class Era:
     """Whether points may be negative. Where not, every process that would be has 1 point and they tie."""
     last_wins: bool = False
     """Of processes with equal points the last in the list is taken, else the first."""
+    sacrifices: bool = False
+    """Whether the heaviest child of the chosen process that has memory of its own dies in its place."""
 
 
-LEGACY = Era("up to 2.6.35", "legacy")
-PER_MILLE = Era("2.6.36 to 3.4", "per mille", root_bonus="30")
-PAGES_30 = Era("3.5 to 3.13", "pages", root_bonus="30")
-PAGES_3_PERCENT = Era("3.14 to 4.16", "pages", root_bonus="3%")
-NO_BONUS = Era("4.17 to 5.2", "pages")
-NO_BONUS_LAST = Era("5.3 to 5.8", "pages", last_wins=True)
+LEGACY = Era("up to 2.6.35", "legacy", sacrifices=True)
+PER_MILLE = Era("2.6.36 to 3.4", "per mille", root_bonus="30", sacrifices=True)
+ROOT_30 = Era("3.5 to 3.13", "pages", root_bonus="30", sacrifices=True)
+ROOT_3_PERCENT = Era("3.14 to 4.16", "pages", root_bonus="3%", sacrifices=True)
+NO_BONUS = Era("4.17 to 5.0", "pages", sacrifices=True)
+NO_SACRIFICE = Era("5.1 to 5.2", "pages")
+LAST_WINS = Era("5.3 to 5.8", "pages", last_wins=True)
 SIGNED = Era("5.9 on", "pages", signed=True, last_wins=True)
+"""Each is named for what is new in it."""
 
 ERAS = (
     ((5, 9), SIGNED),
-    ((5, 3), NO_BONUS_LAST),
+    ((5, 3), LAST_WINS),
+    ((5, 1), NO_SACRIFICE),
     ((4, 17), NO_BONUS),
-    ((3, 14), PAGES_3_PERCENT),
-    ((3, 5), PAGES_30),
+    ((3, 14), ROOT_3_PERCENT),
+    ((3, 5), ROOT_30),
     ((2, 6, 36), PER_MILLE),
 )
 """The first release of each, the newest first; what is older is :data:`LEGACY`."""
+BACKPORTS = (((2, 6, 32), ".el6", PER_MILLE), ((4, 18, 0), ".el8", NO_SACRIFICE))
+"""Kernels that are older than their formula: version, mark in the release, formula."""
 
 
 class Task(NamedTuple):
@@ -108,8 +115,9 @@ def era_of(release: str) -> Optional[Era]:
     if not match:
         return None
     version = tuple(int(part or 0) for part in match.groups())
-    if version == (2, 6, 32) and ".el6" in release:
-        return PER_MILLE
+    for old, mark, era in BACKPORTS:
+        if version == old and mark in release:
+            return era
     return next((era for first, era in ERAS if version >= first), LEGACY)
 
 
