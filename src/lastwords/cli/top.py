@@ -126,7 +126,9 @@ def _once(
         return ExitCode.OK
     console = _console(arguments)
     frame = Frame(_hostname(facts) or arguments.source or "this host", taken_at, prediction, arena)
-    console.print(screen(frame, console, arguments.number or ROWS))
+    with console.capture() as captured:
+        console.print(screen(frame, console, arguments.number or ROWS))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
     return ExitCode.OK
 
 
