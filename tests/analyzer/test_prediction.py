@@ -212,6 +212,15 @@ def test_without_processes_or_memory_there_is_no_prediction(topic: str) -> None:
         predict(facts)
 
 
+def test_the_scores_tell_what_a_vendor_backported() -> None:
+    facts = host()
+    facts["kernel"]["release"] = "4.18.0-553.el8_10.x86_64"
+    prediction = predict(facts)
+    assert prediction.era.name == "5.9 on"
+    assert prediction.equal == prediction.compared
+    assert any("backported" in note for note in prediction.notes)
+
+
 def test_a_container_sees_only_itself() -> None:
     facts = host()
     record(facts, 1)["oom_score"] = 667

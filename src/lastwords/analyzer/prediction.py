@@ -18,6 +18,7 @@ from lastwords.formats.badness import (
     Era,
     Task,
     badness,
+    era_of,
     fitting,
     memcg_total_pages,
     proc_score,
@@ -220,6 +221,9 @@ class _Predictor:
         self.facts = facts
         self.what_if = what_if
         self.cgroups = memory.get("cgroups") or {}
+        self.dying_together = {
+            each["path"] for each in self.cgroups.get("groups") or () if each.get("oom_group")
+        }
         self.ram: int = meminfo["MemTotal"]
         self.real_swap: int = meminfo.get("SwapTotal") or 0
         self.swap = self.real_swap if what_if.swap is None else what_if.swap
@@ -265,6 +269,10 @@ class _Predictor:
         if era is None:
             era = SIGNED
             self.notes.append("the kernel's release is not known: taken as one of 5.9 or later")
+        elif self.release and era is not era_of(self.release):
+            self.notes.append(
+                f"the scores are those of kernels {era.name}: the vendor backported its formula"
+            )
         self.era = era
         differing = tuple(
             (task.pid, score, ours)
@@ -429,10 +437,9 @@ class _Predictor:
 
     def _oom_group(self, path: str, domain: Optional[str]) -> Optional[str]:
         """Return the topmost group with memory.oom.group from *path* up to *domain* (not the root)."""
-        marked = {group["path"] for group in self.cgroups.get("groups") or () if group.get("oom_group")}
         found = None
         while path and path != "/":
-            if path in marked:
+            if path in self.dying_together:
                 found = path
             if path == domain:
                 break
