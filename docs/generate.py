@@ -21,6 +21,7 @@ os.environ["LASTWORDS_NO_PLUGINS"] = "1"
 os.environ["COLUMNS"] = "96"
 
 from lastwords import hookspecs, plugins, schemas
+from lastwords.analyzer.oom.causes import CAUSES
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
@@ -186,6 +187,7 @@ def blocks() -> dict[str, str]:
         "severities": members(Severity, lambda member: member.word),
         "outcomes": members(Outcome, lambda member: member.value),
         **{f"example {part}": example(part) for part in ("collector", "rule", "report", "plan", "hooks")},
+        "oom causes": "\n".join(f"- {first_line(function.__doc__)}" for function in CAUSES),
     }
 
 
