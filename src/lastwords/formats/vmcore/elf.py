@@ -48,6 +48,8 @@ class ElfFile:
     """The segments of one core, by physical and by virtual address."""
 
     level: Optional[int] = None
+    page_size = 4096
+    """What :attr:`pages` counts."""
 
     def __init__(self, source: Source, head: VmcoreHead) -> None:
         """Read the program headers. :raises DumpError: they make no sense"""
@@ -120,7 +122,7 @@ class ElfFile:
 
     @property
     def pages(self) -> int:
-        """How many pages of 4 KiB are dumped."""
+        """How many pages are dumped."""
         return self._physical.total >> 12
 
     def damage(self) -> Optional[str]:

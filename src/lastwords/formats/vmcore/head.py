@@ -63,6 +63,9 @@ class VmcoreHead:
     """``little`` or ``big``."""
     release: Optional[str] = None
     """Release of the kernel that crashed."""
+    build: Optional[str] = None
+    """Its build: ``uname -v``."""
+    hostname: Optional[str] = None
     timestamp: Optional[int] = None
     """When it crashed, seconds since the epoch; None where the writer left it out."""
     compression: Optional[str] = None
@@ -133,6 +136,8 @@ def _kdump(data: bytes, flattened: bool) -> VmcoreHead:
         bits=64 if wide else 32,
         byte_order="little" if order == "<" else "big",
         release=_name(data, 12 + 2 * 65),
+        build=_name(data, 12 + 3 * 65),
+        hostname=_name(data, 12 + 65),
         timestamp=timestamp if 0 < timestamp < 1 << 40 else None,
         compression=next((name for bit, name in NAMES if status & bit), None),
         incomplete=bool(status & _INCOMPLETE),
