@@ -147,3 +147,22 @@ def test_one_bad_file_does_not_stop_the_others(tmp_path: Path) -> None:
     done = lastwords("vmcore", "--jsonl", tmp_path / "none", corpus(NAME), corpus(NAME), code=4)
     paths = [json.loads(line)["path"] for line in done.stdout.splitlines()]
     assert paths == [str(corpus(NAME))] * 2
+
+
+def test_open_and_collect_take_a_dump_as_a_root(tmp_path: Path) -> None:
+    verdict = json.loads(lastwords("open", "--json", corpus(NAME)).stdout)
+    assert (
+        verdict["input"]["kind"] == "vmcore" and verdict["host"]["kernel_release"] == "6.1.0-56-cloud-amd64"
+    )
+    assert [event["kind"] for event in verdict["events"]] == ["boot", "sysrq", "panic"]
+    assert verdict["events"][-1]["time"] == pytest.approx(1795444812, abs=2)
+    assert "crash-happened" in {finding["id"] for finding in verdict["findings"]}
+    jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict)
+    bundle = tmp_path / "bundle"
+    lastwords("collect", "--root", corpus(NAME), "-o", bundle, "--format", "dir", "--quiet")
+    lastwords("validate", bundle)
+    kept = (bundle / "evidence/commands/dmesg.txt").read_bytes()
+    assert kept == corpus(NAME.replace(".kdump", ".log")).read_bytes()
+    assert sum(path.stat().st_size for path in bundle.rglob("*")) < 1 << 20
+    again = json.loads(lastwords("open", "--json", bundle).stdout)
+    assert again["findings"] == verdict["findings"]

@@ -177,6 +177,7 @@ def test_split_dumps_hold_their_part() -> None:
     pages = {pfn: bytes([pfn]) * BLOCK for pfn in range(10)}
     dump = opened(Kdump(pages, split=(4, 8)).file())
     assert [dump.file.read(pfn * BLOCK, 1)[0] for pfn in range(4, 8)] == [4, 5, 6, 7]
+    assert dump.file.pages == 4 and dump.damage == ()
     with pytest.raises(Missing, match="another file"):
         dump.file.read(9 * BLOCK, 1)
 

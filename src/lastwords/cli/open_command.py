@@ -1,4 +1,4 @@
-"""``lastwords open``: the verdict on a bundle, a sosreport or a mounted disk."""
+"""``lastwords open``: the verdict on a bundle, a sosreport, a mounted disk or a crash dump."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Say what is wrong, how that is known and how to mend it. PATH is a bundle, a sosreport (archive or
-directory) or the tree of a mounted disk. Nothing is extracted to disk and nothing in it is executed."""
+directory), the tree of a mounted disk or a crash dump (vmcore). Nothing is extracted to disk and nothing
+in it is executed."""
 
 
 def add_parser(subparsers: Any, plugins: Plugins) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "open",
-        help="the verdict on a bundle, a sosreport or a mounted disk",
+        help="the verdict on a bundle, a sosreport, a mounted disk or a crash dump",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

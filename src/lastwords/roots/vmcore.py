@@ -11,13 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO, Optional
 
-from lastwords.formats.vmcore.dump import Dump, open_dump
+from lastwords.formats.vmcore.dump import KINDS, Dump, open_dump
+from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.printk import KernelLog, Record
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.model import LastwordsError
 from lastwords.roots.base import CommandSource, Output, Root
 from lastwords.roots.images import FileImage, open_image
+from lastwords.roots.streams import open_decompressed
 from lastwords.roots.trees import Node, Tree
 
 MAX_LOG = 96 << 20
@@ -124,6 +126,16 @@ def open_vmcore(path: str) -> Vmcore:
     return core
 
 
+def is_vmcore(path: str) -> bool:
+    """Return whether a file starts as a crash dump does, packed or not; False when it cannot be read."""
+    try:
+        with open(path, "rb") as raw, open_decompressed(raw) as stream:
+            head = parse_vmcore_head(stream.read(HEAD_SIZE))
+    except OSError:
+        return False
+    return head.kind in KINDS or head.flattened
+
+
 def log_text(log: Iterable[Record]) -> Iterator[bytes]:
     """Yield the lines of a log as ``makedumpfile --dump-dmesg`` prints them, each with its end."""
     for record in log:
@@ -174,12 +186,18 @@ class _Log(CommandSource):
         return io.BytesIO(self.output(argv, timeout).stdout)
 
 
-def vmcore_root(core: Vmcore) -> Root:
-    """Return a dump as a root: of the host it shows the log, the kernel's name and when it booted."""
+def vmcore_root(path: str) -> Root:
+    """Return a dump as a root: of the host it shows the log, the kernel's name and when it booted.
+
+    :raises LastwordsError: it is none, or cannot be read
+    """
+    core = open_vmcore(path)
+    names = core.names
+    core.close()
     told = {
         "/proc/sys/kernel/osrelease": core.dump.release,
-        "/proc/sys/kernel/version": core.names["version"],
-        "/proc/sys/kernel/hostname": core.names["hostname"],
+        "/proc/sys/kernel/version": names["version"],
+        "/proc/sys/kernel/hostname": names["hostname"],
         "/proc/sys/kernel/arch": core.dump.machine,
     }
     files = {path: text + "\n" for path, text in told.items() if text}

@@ -62,7 +62,7 @@ class KdumpFile:
         self._desc = struct.Struct(order + "qIIQ")
         self._first = 0
         if self.split:
-            self._first = self._rank(self.pfns[0])
+            self._first = self._rank(min(self.pfns[0], self.max_pfn))
 
     def _sub(self, raw: bytes, order: str, version: int) -> None:
         fields = struct.unpack(order + "qii" + "QQ" + "qQ" * 3 + "QQQ", raw[:104])
@@ -108,7 +108,8 @@ class KdumpFile:
     @property
     def pages(self) -> int:
         """How many pages are dumped. Reads the whole bitmap."""
-        return self._rank(self.max_pfn) - self._first
+        end = min(self.pfns[1], self.max_pfn) if self.split else self.max_pfn
+        return max(0, self._rank(end) - self._first)
 
     def read(self, address: int, size: int) -> bytes:
         """Return physical memory. :raises Missing: not all of it is there"""
