@@ -52,6 +52,8 @@ class Tables(Paging):
         """
         self._memory = memory
         self._top, self._shifts, self._mask, self._arm, self._wide = top, shifts, mask, arm, wide
+        # Arm has another table for the addresses of processes, which a kernel's dump does not tell of.
+        self._lowest = (1 << 64) - (1 << shifts[0] + last) if arm else 0
         self._page = shifts[-1]
         self._first = (1 << last) - 1
         self._rest = (1 << self._page - 3) - 1
@@ -82,6 +84,8 @@ class Tables(Paging):
     def _walk(self, address: int) -> tuple[int, int]:
         """Return where the page or block that holds an address starts, and its shift."""
         table, index_mask = self._top, self._first
+        if not self._lowest <= address < 1 << 64:
+            raise Missing(f"address {address:#x} is none of the kernel's")
         for shift in self._shifts:
             index = address >> shift & index_mask
             entry = _ENTRY.unpack(self._memory.read(table + 8 * index, 8))[0]
@@ -92,8 +96,8 @@ class Tables(Paging):
                 table |= (entry & 0xF000) << 36
             elif self._wide == 8:
                 table |= (entry & 0x300) << 42
-            leaf = entry & 2 == 0 if self._arm else entry & 0x80
-            if shift == self._page or (leaf and shift != self._shifts[0]):
+            leaf = entry & 2 == 0 if self._arm else entry & 0x80 and shift <= 30
+            if shift == self._page or leaf:
                 return table & ~((1 << shift) - 1), shift
             index_mask = self._rest
         raise Missing(f"address {address:#x} is not mapped")  # every walk ends at the last level
