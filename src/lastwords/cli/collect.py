@@ -8,19 +8,19 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from lastwords.bundle import facts_files
 from lastwords.bundle.validate import Validator
 from lastwords.bundle.write import FORMATS, BundleWriter, destination, format_for, new_identity
 from lastwords.cli import options
-from lastwords.gather.run import Gathered, Result, gather
 from lastwords.hookspecs import Collector
 from lastwords.model import ExitCode, LastwordsError, Outcome
 from lastwords.plugins import Plugins
-from lastwords.roots.base import Root
-from lastwords.roots.live import directory_root, live_root
-from lastwords.roots.vmcore import is_vmcore, vmcore_root
+
+if TYPE_CHECKING:
+    from lastwords.gather.run import Gathered, Result
+    from lastwords.roots.base import Root
 
 DESCRIPTION = """\
 Gather this host, a disk mounted in rescue mode, or the log in a crash dump, into a bundle. Nothing on the
@@ -59,12 +59,14 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
         help="deadline of the whole run; what is there is kept",
     )
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from lastwords.gather.run import gather
+
     plugins: Plugins = arguments.plugins
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     if arguments.list:
@@ -105,6 +107,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _root(path: Optional[str]) -> Root:
     """Return what is to be gathered. :raises LastwordsError: *path* is nothing that can be"""
+    from lastwords.roots.live import directory_root, live_root
+    from lastwords.roots.vmcore import is_vmcore, vmcore_root
+
     if path is None:
         return live_root()
     if os.path.isdir(path):

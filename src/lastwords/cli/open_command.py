@@ -6,8 +6,6 @@ import argparse
 import sys
 from typing import Any, Optional
 
-from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
 from lastwords.model import ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
@@ -33,12 +31,15 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
     )
     options.add_output(parser)
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
+    from lastwords.analyzer.judge import judge
+    from lastwords.analyzer.opening import open_case
+
     plugins: Plugins = arguments.plugins
     report = options.chosen_report(arguments)
     collectors = options.chosen_collectors(arguments, plugins.collectors())

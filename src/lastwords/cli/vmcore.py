@@ -11,7 +11,6 @@ from typing import Any
 from lastwords.cli.options import use_color
 from lastwords.hookspecs import Look
 from lastwords.model import ExitCode, LastwordsError
-from lastwords.roots.vmcore import log_text, open_vmcore
 
 DESCRIPTION = """\
 Say what a crash dump is, whether it is whole, what its kernel log tells and how the kernel died; without
@@ -58,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace, path: str) -> bool:
     """Print what is asked for of one file; return whether all of it could be read."""
+    from lastwords.roots.vmcore import log_text, open_vmcore
+
     sections = [name for name in ("dmesg", "ps", "bt", "mount") if getattr(arguments, name)]
     core = open_vmcore(path)
     try:
