@@ -22,6 +22,7 @@ if __name__ == "__main__":
 
 from vmcores import Bytes, Kdump, corpus, elf, flattened, note, pages_of
 
+from lastwords.analyzer.vmcore_insides import Insides
 from lastwords.formats.vmcore.dump import open_dump
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.printk import KernelLog
@@ -35,10 +36,11 @@ ABSURD = (0, 1, 7, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, 1
 def samples(name: str = "6.1-sysrq-c.kdump") -> list[bytes]:
     """Return small dumps of every container."""
     real = corpus(name).read_bytes()
+    full = corpus(name.replace(".kdump", "-full.kdump")).read_bytes()
     dump = open_dump(Bytes(real))
     pages, info = pages_of(dump), dump.file.info
     notes = note(b"VMCOREINFO", 0, info)
-    found = [real, flattened(real, 4000, shuffle=3), elf(pages, notes, headers_at=192, overlap=True)]
+    found = [full, real, flattened(real, 4000, shuffle=3), elf(pages, notes, headers_at=192, overlap=True)]
     return found + [Kdump(pages, info, packed=each).file() for each in ("lzo", "snappy", "zstd", "plain")]
 
 
@@ -88,6 +90,8 @@ def read_all(data: bytes) -> str:
     except DumpError as problem:
         assert "\n" not in str(problem) and 0 < len(str(problem)) < 300, problem
         return " ".join(word for word in str(problem).split() if word.isalpha())
+    insides = Insides(kernel, dump)
+    insides.backtraces(), insides.tasks(), insides.mounts()
     return "read whole" if count and not dump.damage else "read, damage told" if count else "read, empty log"
 
 

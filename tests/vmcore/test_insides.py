@@ -9,7 +9,7 @@ import pytest
 from vmcores import Bytes, Kdump, corpus_dump, pages_of
 
 from lastwords.formats.vmcore.btf import Types
-from lastwords.formats.vmcore.dump import open_dump
+from lastwords.formats.vmcore.dump import Dump, open_dump
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.layout import Layout
 from lastwords.formats.vmcore.mounts import list_mounts
@@ -99,9 +99,23 @@ def test_mounts() -> None:
     ]
 
 
-def test_kernels_that_do_not_carry_their_names() -> None:
+def without_kallsyms(dump: Dump) -> Layout:
+    """Return a dump whose VMCOREINFO does not tell of the symbol table, as before 6.0."""
+    lines = [line for line in dump.file.info.split(b"\n") if b"kallsyms" not in line]
+    file = Kdump(pages_of(dump), b"\n".join(lines)).file()
+    return Layout(Kernel(open_dump(Bytes(file))))
+
+
+def test_the_symbol_table_is_found_where_vmcoreinfo_does_not_tell_of_it() -> None:
+    found = without_kallsyms(corpus_dump(FULL))
+    for name in ("_stext", "panic", "init_task", "__stop_BTF"):
+        assert found.symbols.get(name) == layout().symbols.get(name)
+    assert list_mounts(found) == list_mounts(layout())
+
+
+def test_kernels_whose_names_are_not_in_the_dump() -> None:
     older = Layout(Kernel(corpus_dump("5.10-sysrq-c.kdump")))
-    with pytest.raises(DumpError, match=r"since 6\.0"):
+    with pytest.raises(DumpError, match=r"since 6\.0 do.*nor was it found"):
         list_mounts(older)
 
 

@@ -1,7 +1,7 @@
 """Names of the kernel's symbols, out of the kernel's own table.
 
-Since 6.0 VMCOREINFO tells where it is. Names are packed as strings of tokens, a length before each; the
-order is that of addresses. Sources: scripts/kallsyms.c, kernel/kallsyms.c.
+Since 6.0 VMCOREINFO tells where it is; of older kernels it is searched for. Names are packed as strings of
+tokens, a length before each; the order is that of addresses. Sources: scripts/kallsyms.c, kernel/kallsyms.c.
 """
 
 from __future__ import annotations
@@ -12,12 +12,14 @@ from array import array
 from bisect import bisect_right
 from typing import Optional
 
+from lastwords.formats.vmcore.kallsyms_search import Place, search
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.source import DumpError, Missing
 
 MAX_SYMBOLS = 1 << 21
 MAX_NAMES = 32 << 20
 _SEPARATOR, _NOTHING = 256, 257
+_JOINED = 1 << 14
 _NEAR = 1 << 21
 """A function is no longer than this: what lies further from a symbol is not in it."""
 
@@ -27,26 +29,23 @@ class Symbols:
 
     def __init__(self, kernel: Kernel) -> None:
         """Read the table. :raises DumpError: VMCOREINFO does not tell of it, or it is not in the dump"""
-        info = kernel.info
-        if not info.find_symbol("kallsyms_names"):
-            raise DumpError("VMCOREINFO does not tell where the symbol table is (kernels since 6.0 do)")
-        count = kernel.number(info.symbol("kallsyms_num_syms"))
-        names_at, tokens_at = info.symbol("kallsyms_names"), info.symbol("kallsyms_token_table")
-        index = struct.unpack("<256H", kernel.read(info.symbol("kallsyms_token_index"), 512))
-        table = kernel.read(tokens_at, index[255] + 128)
+        place = _told(kernel) or search(kernel)
+        count = place.count
+        index = struct.unpack("<256H", kernel.read(place.index, 512))
+        table = kernel.read(place.tokens, index[255] + 128)
         tokens = [table[at : table.find(b"\0", at)] for at in index]
-        size = min(MAX_NAMES, tokens_at - names_at) if tokens_at > names_at else min(MAX_NAMES, count * 24)
+        size = min(MAX_NAMES, place.tokens - place.names if place.tokens > place.names else count * 24)
         if not 0 < count <= MAX_SYMBOLS:
             raise DumpError(f"symbol table of {count} symbols: absurd")
-        self._text = _unpacked(_read_up_to(kernel, names_at, size), count, tokens)
+        self._text = _unpacked(_read_up_to(kernel, place.names, size), count, tokens)
         self._lines: Optional[list[bytes]] = None
         self._found: dict[str, Optional[int]] = {}
-        offsets = array("i", kernel.read(info.symbol("kallsyms_offsets"), 4 * count))
-        base = kernel.pointer(info.symbol("kallsyms_relative_base"))
+        offsets = array("i", kernel.read(place.offsets, 4 * count))
+        base = place.base
         # With per-CPU symbols in the table (x86 before 6.15), all others are below zero. Both forms
         # are tried: _stext, which VMCOREINFO tells too, shows which it is.
         start = self._index("_stext")
-        below = start is not None and base - 1 - offsets[start] == info.find_symbol("_stext")
+        below = start is not None and base - 1 - offsets[start] == kernel.info.find_symbol("_stext")
         self._addresses = array(
             "Q",
             [o if o >= 0 else (base - 1 - o) & _ALL for o in offsets]
@@ -88,6 +87,21 @@ class Symbols:
 _ALL = (1 << 64) - 1
 
 
+def _told(kernel: Kernel) -> Optional[Place]:
+    """Return where VMCOREINFO says that the table is, or None where it does not."""
+    info = kernel.info
+    if not info.find_symbol("kallsyms_names"):
+        return None
+    return Place(
+        info.symbol("kallsyms_names"),
+        kernel.number(info.symbol("kallsyms_num_syms")),
+        info.symbol("kallsyms_token_table"),
+        info.symbol("kallsyms_token_index"),
+        info.symbol("kallsyms_offsets"),
+        kernel.pointer(info.symbol("kallsyms_relative_base")),
+    )
+
+
 def _read_up_to(kernel: Kernel, address: int, size: int) -> bytes:
     """Return as much of a table as is there, for its end is only known by reading it."""
     parts = []
@@ -122,4 +136,8 @@ def _unpacked(packed: bytes, count: int, tokens: list[bytes]) -> bytes:
             at += 1
         at += length
     words = [*tokens, b"\n", b""]
-    return b"".join([words[code] for code in codes[:at]]) + b"\n"
+    # In parts: to join a sequence, Python holds 80 bytes for each of its items.
+    parts = [
+        b"".join([words[code] for code in codes[i : min(i + _JOINED, at)]]) for i in range(0, at, _JOINED)
+    ]
+    return b"".join(parts) + b"\n"
