@@ -23,8 +23,8 @@ _LONGEST_TOKENS = 1 << 14
 _EACH = 256
 """Names between two markers."""
 _FEWEST = 4096
-_LONGEST = 8 << 20
-"""Bytes of the names of the greatest kernels, and of what lies between them and the tokens."""
+_LONGEST = (2 << 20, 8 << 20)
+"""Bytes of the names of most kernels and of the greatest, with what lies between them and the tokens."""
 
 
 @dataclass(frozen=True)
@@ -86,15 +86,15 @@ def _around(kernel: Kernel, zero: int) -> Optional[Place]:
         index = tokens + (at + 7 & -8)
         if struct.unpack("<256H", kernel.read(index, 512)) != tuple(places):
             return None
-        return _names(kernel, tokens, index)
+        return next((found for size in _LONGEST if (found := _names(kernel, tokens, index, size))), None)
     except (DumpError, ValueError):
         return None
 
 
-def _names(kernel: Kernel, tokens: int, index: int) -> Optional[Place]:
+def _names(kernel: Kernel, tokens: int, index: int, size: int) -> Optional[Place]:
     """Return the table whose tokens these are: a number, so many names after it, and markers that fit."""
-    start = tokens - _LONGEST
-    window = _readable(kernel, start, _LONGEST)
+    start = tokens - size
+    window = _readable(kernel, start, size)
     for number, (count, zero) in enumerate(struct.iter_unpack("<II", window)):
         at = 8 * number
         names = len(window) - at - 8
