@@ -7,12 +7,17 @@ depends on the size of the dump, but the log and the lists of it are held in mem
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional, Union
 
 from lastwords import __version__
 from lastwords.formats.vmcore.info import VmcoreInfo
+from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.model import Event, Facts
 from lastwords.roots.vmcore import Vmcore, log_text
+
+if TYPE_CHECKING:
+    from lastwords.analyzer.vmcore_drgn import DrgnInsides
+    from lastwords.analyzer.vmcore_insides import Insides
 
 SCHEMA = "urn:lastwords:schema:vmcore:1.0"
 SECTIONS = ("dmesg", "ps", "bt", "mount")
@@ -41,8 +46,12 @@ def events_of(core: Vmcore) -> list[Event]:
     return scan.events()
 
 
-def describe(core: Vmcore, sections: Iterable[str] = ()) -> Facts:
-    """Return the document of a dump, with the *sections* that were asked for."""
+def describe(core: Vmcore, sections: Iterable[str] = (), vmlinux: Optional[str] = None) -> Facts:
+    """Return the document of a dump, with the *sections* that were asked for.
+
+    :param vmlinux: debug symbols to use, or ``auto``
+    :raises LastwordsError: there are none, they are of another kernel, or drgn is not installed
+    """
     events = events_of(core)
     document: Facts = {
         "schema": SCHEMA,
@@ -53,30 +62,36 @@ def describe(core: Vmcore, sections: Iterable[str] = ()) -> Facts:
         "panic": next((item["summary"] for item in reversed(events) if item["kind"] == "panic"), None),
         "log": _log(core, "dmesg" in sections),
         "events": events,
-        **_insides(core, sections),
+        **_insides(core, sections, vmlinux),
         "missing": core.missing,
     }
     return document
 
 
-def _insides(core: Vmcore, sections: Iterable[str]) -> dict[str, Any]:
+def _insides(core: Vmcore, sections: Iterable[str], vmlinux: Optional[str]) -> dict[str, Any]:
     found: dict[str, Any] = {"tasks": None, "backtraces": None, "mounts": None}
     wanted = [name for name in sections if name != "dmesg"]
     if not wanted:
         return found
-    if core.kernel is None:
+    insides: Union[Insides, DrgnInsides]
+    if vmlinux is not None:
+        from lastwords.analyzer.vmcore_drgn import DrgnInsides, symbols_for
+
+        insides = DrgnInsides(core, symbols_for(core, vmlinux))
+    elif core.kernel is None:
         core.lacks("what the memory holds", "the kernel's memory cannot be found")
         return found
-    from lastwords.analyzer.vmcore_insides import Insides
+    else:
+        from lastwords.analyzer.vmcore_insides import Insides
 
-    insides = Insides(core.kernel, core.dump)
+        insides = Insides(core.kernel, core.dump)
     if "bt" in wanted:
         found["backtraces"] = insides.backtraces()
     if "ps" in wanted:
         found["tasks"] = insides.tasks()
     if "mount" in wanted:
         found["mounts"] = insides.mounts()
-    remedy = f"drgn or crash can, with the vmlinux of {core.dump.release or 'that kernel'}"
+    remedy = f"--vmlinux can: {how_to_get(core.dump.release, core.names['version'])}"
     for what, why, symbols_help in insides.missing:
         core.lacks(what, why, remedy if symbols_help else None)
     return found

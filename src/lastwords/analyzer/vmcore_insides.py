@@ -134,4 +134,6 @@ def _frame(frame: Frame) -> dict[str, Any]:
         "offset": frame.offset if frame.symbol else None,
         "module": frame.module,
         "exact": frame.exact,
+        "inlined": False,
+        "source": None,
     }

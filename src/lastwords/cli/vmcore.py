@@ -32,6 +32,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--ps", action="store_true", help="the tasks, those that ran marked")
     parser.add_argument("--bt", action="store_true", help="back traces: of each CPU, and of tasks in D state")
     parser.add_argument("--mount", action="store_true", help="the mounted filesystems")
+    parser.add_argument(
+        "--vmlinux",
+        metavar="FILE",
+        help="debug symbols for --ps, --bt, --mount, read by drgn (lastwords[vmcore]);"
+        " auto looks in the usual places",
+    )
+    parser.add_argument(
+        "--crash-script", action="store_true", help="print the commands that ask the crash utility the same"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a FILE, indented")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a FILE, one a line")
     parser.add_argument(
@@ -62,6 +71,11 @@ def _show(arguments: argparse.Namespace, path: str) -> bool:
     sections = [name for name in ("dmesg", "ps", "bt", "mount") if getattr(arguments, name)]
     core = open_vmcore(path)
     try:
+        if arguments.crash_script:
+            from lastwords.analyzer.vmcore_drgn import crash_script
+
+            sys.stdout.write(crash_script(core, arguments.vmlinux))
+            return True
         if sections == ["dmesg"] and not (arguments.json or arguments.jsonl):
             sys.stdout.flush()
             for line in log_text(core.log):
@@ -72,7 +86,7 @@ def _show(arguments: argparse.Namespace, path: str) -> bool:
             return not core.missing
         from lastwords.analyzer.vmcore import describe
 
-        document = describe(core, sections)
+        document = describe(core, sections, arguments.vmlinux)
     finally:
         core.close()
     if arguments.json or arguments.jsonl:

@@ -185,7 +185,10 @@ def _backtraces(console: Console, document: Facts) -> None:
         title = f"PID {trace['pid']}  {words.plain(trace['comm'] or '?')}  {where}"
         console.print(Text(("\n" if number else "") + title, style="bold"), soft_wrap=True)
         for depth, frame in enumerate(trace["frames"]):
-            symbol = f"{frame['symbol']}+{frame['offset']:#x}" if frame["symbol"] else frame["address"]
+            symbol = frame["symbol"] or frame["address"]
+            symbol += f"+{frame['offset']:#x}" if frame["offset"] is not None else ""
+            symbol += " (inlined)" if frame["inlined"] else ""
+            symbol += f" at {frame['source']}" if frame["source"] else ""
             module = f" [{frame['module']}]" if frame["module"] else ""
             guess = "" if frame["exact"] else "  (found by searching the stack)"
             line = f"#{depth:<2} {frame['stack']}  {words.plain(symbol + module)}{guess}"

@@ -70,6 +70,7 @@ class Tasks:
         self._layout = layout
         self.lost = 0
         """Processes whose threads could not be found."""
+        self._memories: dict[int, Optional[TaskMemory]] = {}
         self._first = layout.symbols.get("init_task")
         self._state = "__state" if layout.has("task_struct", "__state") else "state"
         cpus = ("thread_info.cpu", "cpu")
@@ -125,7 +126,7 @@ class Tasks:
             self._optional(parent, "task_struct", "pid") if parent else None,
             bool(flags & _KTHREAD),
             self._optional(get(at, "task_struct", "signal"), "signal_struct", "oom_score_adj"),
-            self._memory(mm) if mm else None,
+            self._memory_of(at, mm) if mm else None,
         )
 
     def _optional(self, at: int, struct: str, path: Optional[str]) -> Optional[int]:
@@ -134,14 +135,37 @@ class Tasks:
         except DumpError:
             return None
 
-    def _memory(self, mm: int) -> Optional[TaskMemory]:
+    def _memory_of(self, task: int, mm: int) -> Optional[TaskMemory]:
+        # The threads of a process share it.
+        if mm not in self._memories:
+            self._memories[mm] = self._memory(task, mm)
+        return self._memories[mm]
+
+    def _memory(self, task: int, mm: int) -> Optional[TaskMemory]:
         try:
-            file, anonymous, swap, shared = (self._counter(mm, number) for number in range(4))
+            kept = self._kept(task)
+            file, anonymous, swap, shared = (
+                max(0, self._counter(mm, number) + kept[number]) for number in range(4)
+            )
             total = self._layout.get(mm, "mm_struct", "total_vm")
         except DumpError:
             return None
         tables = self._optional(mm, "mm_struct", "pgtables_bytes.counter")
         return TaskMemory(total, anonymous, file, shared, swap, tables)
+
+    def _kept(self, task: int) -> list[int]:
+        """Return what the threads of a process have not yet added to its counters, which kernels up to 6.1
+        allow them (struct task_rss_stat)."""
+        layout = self._layout
+        kept = [0, 0, 0, 0]
+        if not layout.has("task_struct", "rss_stat.count"):
+            return kept
+        at = layout.offset("task_struct", "rss_stat.count")
+        leader = layout.get(task, "task_struct", "group_leader")
+        for thread in (leader, *self._threads(leader)):
+            for number in range(4):
+                kept[number] += layout.kernel.number(thread + at + 4 * number, 4, signed=True)
+        return kept
 
     def _counter(self, mm: int, number: int) -> int:
         """Return one of MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES."""
@@ -150,7 +174,7 @@ class Tasks:
             raise DumpError("this kernel's struct mm_struct has no rss_stat")
         at = mm + layout.offset("mm_struct", self._rss)
         if self._rss == "rss_stat.count":
-            return max(0, layout.kernel.number(at + 8 * number, 8, signed=True))
+            return layout.kernel.number(at + 8 * number, 8, signed=True)
         size = layout.types.size(layout.types.struct("percpu_counter"))
         at += size * number
         value = layout.get(at, "percpu_counter", "count")
@@ -158,7 +182,7 @@ class Tasks:
             counters = layout.get(at, "percpu_counter", "counters")
             for offset in self._per_cpu if counters else ():
                 value += layout.kernel.number(counters + offset & (1 << 64) - 1, 4, signed=True)
-        return max(0, value)
+        return value
 
     @cached_property
     def _per_cpu(self) -> list[int]:
