@@ -17,10 +17,13 @@ from lastwords.collectors.kdump_config import (
 )
 from lastwords.formats.crash_names import kind_of_dump_file, parse_dump_name
 from lastwords.formats.fstab import Mount
-from lastwords.formats.vmcore_head import HEAD_SIZE, parse_vmcore_head
+from lastwords.formats.vmcore.dump import KINDS, open_dump
+from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
+from lastwords.formats.vmcore.source import DumpError
 from lastwords.hookspecs import Collector
 from lastwords.model import Event, Facts, NoData, event
 from lastwords.roots.base import Root, join
+from lastwords.roots.images import StreamSource
 from lastwords.roots.trees import Node
 
 CRASH = "/var/crash"
@@ -32,7 +35,7 @@ MAX_DUMPS = 200
 MAX_FILES = 200
 """Files of one directory that are listed."""
 MAX_HEADS = 50
-"""Dumps whose first bytes are read."""
+"""Dumps whose headers are read."""
 _README_LIMIT = 1 << 16
 _ZONES = 15 * 3600
 """Seconds by which a local time taken as UTC can be off, and a dump can take on top of it."""
@@ -43,7 +46,7 @@ _WRITTEN = (*_CORES, "dmesg", "dmesg-incomplete", "capture-log")
 
 
 class CrashDumpsCollector(Collector):
-    """Lists every crash dump on the host, without reading more of it than its first bytes."""
+    """Lists every crash dump on the host, without reading more of it than its headers and index."""
 
     name = "crash_dumps"
     title = "crash dumps: what kdump, pstore, apport and abrt have saved"
@@ -99,7 +102,7 @@ class CrashDumpsCollector(Collector):
 
 
 class _Heads:
-    """Reads the first bytes of dumps, of a bounded number of them."""
+    """Reads the headers of dumps, of a bounded number of them: what each is, and whether it is whole."""
 
     def __init__(self, root: Root) -> None:
         self.root = root
@@ -110,9 +113,24 @@ class _Heads:
             return None
         self.left -= 1
         try:
-            return asdict(parse_vmcore_head(self.root.peek(path, HEAD_SIZE)))
+            head = parse_vmcore_head(self.root.peek(path, HEAD_SIZE))
         except OSError:
             return None
+        facts = {**asdict(head), "level": None, "build_id": None, "damage": None}
+        if head.kind not in KINDS and not head.flattened:
+            return facts
+        try:
+            with self.root.stream(path) as stream:
+                if stream.seekable():
+                    dump = open_dump(StreamSource(stream), headers_only=True)
+                    facts.update(asdict(dump.head))
+                    facts.update(release=dump.release, machine=dump.machine, timestamp=dump.crash_time)
+                    facts.update(level=dump.level, build_id=dump.info.build_id, damage=list(dump.damage))
+        except DumpError as problem:
+            facts["damage"] = [str(problem)]
+        except OSError:
+            pass
+        return facts
 
 
 def _place(

@@ -110,6 +110,7 @@ def cli_page() -> str:
         "",
     ]
     for name, command in actions[0].choices.items():
+        command.complete()
         lines += [f"## lastwords {name}", "", " ".join((command.description or "").split()), ""]
         lines += argument_lines(command)
     return "\n".join(lines)

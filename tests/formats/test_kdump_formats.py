@@ -18,7 +18,7 @@ from lastwords.formats.kdump_target import debian_targets, kdump_conf_targets, s
 from lastwords.formats.packages import parse_dpkg_list, parse_dpkg_status, parse_rpm_list
 from lastwords.formats.shell_vars import last_values, parse_shell_vars
 from lastwords.formats.systemctl import parse_show, parse_status
-from lastwords.formats.vmcore_head import HEAD_SIZE, parse_vmcore_head
+from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
 
 # The start of a dump that makedumpfile 1.7.2 wrote of a crashed Debian 12 kernel.
 REAL_HEAD = bytes.fromhex("4b44554d50202020060000004c696e7578").ljust(77, b"\0") + b"(none)"

@@ -1,4 +1,5 @@
-"""Opens any input as a case: a bundle, a sosreport (with a bundle of ours in it or not), a mounted disk."""
+"""Opens any input as a case: a bundle, a sosreport (with a bundle of ours in it or not), a mounted disk,
+a crash dump."""
 
 from __future__ import annotations
 
@@ -15,6 +16,7 @@ from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
 from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
+from lastwords.roots.vmcore import is_vmcore, vmcore_root
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
@@ -68,6 +70,8 @@ def open_case(
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
         return case_of(gather(directory_root(path), run, progress=progress))
+    if os.path.isfile(path) and is_vmcore(path):
+        return case_of(gather(vmcore_root(path), run, progress=progress))
     tree = open_tree(path, run)
     if is_bundle(tree):
         return _from_bundle(Bundle(tree, path), run, recollect, progress)
@@ -79,7 +83,9 @@ def open_case(
         return case_of(gather(sosreport_root(tree, path), run, progress=progress))
     if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
         return case_of(gather(directory_root(path), run, progress=progress))
-    raise NotOurs(f"{path}: expected a bundle, a sosreport or the tree of a host, found none of them")
+    raise NotOurs(
+        f"{path}: expected a bundle, a sosreport, a crash dump or the tree of a host, found none of them"
+    )
 
 
 def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:

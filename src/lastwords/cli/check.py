@@ -5,13 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import case_of
 from lastwords.cli import options
 from lastwords.cli.collect import die_first
-from lastwords.gather.run import gather
 from lastwords.plugins import Plugins
-from lastwords.roots.live import live_root
 
 
 def add_parser(subparsers: Any, plugins: Plugins) -> None:
@@ -20,12 +16,17 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
     parser = subparsers.add_parser("check", help=text, description=text.capitalize() + ".")
     options.add_output(parser)
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from lastwords.analyzer.judge import judge
+    from lastwords.analyzer.opening import case_of
+    from lastwords.gather.run import gather
+    from lastwords.roots.live import live_root
+
     plugins: Plugins = arguments.plugins
     report = options.chosen_report(arguments)
     collectors = options.chosen_collectors(arguments, plugins.collectors())

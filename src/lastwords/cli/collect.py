@@ -8,22 +8,24 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from lastwords.bundle import facts_files
 from lastwords.bundle.validate import Validator
 from lastwords.bundle.write import FORMATS, BundleWriter, destination, format_for, new_identity
 from lastwords.cli import options
-from lastwords.gather.run import Gathered, Result, gather
 from lastwords.hookspecs import Collector
 from lastwords.model import ExitCode, LastwordsError, Outcome
 from lastwords.plugins import Plugins
-from lastwords.roots.live import directory_root, live_root
+
+if TYPE_CHECKING:
+    from lastwords.gather.run import Gathered, Result
+    from lastwords.roots.base import Root
 
 DESCRIPTION = """\
-Gather this host, or a disk mounted in rescue mode, into a bundle. Nothing on the host is changed and no
-network is used. Run it as root to see everything; as an ordinary user it gathers what that user may read
-and names what was denied. The path of the bundle is printed on standard output."""
+Gather this host, a disk mounted in rescue mode, or the log in a crash dump, into a bundle. Nothing on the
+host is changed and no network is used. Run it as root to see everything; as an ordinary user it gathers
+what that user may read and names what was denied. The path of the bundle is printed on standard output."""
 
 
 def add_parser(subparsers: Any, plugins: Plugins) -> None:
@@ -37,7 +39,9 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
     parser.add_argument(
         "-o", "--output", metavar="PATH", help="the bundle, or a directory for it (default: /var/tmp)"
     )
-    parser.add_argument("--root", metavar="DIR", help="a mounted disk or copied tree instead of this host")
+    parser.add_argument(
+        "--root", metavar="PATH", help="a mounted disk, copied tree or crash dump instead of this host"
+    )
     parser.add_argument(
         "--format",
         choices=FORMATS,
@@ -55,26 +59,26 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
         help="deadline of the whole run; what is there is kept",
     )
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from lastwords.gather.run import gather
+
     plugins: Plugins = arguments.plugins
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     if arguments.list:
         print("\n\n".join(map(_described, collectors.values())))
         return ExitCode.OK
-    if arguments.root is not None and not os.path.isdir(arguments.root):
-        raise LastwordsError(f"{arguments.root}: expected the directory of a mounted disk")
+    root = _root(arguments.root)
     os.umask(0o077)
     die_first()
     identity = new_identity()
     form = arguments.format or format_for(arguments.output)
     writer = BundleWriter(destination(arguments.output, identity, form), form)
     try:
-        root = live_root() if arguments.root is None else directory_root(arguments.root)
         gathered = gather(
             root,
             list(collectors.values()),
@@ -99,6 +103,20 @@ def run(arguments: argparse.Namespace) -> int:
         _tell(gathered, validated, arguments.verbose)
     print(facts_files.dump(manifest).decode() if arguments.json else path)
     return ExitCode.PARTIAL if gathered.partial else ExitCode.OK
+
+
+def _root(path: Optional[str]) -> Root:
+    """Return what is to be gathered. :raises LastwordsError: *path* is nothing that can be"""
+    from lastwords.roots.live import directory_root, live_root
+    from lastwords.roots.vmcore import is_vmcore, vmcore_root
+
+    if path is None:
+        return live_root()
+    if os.path.isdir(path):
+        return directory_root(path)
+    if is_vmcore(path):
+        return vmcore_root(path)
+    raise LastwordsError(f"{path}: expected the directory of a mounted disk, or a crash dump")
 
 
 def die_first() -> None:

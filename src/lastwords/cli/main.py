@@ -7,9 +7,9 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
-from typing import NoReturn, Optional
+from typing import Any, NoReturn, Optional
 
 from lastwords import __version__, plugins
 from lastwords.model import ExitCode, LastwordsError
@@ -27,9 +27,35 @@ exit status: 0 done; 1 findings at or above --fail-on; 2 usage; 3 partial collec
 """
 
 
-def build_parser(loaded: plugins.Plugins) -> argparse.ArgumentParser:
+class CommandParser(argparse.ArgumentParser):
+    """A parser, some of whose arguments are added only when its command is the one that was called.
+
+    What they are made of is costly to import: ``lastwords vmcore --dmesg`` must not wait for the collectors.
+    """
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self._later: list[Callable[[], None]] = []
+
+    def later(self, add: Callable[[], None]) -> None:
+        """Have *add* called before this command's arguments are parsed or shown."""
+        self._later.append(add)
+
+    def complete(self) -> None:
+        """Add what was put off."""
+        todo, self._later = self._later, []
+        for add in todo:
+            add()
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        """Parse, as argparse does, with all arguments there."""
+        self.complete()
+        return super().parse_known_args(*arguments, **more)
+
+
+def build_parser(loaded: plugins.Plugins) -> CommandParser:
     """Return the parser with the commands of all plugins."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="lastwords",
         description="Gather what a Linux machine said before it died, and explain it.",
         epilog=EPILOG,

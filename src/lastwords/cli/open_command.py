@@ -1,4 +1,4 @@
-"""``lastwords open``: the verdict on a bundle, a sosreport or a mounted disk."""
+"""``lastwords open``: the verdict on a bundle, a sosreport, a mounted disk or a crash dump."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ import argparse
 import sys
 from typing import Any, Optional
 
-from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
 from lastwords.model import ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Say what is wrong, how that is known and how to mend it. PATH is a bundle, a sosreport (archive or
-directory) or the tree of a mounted disk. Nothing is extracted to disk and nothing in it is executed."""
+directory), the tree of a mounted disk or a crash dump (vmcore). Nothing is extracted to disk and nothing
+in it is executed."""
 
 
 def add_parser(subparsers: Any, plugins: Plugins) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "open",
-        help="the verdict on a bundle, a sosreport or a mounted disk",
+        help="the verdict on a bundle, a sosreport, a mounted disk or a crash dump",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -32,12 +31,15 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
     )
     options.add_output(parser)
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
+    from lastwords.analyzer.judge import judge
+    from lastwords.analyzer.opening import open_case
+
     plugins: Plugins = arguments.plugins
     report = options.chosen_report(arguments)
     collectors = options.chosen_collectors(arguments, plugins.collectors())

@@ -6,9 +6,6 @@ import argparse
 import json
 from typing import Any
 
-from lastwords.analyzer.opening import open_tree
-from lastwords.bundle.read import Bundle
-from lastwords.bundle.validate import Validator
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.plugins import Plugins
 
@@ -24,6 +21,10 @@ def add_parser(subparsers: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command: exit 4 when anything is wrong with the bundle."""
+    from lastwords.analyzer.opening import open_tree
+    from lastwords.bundle.read import Bundle
+    from lastwords.bundle.validate import Validator
+
     if Validator.load() is None:
         raise LastwordsError("validate needs the Python package jsonschema, which is not installed here")
     plugins: Plugins = arguments.plugins

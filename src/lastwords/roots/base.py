@@ -115,7 +115,7 @@ class Root:
         notes: Sequence[str] = (),
     ) -> None:
         self.kind = kind
-        """``live``, ``directory``, ``sosreport`` or ``bundle``."""
+        """``live``, ``directory``, ``sosreport``, ``bundle`` or ``vmcore``."""
         self.tree = tree
         self.taken_at = taken_at
         """When the state it shows was true: seconds since the epoch, or None."""

@@ -7,13 +7,15 @@ import struct
 from dataclasses import dataclass
 from typing import Optional
 
+from lastwords.formats.vmcore.unpack import NAMES
+
 HEAD_SIZE = 4608
 """Bytes from the start that tell everything this module can: a flattened dump repeats its header at 4112."""
 
 _FLAT_HEADER = 4096
 _FLAT_RECORD = 16
 _KDUMP_HEADER = 428
-_COMPRESSION = ((1, "zlib"), (2, "lzo"), (4, "snappy"), (0x20, "zstd"))
+_NARROW = ("i386", "i486", "i586", "i686", "arm", "armv5tel", "armv6l", "armv7l", "ppc", "mips")
 _INCOMPLETE = 8
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
@@ -55,14 +57,26 @@ class VmcoreHead:
     version: Optional[int] = None
     """Header version of the kdump format."""
     machine: Optional[str] = None
+    bits: Optional[int] = None
+    """32 or 64: width of its addresses."""
+    byte_order: Optional[str] = None
+    """``little`` or ``big``."""
     release: Optional[str] = None
     """Release of the kernel that crashed."""
+    build: Optional[str] = None
+    """Its build: ``uname -v``."""
+    hostname: Optional[str] = None
     timestamp: Optional[int] = None
     """When it crashed, seconds since the epoch; None where the writer left it out."""
     compression: Optional[str] = None
     """How its pages are packed: ``zlib``, ``lzo``, ``snappy``, ``zstd``; None when they are not."""
     incomplete: Optional[bool] = None
     """True when makedumpfile itself marked it as cut short."""
+
+    @property
+    def order(self) -> str:
+        """The byte order as the module struct writes it."""
+        return ">" if self.byte_order == "big" else "<"
 
 
 def parse_vmcore_head(data: bytes) -> VmcoreHead:
@@ -111,22 +125,22 @@ def _kdump(data: bytes, flattened: bool) -> VmcoreHead:
     order = "<" if struct.unpack_from("<i", data, 8)[0] < 0x10000 else ">"
     version = struct.unpack_from(order + "i", data, 8)[0]
     machine = _name(data, 12 + 4 * 65)
-    timestamp = None
-    status = None
-    if machine not in ("i386", "i486", "i586", "i686", "arm", "armv7l"):  # offsets below are those of 64 bits
-        timestamp = struct.unpack_from(order + "q", data, 408)[0]
-        status = struct.unpack_from(order + "i", data, 424)[0]
+    wide = machine not in _NARROW
+    shape, at = (order + "qqI", 408) if wide else (order + "iiI", 404)  # struct timeval, status
+    timestamp, _, status = struct.unpack_from(shape, data, at)
     return VmcoreHead(
         "kdump",
         flattened,
         version=version,
         machine=machine,
+        bits=64 if wide else 32,
+        byte_order="little" if order == "<" else "big",
         release=_name(data, 12 + 2 * 65),
-        timestamp=timestamp if timestamp and 0 < timestamp < 1 << 40 else None,
-        compression=None
-        if status is None
-        else next((name for bit, name in _COMPRESSION if status & bit), None),
-        incomplete=None if status is None else bool(status & _INCOMPLETE),
+        build=_name(data, 12 + 3 * 65),
+        hostname=_name(data, 12 + 65),
+        timestamp=timestamp if 0 < timestamp < 1 << 40 else None,
+        compression=next((name for bit, name in NAMES if status & bit), None),
+        incomplete=bool(status & _INCOMPLETE),
     )
 
 
@@ -135,7 +149,13 @@ def _elf(data: bytes, flattened: bool) -> VmcoreHead:
         return VmcoreHead("elf", flattened)
     order = ">" if data[5] == 2 else "<"
     kind, machine = struct.unpack_from(order + "HH", data, 16)
-    return VmcoreHead("elf-core" if kind == _CORE else "elf", flattened, machine=_MACHINES.get(machine))
+    return VmcoreHead(
+        "elf-core" if kind == _CORE else "elf",
+        flattened,
+        machine=_MACHINES.get(machine),
+        bits={1: 32, 2: 64}.get(data[4]),
+        byte_order="big" if order == ">" else "little",
+    )
 
 
 def _name(data: bytes, offset: int) -> Optional[str]:

@@ -1,0 +1,190 @@
+"""``lastwords vmcore`` against makedumpfile, drgn and the start of Python itself.
+
+    python bench/vmcore.py [DUMP] [--vmlinux FILE] [--python FILE] [--runs 7]
+
+DUMP is a dump of a real kernel; without one, the trimmed one of the corpus is taken, which makedumpfile
+cannot read. Takes the median of several runs, from start to end of the whole command, of: the kernel log by
+``lastwords vmcore --dmesg``, by ``makedumpfile --dump-dmesg`` and by drgn; the back trace by ``lastwords
+vmcore --bt``, without debug symbols, and by drgn with them. Then the log again out of a file as a machine
+with 512 GiB of memory leaves it: the same pages in it, the index of all of them. Checks that all logs are
+the same. Prints ratios. Exit code 1 when one differs, the log takes over 0.2 s of processor time or 1.5 times
+as long in the great file, or the back trace over 2 s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+
+from vmcores import BLOCK, corpus
+
+from lastwords.formats.vmcore.dump import open_dump
+from lastwords.formats.vmcore.kdump import KdumpFile
+from lastwords.roots.images import open_image
+
+MOST_LOG = 0.2
+MOST_TRACE = 2.0
+MOST_GROWTH = 1.5
+GREAT = (512 << 30) // BLOCK
+"""Page frames of the great machine."""
+LASTWORDS = (sys.executable, "-m", "lastwords", "vmcore")
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+DRGN_LOG = """
+import sys, drgn
+from drgn.helpers.linux.printk import get_dmesg
+program = drgn.Program()
+program.set_core_dump(sys.argv[1])
+program.load_debug_info([sys.argv[2]])
+sys.stdout.buffer.write(get_dmesg(program))
+"""
+DRGN_TRACE = """
+import sys, drgn
+program = drgn.Program()
+program.set_core_dump(sys.argv[1])
+program.load_debug_info([sys.argv[2]])
+print(program.crashed_thread().stack_trace())
+"""
+
+
+def run(command: tuple[str, ...], runs: int) -> tuple[float, float, bytes]:
+    """Return the median of wall seconds and of processor seconds, and the output."""
+    wall, processor = [], []
+    output = b""
+    for _ in range(runs):
+        before, start = os.times(), time.perf_counter()
+        output = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True).stdout
+        wall.append(time.perf_counter() - start)
+        after = os.times()
+        processor.append(
+            after.children_user + after.children_system - before.children_user - before.children_system
+        )
+    return statistics.median(wall), statistics.median(processor), output
+
+
+def great(source: str, target: Path) -> None:
+    """Write the dump of a machine with 512 GiB, every page of which is dumped; most of it is a hole.
+
+    The pages of *source* stay where they are, so the log is found as before; what is asked for besides is
+    not there.
+    """
+    with open_image(source) as image:
+        dump = open_dump(image)
+        file = dump.file
+        assert isinstance(file, KdumpFile)
+        bitmap = GREAT // 8
+        blocks = 2 * bitmap // BLOCK
+        head = bytearray(image.read(0, BLOCK) if not dump.head.flattened else _inner(image))
+        struct.pack_into("<iII", head, 432, 2, blocks, min(GREAT, 0xFFFFFFFF))
+        info_at = BLOCK + 104
+        level = dump.level if dump.level is not None else 31
+        sub = struct.pack(
+            "<QiiQQqQqQqQQQQ",
+            *(file.phys_base & (1 << 64) - 1, level, 0, 0, 0, info_at, len(file.info), 0, 0, 0, 0),
+            *(0, 0, GREAT),
+        )
+        descs = 3 * BLOCK + 2 * bitmap
+        at = descs + 24 * GREAT
+        with target.open("wb") as out:
+            out.write(bytes(head[:BLOCK]) + (sub + file.info).ljust(2 * BLOCK, b"\0"))
+            for _ in range(2 * bitmap >> 20):
+                out.write(b"\xff" * (1 << 20))
+            for pfn in range(file.max_pfn):
+                try:
+                    page = file.read(pfn * BLOCK, BLOCK)
+                except ValueError:
+                    continue
+                out.seek(descs + 24 * pfn)
+                out.write(struct.pack("<qIIQ", at, BLOCK, 0, 0))
+                out.seek(at)
+                out.write(page)
+                at += BLOCK
+
+
+def _inner(image: object) -> bytes:
+    from lastwords.formats.vmcore.flat import FlatSource
+
+    return FlatSource(image).read(0, BLOCK)  # type: ignore[arg-type]
+
+
+def optional(command: tuple[str, ...], runs: int) -> Optional[tuple[float, float, bytes]]:
+    """Run a peer; None when it is not here or cannot read the file."""
+    try:
+        return run(command, runs)
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def main() -> int:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("dump", nargs="?")
+    parser.add_argument("--vmlinux")
+    parser.add_argument("--python", default=sys.executable, help="the Python that has drgn")
+    parser.add_argument("--runs", type=int, default=7)
+    given = parser.parse_args()
+    path = given.dump or str(corpus("6.1-sysrq-c-full.kdump"))
+    bare = run((sys.executable, "-c", "pass"), given.runs)
+    log = run((*LASTWORDS, "--dmesg", path), given.runs)
+    failures = []
+    print(f"{'':44}{'wall':>8}{'CPU':>8}  ratio of CPU to Python's start")
+
+    def show(name: str, found: Optional[tuple[float, float, bytes]]) -> None:
+        if found is None:
+            print(f"{name:44}  not here, or cannot read it")
+        else:
+            print(f"{name:44}{found[0]:7.3f}s{found[1]:7.3f}s  {found[1] / max(bare[1], 1e-3):.1f}")
+
+    show("python -c pass", bare)
+    show("lastwords vmcore --dmesg", log)
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain"
+        with open(path, "rb") as stream:
+            flat = stream.read(12) == b"makedumpfile"
+        if flat and shutil.which("makedumpfile"):  # a stream, which it cannot read itself
+            with open(path, "rb") as stream:
+                command = ["makedumpfile", "-R", str(plain)]
+                subprocess.run(command, stdin=stream, check=True, capture_output=True)
+        target = str(plain) if plain.exists() else path
+        peer = optional(("makedumpfile", "-f", "--dump-dmesg", target, f"{folder}/log"), given.runs)
+        show("makedumpfile --dump-dmesg", peer)
+        if peer is not None and Path(folder, "log").read_bytes() != log[2]:
+            failures.append("the log differs from makedumpfile's")
+        if given.vmlinux:
+            show("drgn, the log", optional((given.python, "-c", DRGN_LOG, path, given.vmlinux), given.runs))
+        trace = optional((*LASTWORDS, "--bt", path), given.runs)
+        show("lastwords vmcore --bt, without symbols", trace)
+        if given.vmlinux:
+            found = optional((given.python, "-c", DRGN_TRACE, path, given.vmlinux), given.runs)
+            show("drgn, the back trace, with symbols", found)
+        big = Path(folder) / "great"
+        great(path, big)
+        far = run((*LASTWORDS, "--dmesg", str(big)), given.runs)
+        show(f"lastwords vmcore --dmesg, {big.stat().st_size >> 30} GiB, 512 GiB RAM", far)
+        if far[2] != log[2]:
+            failures.append("the log out of the great file differs")
+    if log[1] > MOST_LOG:
+        failures.append(f"the log takes {log[1]:.3f} s, expected at most {MOST_LOG}")
+    if far[1] > MOST_GROWTH * log[1]:
+        failures.append(f"out of the great file the log takes {far[1] / log[1]:.2f} times as long")
+    if trace and trace[1] > MOST_TRACE:
+        failures.append(f"the back trace takes {trace[1]:.3f} s, expected at most {MOST_TRACE}")
+    for each in failures:
+        print(each)
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,143 @@
+"""Names of the kernel's symbols, out of the kernel's own table.
+
+Since 6.0 VMCOREINFO tells where it is; of older kernels it is searched for. Names are packed as strings of
+tokens, a length before each; the order is that of addresses. Sources: scripts/kallsyms.c, kernel/kallsyms.c.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from array import array
+from bisect import bisect_right
+from typing import Optional
+
+from lastwords.formats.vmcore.kallsyms_search import Place, search
+from lastwords.formats.vmcore.kernel import Kernel
+from lastwords.formats.vmcore.source import DumpError, Missing
+
+MAX_SYMBOLS = 1 << 21
+MAX_NAMES = 32 << 20
+_SEPARATOR, _NOTHING = 256, 257
+_JOINED = 1 << 14
+_NEAR = 1 << 21
+"""A function is no longer than this: what lies further from a symbol is not in it."""
+
+
+class Symbols:
+    """The table, unpacked."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        """Read the table. :raises DumpError: VMCOREINFO does not tell of it, or it is not in the dump"""
+        place = _told(kernel) or search(kernel)
+        count = place.count
+        index = struct.unpack("<256H", kernel.read(place.index, 512))
+        table = kernel.read(place.tokens, index[255] + 128)
+        tokens = [table[at : table.find(b"\0", at)] for at in index]
+        size = min(MAX_NAMES, place.tokens - place.names if place.tokens > place.names else count * 24)
+        if not 0 < count <= MAX_SYMBOLS:
+            raise DumpError(f"symbol table of {count} symbols: absurd")
+        self._text = _unpacked(_read_up_to(kernel, place.names, size), count, tokens)
+        self._lines: Optional[list[bytes]] = None
+        self._found: dict[str, Optional[int]] = {}
+        offsets = array("i", kernel.read(place.offsets, 4 * count))
+        base = place.base
+        # With per-CPU symbols in the table (x86 before 6.15), all others are below zero. Both forms
+        # are tried: _stext, which VMCOREINFO tells too, shows which it is.
+        start = self._index("_stext")
+        below = start is not None and base - 1 - offsets[start] == kernel.info.find_symbol("_stext")
+        self._addresses = array(
+            "Q",
+            [o if o >= 0 else (base - 1 - o) & _ALL for o in offsets]
+            if below
+            else [(base + (o & 0xFFFFFFFF)) & _ALL for o in offsets],
+        )
+
+    def _index(self, name: str) -> Optional[int]:
+        match = re.search(rb"\n." + re.escape(name.encode()) + rb"\n", self._text)
+        return self._text.count(b"\n", 0, match.start()) if match else None
+
+    def find(self, name: str) -> Optional[int]:
+        """Return the address of a symbol, or None."""
+        if name not in self._found:
+            index = self._index(name)
+            self._found[name] = None if index is None else self._addresses[index]
+        return self._found[name]
+
+    def get(self, name: str) -> int:
+        """Return the address of a symbol. :raises DumpError: it is not in the table"""
+        found = self.find(name)
+        if found is None:
+            raise DumpError(f"the kernel's symbol table lacks {name} (built without KALLSYMS_ALL?)")
+        return found
+
+    def name(self, address: int) -> Optional[tuple[str, int]]:
+        """Return the symbol that holds an address, and how far in it is; None when none does."""
+        if self._lines is None:
+            self._lines = self._text.split(b"\n")[1:-1]
+        i = bisect_right(self._addresses, address) - 1
+        if i < 0 or address - self._addresses[i] > _NEAR:
+            return None
+        # Of several names of one place the first, as the kernel takes it.
+        while i and self._addresses[i - 1] == self._addresses[i]:
+            i -= 1
+        return self._lines[i][1:].decode("ascii", "replace"), address - self._addresses[i]
+
+
+_ALL = (1 << 64) - 1
+
+
+def _told(kernel: Kernel) -> Optional[Place]:
+    """Return where VMCOREINFO says that the table is, or None where it does not."""
+    info = kernel.info
+    if not info.find_symbol("kallsyms_names"):
+        return None
+    return Place(
+        info.symbol("kallsyms_names"),
+        kernel.number(info.symbol("kallsyms_num_syms")),
+        info.symbol("kallsyms_token_table"),
+        info.symbol("kallsyms_token_index"),
+        info.symbol("kallsyms_offsets"),
+        kernel.pointer(info.symbol("kallsyms_relative_base")),
+    )
+
+
+def _read_up_to(kernel: Kernel, address: int, size: int) -> bytes:
+    """Return as much of a table as is there, for its end is only known by reading it."""
+    parts = []
+    for at in range(address, address + size, 1 << 16):
+        try:
+            parts.append(kernel.read(at, min(1 << 16, address + size - at)))
+        except Missing:
+            for page in range(at, min(at + (1 << 16), address + size), 4096):
+                try:
+                    parts.append(kernel.read(page, min(4096, address + size - page)))
+                except Missing:
+                    return b"".join(parts)
+    return b"".join(parts)
+
+
+def _unpacked(packed: bytes, count: int, tokens: list[bytes]) -> bytes:
+    """Return all names, each with its type before and a newline around it.
+
+    Done in a few passes over the whole, each in C: a loop over the names takes seconds.
+    """
+    codes = array("H", list(packed))
+    at = 0
+    for _ in range(count):
+        if at >= len(packed):
+            raise DumpError(f"symbol table: its names end after {at} bytes, before the last of {count}")
+        length = packed[at]
+        codes[at] = _SEPARATOR
+        at += 1
+        if length & 0x80 and at < len(packed):
+            length = length & 0x7F | packed[at] << 7
+            codes[at] = _NOTHING
+            at += 1
+        at += length
+    words = [*tokens, b"\n", b""]
+    # In parts: to join a sequence, Python holds 80 bytes for each of its items.
+    parts = [
+        b"".join([words[code] for code in codes[i : min(i + _JOINED, at)]]) for i in range(0, at, _JOINED)
+    ]
+    return b"".join(parts) + b"\n"

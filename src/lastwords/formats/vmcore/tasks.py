@@ -1,0 +1,211 @@
+"""The tasks of a dump: states, memory, OOM settings.
+
+Sources: include/linux/sched.h (``state`` became ``__state`` in 5.14), include/linux/mm_types.h
+(``rss_stat`` became per-CPU counters in 6.2), fs/proc/array.c, mm/oom_kill.c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Optional
+
+from lastwords.formats.vmcore.layout import Layout
+from lastwords.formats.vmcore.source import DumpError
+
+MAX_TASKS = 1 << 18
+MAX_CPUS = 8192
+_KTHREAD = 0x00200000
+"""PF_KTHREAD."""
+_NOLOAD, _UNINTERRUPTIBLE = 0x400, 2
+_STATES = ((0x01, "S"), (0x02, "D"), (0x04, "T"), (0x08, "t"), (0x40, "P"), (0x80, "X"))
+_DEAD, _ZOMBIE = 0x10, 0x20
+_COMM = 16
+
+
+@dataclass(frozen=True)
+class TaskMemory:
+    """Memory of a task, in pages; of a kernel that counts per CPU, as exactly as it knows."""
+
+    total: int
+    anonymous: int
+    file: int
+    shared: int
+    swap: int
+    page_tables: Optional[int]
+    """Bytes."""
+
+    @property
+    def resident(self) -> int:
+        """Pages in memory."""
+        return self.anonymous + self.file + self.shared
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. Fields that could not be read are None."""
+
+    address: int
+    pid: int
+    tgid: int
+    comm: str
+    state: str
+    """As ps shows it: R, S, D, T, t, X, Z, P, I."""
+    cpu: Optional[int]
+    running: bool
+    """Whether it was on a CPU."""
+    parent: Optional[int]
+    kernel: bool
+    """Whether it is a kernel thread."""
+    oom_score_adj: Optional[int]
+    memory: Optional[TaskMemory]
+
+
+class Tasks:
+    """Reads the task list of a kernel."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Look the layouts up. :raises DumpError: names or layouts are not there"""
+        self._layout = layout
+        self.lost = 0
+        """Processes whose threads could not be found."""
+        self._memories: dict[int, Optional[TaskMemory]] = {}
+        self._first = layout.symbols.get("init_task")
+        self._state = "__state" if layout.has("task_struct", "__state") else "state"
+        cpus = ("thread_info.cpu", "cpu")
+        self._cpu = next((name for name in cpus if layout.has("task_struct", name)), None)
+        counts = ("rss_stat.count", "rss_stat")
+        self._rss = next((name for name in counts if layout.has("mm_struct", name)), None)
+        self._threads_at = layout.offset("signal_struct", "thread_head")
+        self._node_at = layout.offset("task_struct", "thread_node")
+
+    def all(self) -> Iterator[Task]:
+        """Yield every task: each process followed by its threads.
+
+        :raises DumpError: the list is broken: what follows cannot be found
+        """
+        layout = self._layout
+        tasks = layout.offset("task_struct", "tasks")
+        yield self.task(self._first)
+        count = 0
+        for leader in layout.entries(self._first + tasks, tasks, MAX_TASKS):
+            yield self.task(leader)
+            for thread in self._threads(leader):
+                yield self.task(thread)
+                count += 1
+                if count > MAX_TASKS:
+                    return
+
+    def _threads(self, leader: int) -> Iterator[int]:
+        """Yield the other threads of a process, as far as they can be found."""
+        try:
+            head = self._layout.get(leader, "task_struct", "signal") + self._threads_at
+            for thread in self._layout.entries(head, self._node_at, MAX_TASKS):
+                if thread != leader:
+                    yield thread
+        except DumpError:
+            self.lost += 1
+
+    def task(self, at: int) -> Task:
+        """Return one task. :raises DumpError: it is not in the dump"""
+        layout = self._layout
+        get = layout.get
+        flags, mm = get(at, "task_struct", "flags"), get(at, "task_struct", "mm")
+        comm = layout.kernel.read(at + layout.offset("task_struct", "comm"), _COMM)
+        state = get(at, "task_struct", self._state)
+        parent = get(at, "task_struct", "real_parent")
+        return Task(
+            at,
+            get(at, "task_struct", "pid"),
+            get(at, "task_struct", "tgid"),
+            comm.partition(b"\0")[0].decode("utf-8", "replace"),
+            state_letter(state, get(at, "task_struct", "exit_state")),
+            self._optional(at, "task_struct", self._cpu),
+            bool(self._optional(at, "task_struct", "on_cpu")),
+            self._optional(parent, "task_struct", "pid") if parent else None,
+            bool(flags & _KTHREAD),
+            self._optional(get(at, "task_struct", "signal"), "signal_struct", "oom_score_adj"),
+            self._memory_of(at, mm) if mm else None,
+        )
+
+    def _optional(self, at: int, struct: str, path: Optional[str]) -> Optional[int]:
+        try:
+            return self._layout.get(at, struct, path) if path else None
+        except DumpError:
+            return None
+
+    def _memory_of(self, task: int, mm: int) -> Optional[TaskMemory]:
+        # The threads of a process share it.
+        if mm not in self._memories:
+            self._memories[mm] = self._memory(task, mm)
+        return self._memories[mm]
+
+    def _memory(self, task: int, mm: int) -> Optional[TaskMemory]:
+        try:
+            kept = self._kept(task)
+            file, anonymous, swap, shared = (
+                max(0, self._counter(mm, number) + kept[number]) for number in range(4)
+            )
+            total = self._layout.get(mm, "mm_struct", "total_vm")
+        except DumpError:
+            return None
+        tables = self._optional(mm, "mm_struct", "pgtables_bytes.counter")
+        return TaskMemory(total, anonymous, file, shared, swap, tables)
+
+    def _kept(self, task: int) -> list[int]:
+        """Return what the threads of a process have not yet added to its counters, which kernels up to 6.1
+        allow them (struct task_rss_stat)."""
+        layout = self._layout
+        kept = [0, 0, 0, 0]
+        if not layout.has("task_struct", "rss_stat.count"):
+            return kept
+        at = layout.offset("task_struct", "rss_stat.count")
+        leader = layout.get(task, "task_struct", "group_leader")
+        for thread in (leader, *self._threads(leader)):
+            for number in range(4):
+                kept[number] += layout.kernel.number(thread + at + 4 * number, 4, signed=True)
+        return kept
+
+    def _counter(self, mm: int, number: int) -> int:
+        """Return one of MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES."""
+        layout = self._layout
+        if self._rss is None:
+            raise DumpError("this kernel's struct mm_struct has no rss_stat")
+        at = mm + layout.offset("mm_struct", self._rss)
+        if self._rss == "rss_stat.count":
+            return layout.kernel.number(at + 8 * number, 8, signed=True)
+        size = layout.types.size(layout.types.struct("percpu_counter"))
+        at += size * number
+        value = layout.get(at, "percpu_counter", "count")
+        if layout.has("percpu_counter", "counters"):
+            counters = layout.get(at, "percpu_counter", "counters")
+            for offset in self._per_cpu if counters else ():
+                value += layout.kernel.number(counters + offset & (1 << 64) - 1, 4, signed=True)
+        return value
+
+    @cached_property
+    def _per_cpu(self) -> list[int]:
+        """Where each CPU's own variables are, relative to their addresses."""
+        layout = self._layout
+        try:
+            count = min(layout.kernel.number(layout.symbols.get("nr_cpu_ids")), MAX_CPUS)
+            table = layout.symbols.get("__per_cpu_offset")
+            return [layout.kernel.pointer(table + 8 * cpu) for cpu in range(count)]
+        except DumpError:
+            return []
+
+
+def state_letter(state: int, exit_state: int) -> str:
+    """Return the state as ps shows it.
+
+    >>> [state_letter(*each) for each in ((0, 0), (1, 0), (0x402, 0), (2, 0), (0x80, 0x20))]
+    ['R', 'S', 'I', 'D', 'Z']
+    """
+    if exit_state & _ZOMBIE:
+        return "Z"
+    if exit_state & _DEAD:
+        return "X"
+    if state & _UNINTERRUPTIBLE and state & _NOLOAD:
+        return "I"
+    return next((letter for bit, letter in _STATES if state & bit), "R")

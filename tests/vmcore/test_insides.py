@@ -1,0 +1,149 @@
+"""Tasks, back traces and mounts, without debug symbols, of a real dump of a Debian 6.1 kernel."""
+
+from __future__ import annotations
+
+import struct
+from functools import cache
+
+import pytest
+from vmcores import Bytes, Kdump, corpus_dump, pages_of
+
+from lastwords.formats.vmcore.btf import Types
+from lastwords.formats.vmcore.dump import Dump, open_dump
+from lastwords.formats.vmcore.kernel import Kernel
+from lastwords.formats.vmcore.layout import Layout
+from lastwords.formats.vmcore.mounts import list_mounts
+from lastwords.formats.vmcore.source import DumpError, Missing
+from lastwords.formats.vmcore.stack import Unwinder, cpu_states
+from lastwords.formats.vmcore.tasks import Tasks
+
+FULL = "6.1-sysrq-c-full.kdump"
+
+
+@cache
+def layout() -> Layout:
+    return Layout(Kernel(corpus_dump(FULL)))
+
+
+def test_symbols_both_ways() -> None:
+    symbols = layout().symbols
+    stext = layout().kernel.info.symbol("_stext")
+    assert symbols.get("_stext") == stext
+    panic = symbols.get("panic")
+    assert symbols.name(panic) == ("panic", 0) and symbols.name(panic + 9) == ("panic", 9)
+    assert symbols.find("no_such_symbol") is None and symbols.find("pani") is None
+    assert symbols.name(0x1000) is None or symbols.name(0x1000) != ("panic", 0)
+    with pytest.raises(DumpError, match="lacks no_such_symbol"):
+        symbols.get("no_such_symbol")
+
+
+def test_types_as_the_kernel_itself_tells_offsets() -> None:
+    """VMCOREINFO and BTF tell some of the same offsets: two witnesses."""
+    info, types = layout().kernel.info, layout().types
+    seen = 0
+    for key, value in info.values.items():
+        if not key.startswith("OFFSET("):
+            continue
+        name, _, path = key[len("OFFSET(") : -1].partition(".")
+        member = types.find(name, path)
+        if member is not None:
+            assert member.offset == int(value), key
+            seen += 1
+    assert seen > 15
+    assert types.size(types.struct("list_head")) == 16
+    assert types.find("task_struct", "no_such_member") is None
+    with pytest.raises(DumpError, match="no struct no_such"):
+        types.struct("no_such")
+
+
+def test_back_trace_of_the_panic() -> None:
+    dump = corpus_dump(FULL)
+    (state,) = cpu_states(dump.notes, dump.machine)
+    frames = Unwinder(layout(), dump.machine).of_cpu(state)
+    names = [frame.symbol for frame in frames]
+    assert names == [
+        *("__crash_kexec", "panic", "sysrq_handle_crash", "__handle_sysrq.cold", "write_sysrq_trigger"),
+        *("proc_reg_write", "vfs_write", "ksys_write", "do_syscall_64", "entry_SYSCALL_64_after_hwframe"),
+    ]
+    # What the kernel printed of itself while it died: the same calls, with the same offsets.
+    log = b"\n".join(record.line() for record in log_of_full())
+    for frame in frames[3:]:
+        assert f" {frame.symbol}+{frame.offset:#x}/".encode() in log
+    assert [frame.exact for frame in frames].count(False) == 1
+
+
+def log_of_full() -> list[object]:
+    from lastwords.formats.vmcore.printk import KernelLog
+
+    return list(KernelLog(layout().kernel))
+
+
+def test_tasks() -> None:
+    tasks = list(Tasks(layout()).all())
+    assert len(tasks) == 50 and len({task.pid for task in tasks}) == 50
+    assert [task.comm for task in tasks if task.running] == ["init"]
+    by_pid = {task.pid: task for task in tasks}
+    assert by_pid[0].comm == "swapper/0" and by_pid[2].comm == "kthreadd"
+    assert all(task.parent == 2 and task.kernel for task in tasks if task.pid > 2)
+    assert {task.state for task in tasks} <= set("RSDI")
+
+
+def test_mounts() -> None:
+    found = [(each.device, each.filesystem, each.path, each.read_only) for each in list_mounts(layout())]
+    assert found == [
+        ("rootfs", "rootfs", "/", False),
+        ("proc", "proc", "/proc", False),
+        ("sysfs", "sysfs", "/sys", False),
+        ("dev", "devtmpfs", "/dev", False),
+        ("/dev/nvme1n1", "ext4", "/mnt", True),
+    ]
+
+
+def without_kallsyms(dump: Dump) -> Layout:
+    """Return a dump whose VMCOREINFO does not tell of the symbol table, as before 6.0."""
+    lines = [line for line in dump.file.info.split(b"\n") if b"kallsyms" not in line]
+    file = Kdump(pages_of(dump), b"\n".join(lines)).file()
+    return Layout(Kernel(open_dump(Bytes(file))))
+
+
+def test_the_symbol_table_is_found_where_vmcoreinfo_does_not_tell_of_it() -> None:
+    found = without_kallsyms(corpus_dump(FULL))
+    for name in ("_stext", "panic", "init_task", "__stop_BTF"):
+        assert found.symbols.get(name) == layout().symbols.get(name)
+    assert list_mounts(found) == list_mounts(layout())
+
+
+def test_kernels_whose_names_are_not_in_the_dump() -> None:
+    older = Layout(Kernel(corpus_dump("5.10-sysrq-c.kdump")))
+    with pytest.raises(DumpError, match=r"since 6\.0 do.*nor was it found"):
+        list_mounts(older)
+
+
+def test_a_circle_of_tasks_ends() -> None:
+    """The list of tasks is made to lead back to its middle, and then nowhere."""
+    dump = corpus_dump(FULL)
+    pages = pages_of(dump)
+    kernel = layout().kernel
+    link = layout().offset("task_struct", "tasks")
+    chain = [task.address for task in Tasks(layout()).all()]
+    for target in (chain[10] + link, 0x1234):
+        changed = dict(pages)
+        place, _ = kernel._paging.translate(chain[30] + link)
+        page = bytearray(changed[place >> 12])
+        struct.pack_into("<Q", page, place & 4095, target)
+        changed[place >> 12] = bytes(page)
+        file = Kdump(changed, dump.file.info, phys_base=0).file()
+        tasks = Tasks(Layout(Kernel(open_dump(Bytes(file)))))
+        found = []
+        try:
+            for task in tasks.all():
+                found.append(task.pid)
+        except Missing:
+            pass
+        assert len(found) == 31
+
+
+@pytest.mark.parametrize("data", [b"", b"\x9f\xeb" + bytes(30), bytes(64)])
+def test_what_is_no_btf(data: bytes) -> None:
+    with pytest.raises(DumpError, match="BTF"):
+        Types(data)
