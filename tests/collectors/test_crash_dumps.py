@@ -235,10 +235,13 @@ LISTING = """\
 /var/crash:
 total 0
 drwxr-xr-x. 3 root root system_u:object_r:kdump_crash_t:s0   44 Feb 20 04:05 .
+drwxr-xr-x. 20 root root system_u:object_r:var_t:s0          278 Feb 20 04:05 ..
 drwxr-xr-x. 2 root root system_u:object_r:kdump_crash_t:s0   72 Feb 20 04:05 127.0.0.1-2026-02-20-04:05:06
 
 /var/crash/127.0.0.1-2026-02-20-04:05:06:
 total 188960
+drwxr-xr-x. 2 root root system_u:object_r:kdump_crash_t:s0   72 Feb 20 04:05 .
+drwxr-xr-x. 3 root root system_u:object_r:kdump_crash_t:s0   44 Feb 20 04:05 ..
 -rw-------. 1 root root system_u:object_r:kdump_crash_t:s0    98765 Feb 20 04:05 kexec-dmesg.log
 -rw-------. 1 root root system_u:object_r:kdump_crash_t:s0 193495812 Feb 20 04:05 vmcore
 -rw-------. 1 root root system_u:object_r:kdump_crash_t:s0    69123 Feb 20 04:05 vmcore-dmesg.txt
