@@ -36,8 +36,8 @@ class Place:
     tokens: int
     index: int
     offsets: int
-    base: int
-    """The value that offsets are relative to."""
+    base: Optional[int]
+    """The value that offsets are relative to; None in 7.x, where each is relative to its own place."""
 
 
 def search(kernel: Kernel) -> Place:

@@ -91,21 +91,21 @@ class Tasks:
         count = 0
         for leader in layout.entries(self._first + tasks, tasks, MAX_TASKS):
             yield self.task(leader)
-            for thread in self._threads(leader):
-                yield self.task(thread)
-                count += 1
-                if count > MAX_TASKS:
-                    return
+            try:
+                for thread in self._threads(leader):
+                    yield self.task(thread)
+                    count += 1
+                    if count > MAX_TASKS:
+                        return
+            except DumpError:
+                self.lost += 1
 
     def _threads(self, leader: int) -> Iterator[int]:
-        """Yield the other threads of a process, as far as they can be found."""
-        try:
-            head = self._layout.get(leader, "task_struct", "signal") + self._threads_at
-            for thread in self._layout.entries(head, self._node_at, MAX_TASKS):
-                if thread != leader:
-                    yield thread
-        except DumpError:
-            self.lost += 1
+        """Yield the other threads of a process. :raises DumpError: they cannot be found"""
+        head = self._layout.get(leader, "task_struct", "signal") + self._threads_at
+        for thread in self._layout.entries(head, self._node_at, MAX_TASKS):
+            if thread != leader:
+                yield thread
 
     def task(self, at: int) -> Task:
         """Return one task. :raises DumpError: it is not in the dump"""
