@@ -48,18 +48,19 @@ class Layout:
             raise DumpError(f"member {path} of struct {struct} is {size} bytes, no number")
         return self.kernel.number(address + member.offset, size, self.types.signed(member.type))
 
-    def entries(self, head: int, link: int, most: int) -> Iterator[int]:
+    def entries(self, head: int, link: int, most: int, *, backwards: bool = False) -> Iterator[int]:
         """Yield the structures of a list (struct list_head); it ends where it comes back, or after *most*.
 
         :param head: address of the list's head
         :param link: offset of the list in each structure
         """
         seen = {head}
-        at = self.kernel.pointer(head)
+        step = self.kernel.word if backwards else 0
+        at = self.kernel.pointer(head + step)
         while at not in seen and len(seen) <= most:
             seen.add(at)
             yield at - link
-            at = self.kernel.pointer(at)
+            at = self.kernel.pointer(at + step)
 
     def tree(self, root: int, link: int, most: int) -> Iterator[int]:
         """Yield the structures of a red-black tree (struct rb_root) in its order, at most *most*.
