@@ -113,6 +113,15 @@ def test_the_symbol_table_is_found_where_vmcoreinfo_does_not_tell_of_it() -> Non
     assert list_mounts(found) == list_mounts(layout())
 
 
+def test_types_and_the_first_task_are_found_without_symbols_of_data() -> None:
+    """A kernel built without KALLSYMS_ALL, as Debian's for aarch64: its table has functions only."""
+    bare = Layout(Kernel(corpus_dump(FULL)))
+    bare.symbols._found.update(dict.fromkeys(("init_task", "__start_BTF", "__stop_BTF")))
+    assert bare.init_task == layout().init_task
+    assert [task.pid for task in Tasks(bare).all()] == [task.pid for task in Tasks(layout()).all()]
+    assert list_mounts(bare) == list_mounts(layout())
+
+
 def test_kernels_whose_names_are_not_in_the_dump() -> None:
     older = Layout(Kernel(corpus_dump("5.10-sysrq-c.kdump")))
     with pytest.raises(DumpError, match=r"since 6\.0 do.*nor was it found"):

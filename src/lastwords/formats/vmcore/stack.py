@@ -148,9 +148,11 @@ class Unwinder:
     def _by_pointers(self, at: int, pointer: int, stack: int, called: bool) -> Iterator[Frame]:
         kernel = self._layout.kernel
         yield self.frame(at, stack, called=called)
-        for _ in range(MAX_FRAMES):
-            if pointer < _KERNEL or pointer % 8:
+        seen: set[int] = set()
+        while len(seen) < MAX_FRAMES:
+            if pointer < _KERNEL or pointer % 8 or pointer in seen:
                 return
+            seen.add(pointer)
             try:
                 raw = kernel.read(pointer, 16)
             except DumpError:

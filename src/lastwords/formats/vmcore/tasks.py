@@ -74,7 +74,7 @@ class Tasks:
         """Why some processes in the middle could not be found, if so."""
         self._count = 0
         self._memories: dict[int, Optional[TaskMemory]] = {}
-        self._first = layout.symbols.get("init_task")
+        self._first = layout.init_task
         self._state = "__state" if layout.has("task_struct", "__state") else "state"
         cpus = ("thread_info.cpu", "cpu")
         self._cpu = next((name for name in cpus if layout.has("task_struct", name)), None)
