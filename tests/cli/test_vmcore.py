@@ -61,6 +61,7 @@ def test_everything_as_json() -> None:
     assert [each["what"] for each in found["missing"]] == ["the threads of 49 processes"]
     assert found["kernel"]["release"] == "6.1.0-56-cloud-amd64" and found["file"]["damage"] == []
     assert found["panic"] == "Kernel panic - not syncing: sysrq triggered crash"
+    assert found["panic_task"] == {"cpu": 0, "pid": 1, "comm": "init"}
     assert [event["kind"] for event in found["events"]] == ["boot", "sysrq", "panic"]
     assert found["events"][-1]["time"] == pytest.approx(1795444812, abs=2)
     assert found["log"]["count"] == len(found["log"]["records"]) == 389

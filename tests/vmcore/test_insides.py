@@ -13,7 +13,7 @@ from lastwords.formats.vmcore.dump import Dump, open_dump
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.layout import Layout
 from lastwords.formats.vmcore.mounts import list_mounts
-from lastwords.formats.vmcore.source import DumpError, Missing
+from lastwords.formats.vmcore.source import DumpError
 from lastwords.formats.vmcore.stack import Unwinder, cpu_states
 from lastwords.formats.vmcore.tasks import Tasks
 
@@ -113,6 +113,15 @@ def test_the_symbol_table_is_found_where_vmcoreinfo_does_not_tell_of_it() -> Non
     assert list_mounts(found) == list_mounts(layout())
 
 
+def test_types_and_the_first_task_are_found_without_symbols_of_data() -> None:
+    """A kernel built without KALLSYMS_ALL, as Debian's for aarch64: its table has functions only."""
+    bare = Layout(Kernel(corpus_dump(FULL)))
+    bare.symbols._found.update(dict.fromkeys(("init_task", "__start_BTF", "__stop_BTF")))
+    assert bare.init_task == layout().init_task
+    assert [task.pid for task in Tasks(bare).all()] == [task.pid for task in Tasks(layout()).all()]
+    assert list_mounts(bare) == list_mounts(layout())
+
+
 def test_kernels_whose_names_are_not_in_the_dump() -> None:
     older = Layout(Kernel(corpus_dump("5.10-sysrq-c.kdump")))
     with pytest.raises(DumpError, match=r"since 6\.0 do.*nor was it found"):
@@ -126,7 +135,8 @@ def test_a_circle_of_tasks_ends() -> None:
     kernel = layout().kernel
     link = layout().offset("task_struct", "tasks")
     chain = [task.address for task in Tasks(layout()).all()]
-    for target in (chain[10] + link, 0x1234):
+    # What leads nowhere is gone around: the list is followed from its end too.
+    for target, count in ((chain[10] + link, 31), (0x1234, 50)):
         changed = dict(pages)
         place, _ = kernel._paging.translate(chain[30] + link)
         page = bytearray(changed[place >> 12])
@@ -134,13 +144,11 @@ def test_a_circle_of_tasks_ends() -> None:
         changed[place >> 12] = bytes(page)
         file = Kdump(changed, dump.file.info, phys_base=0).file()
         tasks = Tasks(Layout(Kernel(open_dump(Bytes(file)))))
-        found = []
-        try:
-            for task in tasks.all():
-                found.append(task.pid)
-        except Missing:
-            pass
-        assert len(found) == 31
+        found = [task.pid for task in tasks.all()]
+        assert len(found) == count and found == sorted(
+            found, key=[t.pid for t in Tasks(layout()).all()].index
+        )
+        assert (tasks.gap is None) == (count == 31)
 
 
 @pytest.mark.parametrize("data", [b"", b"\x9f\xeb" + bytes(30), bytes(64)])

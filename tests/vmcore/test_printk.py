@@ -99,7 +99,7 @@ def test_damaged_records_end_the_log() -> None:
 def test_caller_ids_and_bytes_that_are_no_text() -> None:
     item = Record(61 * 10**9 + 999, b"a\tb\x1b[31m \xc3\xa4", caller="T1")
     assert item.line() == b"[   61.000000] a\tb\\x1b[31m \\xc3\\xa4"
-    assert item.line(caller=True) == b"[   61.000000] [    T1] a\tb\\x1b[31m \\xc3\\xa4"
+    assert item.line(caller=True) == b"[   61.000000] [      T1] a\tb\\x1b[31m \\xc3\\xa4"
 
 
 def test_the_log_must_be_told_of() -> None:

@@ -6,6 +6,7 @@ depends on the size of the dump, but the log and the lists of it are held in mem
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Optional, Union
 
@@ -14,6 +15,11 @@ from lastwords.formats.vmcore.info import VmcoreInfo
 from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.model import Event, Facts
 from lastwords.roots.vmcore import Vmcore, log_text
+
+_WHO = re.compile(
+    rb"CPU: (\d{1,5}) (?:UID: \d+ )?PID: (\d{1,7}) Comm: (.{1,15}?)(?: Kdump: | (?:Not t|T)ainted|$)"
+)
+"""dump_stack_print_info() of lib/dump_stack.c."""
 
 if TYPE_CHECKING:
     from lastwords.analyzer.vmcore_drgn import DrgnInsides
@@ -60,12 +66,23 @@ def describe(core: Vmcore, sections: Iterable[str] = (), vmlinux: Optional[str] 
         "file": _file(core),
         "kernel": _kernel(core),
         "panic": next((item["summary"] for item in reversed(events) if item["kind"] == "panic"), None),
+        "panic_task": _panic_task(core),
         "log": _log(core, "dmesg" in sections),
         "events": events,
         **_insides(core, sections, vmlinux),
         "missing": core.missing,
     }
     return document
+
+
+def _panic_task(core: Vmcore) -> Optional[dict[str, Any]]:
+    """Return who ran when the kernel died, as the log says it last."""
+    for record in reversed(core.log):
+        match = _WHO.search(record.text)
+        if match is not None:
+            comm = match[3].decode("utf-8", "replace")
+            return {"cpu": int(match[1]), "pid": int(match[2]), "comm": comm}
+    return None
 
 
 def _insides(core: Vmcore, sections: Iterable[str], vmlinux: Optional[str]) -> dict[str, Any]:
@@ -84,7 +101,7 @@ def _insides(core: Vmcore, sections: Iterable[str], vmlinux: Optional[str]) -> d
     else:
         from lastwords.analyzer.vmcore_insides import Insides
 
-        insides = Insides(core.kernel, core.dump)
+        insides = Insides(core.kernel, core.dump, _panic_task(core))
     if "bt" in wanted:
         found["backtraces"] = insides.backtraces()
     if "ps" in wanted:

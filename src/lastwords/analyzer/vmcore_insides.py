@@ -24,11 +24,16 @@ MAX_SLEEPERS = 64
 class Insides:
     """Reads the memory of one dump; what fails is noted in ``missing``."""
 
-    def __init__(self, kernel: Kernel, dump: Dump) -> None:
+    def __init__(self, kernel: Kernel, dump: Dump, panicked: Optional[dict[str, Any]] = None) -> None:
+        """Read nothing yet.
+
+        :param panicked: what the log says of the task that died: ``pid``, ``comm``
+        """
         self.missing: list[tuple[str, str, bool]] = []
         """What could not be told, why, and whether debug symbols would help."""
         self._layout = Layout(kernel)
         self._dump = dump
+        self._panicked = panicked or {}
 
     @cached_property
     def _all(self) -> Optional[list[Task]]:
@@ -37,10 +42,12 @@ class Insides:
             tasks = Tasks(self._layout)
             for task in tasks.all():
                 found.append(task)
+            if tasks.gap:
+                self.missing.append(("some of the tasks", tasks.gap, False))
             if tasks.lost:
                 self.missing.append((f"the threads of {tasks.lost} processes", "not in the dump", False))
         except DumpError as problem:
-            self._lacks("the rest of the tasks" if found else "the tasks", problem)
+            self._lacks("the tasks", problem)
         return found or None
 
     def _lacks(self, what: str, problem: DumpError) -> None:
@@ -66,7 +73,8 @@ class Insides:
             for state in cpu_states(dump.notes, dump.machine):
                 frames = unwinder.of_cpu(state)
                 task = self._on_cpu(state.cpu, state.pid)
-                comm = task.comm if task else ("swapper" if state.pid == 0 else None)
+                known = self._panicked.get("comm") if self._panicked.get("pid") == state.pid else None
+                comm = task.comm if task else known or ("swapper" if state.pid == 0 else None)
                 found.append(
                     {
                         "cpu": state.cpu,

@@ -29,6 +29,9 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("paths", metavar="FILE", nargs="+")
     parser.add_argument("--dmesg", action="store_true", help="the kernel log, as makedumpfile --dump-dmesg")
+    parser.add_argument(
+        "--caller-id", action="store_true", help="with --dmesg: who said it, as makedumpfile since 1.7.6"
+    )
     parser.add_argument("--ps", action="store_true", help="the tasks, those that ran marked")
     parser.add_argument("--bt", action="store_true", help="back traces: of each CPU, and of tasks in D state")
     parser.add_argument("--mount", action="store_true", help="the mounted filesystems")
@@ -78,7 +81,7 @@ def _show(arguments: argparse.Namespace, path: str) -> bool:
             return True
         if sections == ["dmesg"] and not (arguments.json or arguments.jsonl):
             sys.stdout.flush()
-            for line in log_text(core.log):
+            for line in log_text(core.log, arguments.caller_id):
                 sys.stdout.buffer.write(line)
             sys.stdout.buffer.flush()
             for each in core.missing:

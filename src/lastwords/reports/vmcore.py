@@ -73,6 +73,9 @@ def _summary(console: Console, document: Facts) -> None:
     console.print(grid)
     if document["panic"]:
         console.print(Text("\n" + words.plain(document["panic"]), style="bold red"))
+    if document["panic_task"]:
+        who = document["panic_task"]
+        console.print(Text(f"in {words.plain(who['comm'])} (PID {who['pid']}) on CPU {who['cpu']}"))
 
 
 def _crashed(kernel: dict[str, Any]) -> str:

@@ -136,10 +136,10 @@ def is_vmcore(path: str) -> bool:
     return head.kind in KINDS or head.flattened
 
 
-def log_text(log: Iterable[Record]) -> Iterator[bytes]:
+def log_text(log: Iterable[Record], caller: bool = False) -> Iterator[bytes]:
     """Yield the lines of a log as ``makedumpfile --dump-dmesg`` prints them, each with its end."""
     for record in log:
-        yield record.line() + b"\n"
+        yield record.line(caller) + b"\n"
 
 
 class _Files(Tree):

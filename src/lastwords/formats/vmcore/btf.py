@@ -14,6 +14,8 @@ from typing import Optional
 from lastwords.formats.vmcore.source import DumpError
 
 MAGIC = 0xEB9F
+HEAD = b"\x9f\xeb\x01\0\x18\0\0\0\0\0\0\0"
+"""How all BTF begins: magic number, version, flags, size of the header, and types at once after it."""
 _STRUCT, _UNION, _INT, _PTR, _ARRAY, _ENUM, _ENUM64 = 4, 5, 1, 2, 3, 6, 19
 _RECORDS = (_STRUCT, _UNION)
 _MODIFIERS = (8, 9, 10, 11, 18)

@@ -41,17 +41,7 @@ class Symbols:
         self._lines: Optional[list[bytes]] = None
         self._found: dict[str, Optional[int]] = {}
         offsets = array("i", kernel.read(place.offsets, 4 * count))
-        base = place.base
-        # With per-CPU symbols in the table (x86 before 6.15), all others are below zero. Both forms
-        # are tried: _stext, which VMCOREINFO tells too, shows which it is.
-        start = self._index("_stext")
-        below = start is not None and base - 1 - offsets[start] == kernel.info.find_symbol("_stext")
-        self._addresses = array(
-            "Q",
-            [o if o >= 0 else (base - 1 - o) & _ALL for o in offsets]
-            if below
-            else [(base + (o & 0xFFFFFFFF)) & _ALL for o in offsets],
-        )
+        self._addresses = _addresses(place, offsets, self._index("_stext"), kernel.info.symbol("_stext"))
 
     def _index(self, name: str) -> Optional[int]:
         match = re.search(rb"\n." + re.escape(name.encode()) + rb"\n", self._text)
@@ -87,18 +77,43 @@ class Symbols:
 _ALL = (1 << 64) - 1
 
 
+def _addresses(place: Place, offsets: array[int], start: Optional[int], stext: int) -> array[int]:
+    """Return the addresses that *offsets* stand for.
+
+    With per-CPU symbols in the table (x86 before 6.15) all others are below zero, counted from the base;
+    else they are above it; and in 7.x they are relative to their own places. _stext, which VMCOREINFO tells
+    too, shows which.
+
+    :param start: number of the symbol _stext
+    :param stext: its address
+    """
+    if start is None:
+        raise DumpError("symbol table: it lacks _stext")
+    base, first, offset = place.base, place.offsets, offsets[start]
+    if base is not None and base - 1 - offset == stext:
+        found = [o if o >= 0 else base - 1 - o for o in offsets]
+    elif base is not None and base + (offset & 0xFFFFFFFF) == stext:
+        found = [base + (o & 0xFFFFFFFF) for o in offsets]
+    elif first + 4 * start + offset == stext:
+        found = [first + 4 * i + o for i, o in enumerate(offsets)]
+    else:
+        raise DumpError("symbol table: its addresses are of an unknown form")
+    return array("Q", [address & _ALL for address in found])
+
+
 def _told(kernel: Kernel) -> Optional[Place]:
     """Return where VMCOREINFO says that the table is, or None where it does not."""
     info = kernel.info
     if not info.find_symbol("kallsyms_names"):
         return None
+    base = info.find_symbol("kallsyms_relative_base")
     return Place(
         info.symbol("kallsyms_names"),
         kernel.number(info.symbol("kallsyms_num_syms")),
         info.symbol("kallsyms_token_table"),
         info.symbol("kallsyms_token_index"),
         info.symbol("kallsyms_offsets"),
-        kernel.pointer(info.symbol("kallsyms_relative_base")),
+        kernel.pointer(base) if base else None,
     )
 
 

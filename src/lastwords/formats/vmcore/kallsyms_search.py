@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from typing import Optional
 
 from lastwords.formats.vmcore.kernel import Kernel
-from lastwords.formats.vmcore.source import DumpError, Missing
+from lastwords.formats.vmcore.scan import readable, scan
+from lastwords.formats.vmcore.source import DumpError
 
 SEARCHED = 96 << 20
 """Bytes from the start of the kernel's code that are searched."""
-_PIECE = 1 << 20
-_PAGE = 4096
 _DIGITS = b"".join(b"%d\0" % digit for digit in range(10))
 _LONGEST_TOKENS = 1 << 14
 _EACH = 256
@@ -36,49 +35,31 @@ class Place:
     tokens: int
     index: int
     offsets: int
-    base: int
-    """The value that offsets are relative to."""
+    base: Optional[int]
+    """The value that offsets are relative to; None in 7.x, where each is relative to its own place."""
 
 
 def search(kernel: Kernel) -> Place:
     """Return where the symbol table is. :raises DumpError: it was not found"""
-    start = kernel.info.symbol("_stext") & -_PAGE
-    tail = b""
-    for at in range(start, start + SEARCHED, _PIECE):
-        piece = tail + _readable(kernel, at, _PIECE)
-        hit = piece.find(_DIGITS)
-        while hit >= 0:
-            found = _around(kernel, at - len(tail) + hit)
-            if found is not None:
-                return found
-            hit = piece.find(_DIGITS, hit + 1)
-        tail = piece[-len(_DIGITS) :]
+    for hit in scan(kernel, kernel.info.symbol("_stext"), SEARCHED, _DIGITS):
+        found = _around(kernel, hit)
+        if found is not None:
+            return found
     raise DumpError(
         "VMCOREINFO does not tell where the symbol table is (kernels since 6.0 do), nor was it found"
     )
 
 
-def _readable(kernel: Kernel, address: int, size: int) -> bytes:
-    """Return memory, with zeros for pages that are not there."""
-    try:
-        return kernel.read(address, size)
-    except Missing:
-        if address // _PAGE == (address + size - 1) // _PAGE:
-            return bytes(size)
-    half = max(_PAGE - address % _PAGE, size // 2 & -_PAGE) if size > _PAGE else _PAGE - address % _PAGE
-    return _readable(kernel, address, half) + _readable(kernel, address + half, size - half)
-
-
 def _around(kernel: Kernel, zero: int) -> Optional[Place]:
     """Return the table whose token ``0`` is at *zero*, or None when there is none around it."""
     try:
-        before = _readable(kernel, zero - _LONGEST_TOKENS // 4, _LONGEST_TOKENS // 4)
+        before = readable(kernel, zero - _LONGEST_TOKENS // 4, _LONGEST_TOKENS // 4)
         # 48 tokens stand before that of the character "0".
         at = len(before) - 1
         for _ in range(ord("0")):
             at = before.rfind(b"\0", 0, at)
         tokens = zero - len(before) + at + 1
-        table = _readable(kernel, tokens, _LONGEST_TOKENS)
+        table = readable(kernel, tokens, _LONGEST_TOKENS)
         places, at = [], 0
         for _ in range(256):
             places.append(at)
@@ -94,7 +75,7 @@ def _around(kernel: Kernel, zero: int) -> Optional[Place]:
 def _names(kernel: Kernel, tokens: int, index: int, size: int) -> Optional[Place]:
     """Return the table whose tokens these are: a number, so many names after it, and markers that fit."""
     start = tokens - size
-    window = _readable(kernel, start, size)
+    window = readable(kernel, start, size)
     for number, (count, zero) in enumerate(struct.iter_unpack("<II", window)):
         at = 8 * number
         names = len(window) - at - 8

@@ -36,14 +36,16 @@ class Module:
         """Return whether an address is in its code."""
         return self.base <= address < self.base + self.size
 
-    @cached_property
-    def orc(self) -> Optional[OrcTable]:
-        """Its ORC table, or None."""
+    def orc(self, kernel: OrcTable) -> Optional[OrcTable]:
+        """Return its ORC table, or None.
+
+        :param kernel: that of the kernel image
+        """
         get = self.layout.get
         try:
             count = get(self.address, "module", "arch.num_orcs")
             places = get(self.address, "module", "arch.orc_unwind_ip")
-            return OrcTable(self.layout, places, get(self.address, "module", "arch.orc_unwind"), count)
+            return kernel.other(places, get(self.address, "module", "arch.orc_unwind"), count)
         except DumpError:
             return None
 

@@ -31,7 +31,7 @@ def list_mounts(layout: Layout) -> list[Mount]:
     :raises DumpError: names or layouts are not there
     """
     get = layout.get
-    proxy = get(layout.symbols.get("init_task"), "task_struct", "nsproxy")
+    proxy = get(layout.init_task, "task_struct", "nsproxy")
     namespace = get(proxy, "nsproxy", "mnt_ns")
     if layout.has("mnt_namespace", "mounts") and layout.has("mount", "mnt_node"):
         root = namespace + layout.offset("mnt_namespace", "mounts")

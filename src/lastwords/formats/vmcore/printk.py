@@ -41,6 +41,8 @@ class Record:
     def line(self, caller: bool = False) -> bytes:
         """Return it as makedumpfile prints it, without the last newline; of several lines, as several.
 
+        :param caller: with the caller, as makedumpfile does since 1.7.6
+
         >>> Record(1234567890, b"two\\nlines\\x01").line()
         b'[    1.234567] two\\n               lines\\\\x01'
         """
@@ -48,7 +50,7 @@ class Record:
             return self.text
         prefix = b"[%5d.%06d] " % (self.time // 10**9, self.time % 10**9 // 1000)
         if caller and self.caller:
-            prefix += b"[%6s] " % self.caller.encode()
+            prefix += b"[%8s] " % self.caller.encode()
         text = _BYTES.sub(lambda match: b"\\x%02x" % match[0][0], self.text)
         return prefix + text.replace(b"\n", b"\n" + b" " * len(prefix))
 

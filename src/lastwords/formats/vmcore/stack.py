@@ -148,9 +148,11 @@ class Unwinder:
     def _by_pointers(self, at: int, pointer: int, stack: int, called: bool) -> Iterator[Frame]:
         kernel = self._layout.kernel
         yield self.frame(at, stack, called=called)
-        for _ in range(MAX_FRAMES):
-            if pointer < _KERNEL or pointer % 8:
+        seen: set[int] = set()
+        while len(seen) < MAX_FRAMES:
+            if pointer < _KERNEL or pointer % 8 or pointer in seen:
                 return
+            seen.add(pointer)
             try:
                 raw = kernel.read(pointer, 16)
             except DumpError:
@@ -184,7 +186,8 @@ class Unwinder:
         if self._text[0] <= address < self._text[1]:
             return self._orc.step(address)
         module = self._module(address)
-        return module.orc.step(address) if module and module.orc else None
+        table = module.orc(self._orc) if module else None
+        return table.step(address) if table else None
 
     def _up(self, step: Step, sp: int, bp: int) -> Optional[tuple[int, int, int, bool, bool]]:
         """Return address, stack and frame pointer of the caller, and whether it called or was interrupted."""
@@ -220,14 +223,19 @@ class Unwinder:
         name = self.frame(at, sp).symbol or ""
         if name.startswith(("ret_from_fork", "entry_SYSCALL", "secondary_startup", "common_startup")):
             return None
-        kernel = self._layout.kernel
+        pointer = self._layout.kernel.pointer
         for place in range(sp, sp + _SEARCHED, 8):
-            value = kernel.pointer(place)
-            if value >= _KERNEL and self._is_code(value):
-                before = kernel.read(value - 7, 7)
-                if before[2] == 0xE8 or before[5] == 0xFF or before[4] == 0xFF:
-                    return value, place + 8, bp, True, False
+            value = pointer(place)
+            if self._returns_to(value):
+                return value, place + 8, bp, True, False
         return None
+
+    def _returns_to(self, address: int) -> bool:
+        """Return whether an address is one that a call in the kernel returns to."""
+        if address < _KERNEL or not self._is_code(address):
+            return False
+        before = self._layout.kernel.read(address - 5, 5)
+        return before[0] == 0xE8 or 0xFF in (before[2], before[3])
 
 
 _ALL = (1 << 64) - 1

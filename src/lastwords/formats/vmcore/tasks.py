@@ -70,8 +70,11 @@ class Tasks:
         self._layout = layout
         self.lost = 0
         """Processes whose threads could not be found."""
+        self.gap: Optional[str] = None
+        """Why some processes in the middle could not be found, if so."""
+        self._count = 0
         self._memories: dict[int, Optional[TaskMemory]] = {}
-        self._first = layout.symbols.get("init_task")
+        self._first = layout.init_task
         self._state = "__state" if layout.has("task_struct", "__state") else "state"
         cpus = ("thread_info.cpu", "cpu")
         self._cpu = next((name for name in cpus if layout.has("task_struct", name)), None)
@@ -81,31 +84,52 @@ class Tasks:
         self._node_at = layout.offset("task_struct", "thread_node")
 
     def all(self) -> Iterator[Task]:
-        """Yield every task: each process followed by its threads.
+        """Yield every task: each process followed by its threads. :raises DumpError: there is not even one
 
-        :raises DumpError: the list is broken: what follows cannot be found
+        Where the list is broken, it is followed from its other end too: ``gap`` tells.
         """
-        layout = self._layout
-        tasks = layout.offset("task_struct", "tasks")
+        tasks = self._layout.offset("task_struct", "tasks")
         yield self.task(self._first)
-        count = 0
-        for leader in layout.entries(self._first + tasks, tasks, MAX_TASKS):
-            yield self.task(leader)
-            for thread in self._threads(leader):
-                yield self.task(thread)
-                count += 1
-                if count > MAX_TASKS:
-                    return
-
-    def _threads(self, leader: int) -> Iterator[int]:
-        """Yield the other threads of a process, as far as they can be found."""
+        head, seen = self._first + tasks, {self._first}
         try:
-            head = self._layout.get(leader, "task_struct", "signal") + self._threads_at
-            for thread in self._layout.entries(head, self._node_at, MAX_TASKS):
-                if thread != leader:
-                    yield thread
+            for leader in self._layout.entries(head, tasks, MAX_TASKS):
+                group = self._group(leader)
+                seen.add(leader)
+                yield from group
+        except DumpError as problem:
+            self.gap = str(problem)
+        if self.gap is None:
+            return
+        behind: list[list[Task]] = []
+        try:
+            for leader in self._layout.entries(head, tasks, MAX_TASKS, backwards=True):
+                if leader in seen:
+                    break
+                behind.append(self._group(leader))
+        except DumpError:
+            pass
+        for group in reversed(behind):
+            yield from group
+
+    def _group(self, leader: int) -> list[Task]:
+        """Return a process and its threads, as far as these can be found."""
+        found = [self.task(leader)]
+        try:
+            for thread in self._threads(leader):
+                found.append(self.task(thread))
+                self._count += 1
+                if self._count > MAX_TASKS:
+                    break
         except DumpError:
             self.lost += 1
+        return found
+
+    def _threads(self, leader: int) -> Iterator[int]:
+        """Yield the other threads of a process. :raises DumpError: they cannot be found"""
+        head = self._layout.get(leader, "task_struct", "signal") + self._threads_at
+        for thread in self._layout.entries(head, self._node_at, MAX_TASKS):
+            if thread != leader:
+                yield thread
 
     def task(self, at: int) -> Task:
         """Return one task. :raises DumpError: it is not in the dump"""
