@@ -42,6 +42,9 @@ class Dialect:
     """Whether ``auto`` means something: in Red Hat's kernels of the releases 6 to 8."""
 
 
+CURRENT = Dialect()
+
+
 @dataclass(frozen=True)
 class Asked:
     """What a command line asks the kernel to reserve."""
@@ -80,7 +83,7 @@ def dialect_of(release: Optional[str], architecture: Optional[str]) -> Dialect:
     number = _RELEASE.match(release or "")
     version = (int(number[1]), int(number[2])) if number else (999, 0)
     redhat = re.search(r"\.el(\d+)", release or "")
-    since = HIGH_FROM.get(architecture or "")
+    since = HIGH_FROM.get(architecture or "", (9999, 0))
     suffixes = (",high", ",low", ",cma") if version >= (6, 17) else (",high", ",low")
     rounds: Optional[bool] = version >= (6, 0)
     if not rounds and redhat:
@@ -90,11 +93,11 @@ def dialect_of(release: Optional[str], architecture: Optional[str]) -> Dialect:
         auto = True
     elif version < (5, 14) and not re.search(r"-(?:generic|default|amd64|arm64)$|\.fc\d+", release or ""):
         auto = None  # some vendors carried Red Hat's patch
-    high = bool(since) and (version >= since or bool(redhat and int(redhat[1]) >= 9))
+    high = version >= since or (architecture in HIGH_FROM and bool(redhat and int(redhat[1]) >= 9))
     return Dialect(suffixes if version >= (3, 9) else (), high, rounds, auto)
 
 
-def evaluate(parameters: Sequence[str], ram: Optional[int], dialect: Dialect = Dialect()) -> Asked:
+def evaluate(parameters: Sequence[str], ram: Optional[int], dialect: Dialect = CURRENT) -> Asked:
     """Return what the kernel makes of the ``crashkernel=`` parameters of a command line.
 
     The last one without a suffix wins; only without any the last ``,high`` and ``,low`` are looked at.
