@@ -55,7 +55,7 @@ def reserve(case: Case, value: Optional[str] = None) -> list[str]:
     if kind == "suse":
         return [
             "$ kdumptool calibrate",
-            "Put crashkernel=HIGH,high crashkernel=LOW,low with its figures into GRUB_CMDLINE_LINUX_DEFAULT of"
+            "Put crashkernel=HIGH,high crashkernel=LOW,low as it says into GRUB_CMDLINE_LINUX_DEFAULT in"
             " /etc/default/grub."
             if value is None
             else f"Set crashkernel={value} in GRUB_CMDLINE_LINUX_DEFAULT of /etc/default/grub.",
