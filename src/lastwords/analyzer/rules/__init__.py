@@ -10,9 +10,20 @@ from lastwords.hookspecs import Rule, hookimpl
 @hookimpl
 def register_rules(register: Callable[[Rule], None]) -> None:
     """Register every rule of the modules here."""
-    from lastwords.analyzer.rules import boot, crash, dump_target, kdump, kdump_capture, kdump_verdict, oom
+    from lastwords.analyzer.rules import (
+        boot,
+        crash,
+        dump_target,
+        kdump,
+        kdump_capture,
+        kdump_verdict,
+        oom,
+        oom_protection,
+        oom_settings,
+    )
 
-    for module in (oom, crash, kdump, kdump_capture, dump_target, kdump_verdict, boot):
+    ours = (kdump, kdump_capture, dump_target, kdump_verdict)
+    for module in (oom, oom_settings, oom_protection, crash, *ours, boot):
         for value in vars(module).values():
             if isinstance(value, Rule):
                 register(value)
