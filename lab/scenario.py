@@ -19,7 +19,7 @@ KEYS = {
     "fault": {"run", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
-    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "also", "never"},
+    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "findings_before", "also", "never"},
 }
 
 
@@ -33,6 +33,8 @@ class Truth:
     """Name of the process that the kernel killed."""
     findings: tuple[str, ...] = ()
     """Ids that must be found on every input."""
+    findings_before: tuple[str, ...] = ()
+    """Ids that what was gathered before the fault must lead to: what was foretold."""
     findings_live: tuple[str, ...] = ()
     """Ids that must be found on what was gathered inside the running machine."""
     findings_disk: tuple[str, ...] = ()
@@ -140,6 +142,7 @@ def load(name: str) -> list[Scenario]:
             victim=text("truth", "victim"),
             findings=words("truth", "findings"),
             findings_live=words("truth", "findings_live"),
+            findings_before=words("truth", "findings_before"),
             findings_disk=words("truth", "findings_disk"),
             also=words("truth", "also"),
             never=words("truth", "never"),
