@@ -73,7 +73,9 @@ def rebuild(case: Case) -> list[str]:
     """Return the steps that make the capture initramfs anew and load it."""
     kind = family(case)
     if kind == "rhel":
-        return ["$ kdumpctl rebuild", "$ systemctl restart kdump"]
+        # Before RHEL 8 a restart makes it anew when the configuration is newer.
+        make = "kdumpctl rebuild" if _redhat_major(case) >= 8 else "touch /etc/kdump.conf"
+        return [f"$ {make}", "$ systemctl restart kdump"]
     if kind == "debian":
         version = capture_release(case) or "$(uname -r)"
         return [
