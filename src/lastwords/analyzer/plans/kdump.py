@@ -124,7 +124,7 @@ class KdumpPlan(Plan):
         )
         apply = "\n".join(f"# {step.says}\n{step.apply}" for step in todo) or ":"
         undo = "\n".join(step.undo for step in reversed(todo) if step.undo) or ":"
-        return Script("Make kdump work", tuple(why), apply, undo, _functions(apply + undo))
+        return Script("Make kdump work", tuple(why), apply, undo, _functions(f"{apply}\n{undo}"))
 
 
 def _functions(body: str) -> str:

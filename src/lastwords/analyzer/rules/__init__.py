@@ -14,6 +14,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
         boot,
         crash,
         dump_target,
+        dumps,
         kdump,
         kdump_capture,
         kdump_verdict,
@@ -22,7 +23,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
         oom_settings,
     )
 
-    ours = (kdump, kdump_capture, dump_target, kdump_verdict)
+    ours = (kdump, kdump_capture, dump_target, kdump_verdict, dumps)
     for module in (oom, oom_settings, oom_protection, crash, *ours, boot):
         for value in vars(module).values():
             if isinstance(value, Rule):
