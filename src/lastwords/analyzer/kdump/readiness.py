@@ -99,7 +99,9 @@ def _initramfs(case: Case) -> Measured:
     whole = setup.inside(case).get("complete")
     if whole is False:
         return False, "damaged", path
-    return image["exists"], f"{mib(image['size'])}" if image["size"] else "missing or unreadable", path
+    # One that was loaded lives in memory, whatever became of its file.
+    there = None if image["exists"] is False and setup.loaded(case) else image["exists"]
+    return there, mib(image["size"]) if image["size"] else "missing or unreadable", path
 
 
 def _configured(case: Case) -> Measured:
