@@ -19,7 +19,16 @@ KEYS = {
     "fault": {"run", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
-    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "findings_before", "also", "never"},
+    "truth": {
+        "events",
+        "victim",
+        "findings",
+        "findings_live",
+        "findings_disk",
+        "findings_before",
+        "also",
+        "never",
+    },
 }
 
 

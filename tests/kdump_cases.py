@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from golden_case import TAKEN_AT
+
 from lastwords.model import Severity, event
 
 MIB, GIB = 1 << 20, 1 << 30
-TAKEN_AT = 1772445600.0
 DAY = 86400.0
 INFO, WARNING, CRITICAL = Severity.INFO, Severity.WARNING, Severity.CRITICAL
 NOT_RESERVED = {
