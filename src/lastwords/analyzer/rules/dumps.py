@@ -99,8 +99,7 @@ def dumps_kept(case: Case) -> Iterator[Finding]:
         f"{len(dumps)} crash dumps take {'an unknown amount of room' if used is None else mib(used)}",
         why,
         evidence=tuple(
-            Proof(dump["path"], value=_told(dump), excerpt=reasons.get(dump["path"], "keep"))
-            for dump in dumps
+            Proof(dump["path"], value=f"{_told(dump)}: {reasons.get(dump['path'], 'keep')}") for dump in dumps
         ),
         fix=tuple(f"$ rm -r {path}" for path in reasons if re.fullmatch(r"[\w/.:-]+", path))
         or ("Keep them as long as somebody may ask.",),

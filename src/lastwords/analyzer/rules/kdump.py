@@ -115,7 +115,7 @@ def crashkernel_repeated(case: Case) -> Iterator[Finding]:
         f"Of several crashkernel= only {made.parameter} counts",
         "The last one without a suffix wins. Whoever changes one of the others changes nothing.",
         evidence=(
-            *(Proof(CMDLINE, excerpt=each, value="does not count") for each in lost),
+            *(Proof(CMDLINE, excerpt=f"{each} (does not count)") for each in lost),
             Proof(SIZE, value=case.facts["kdump"]["kexec"]["crash_size"], threshold=made.size),
         ),
         fix=("Leave one of them on the kernel command line.",),
@@ -176,9 +176,7 @@ def crashkernel_small(case: Case) -> Iterator[Finding]:
             f"Kernel {mib(need.kernel)}, initramfs {mib(need.initramfs)} and {mib(need.runtime)} to run in "
             f"make {mib(need.total)}: the capture kernel runs out of memory, and nothing is saved."
         )
-        proofs.append(
-            Proof("facts:kdump", value=need.total, excerpt="what the capture kernel takes at least")
-        )
+        proofs.append(Proof("facts:kdump", value=f"the capture kernel takes {mib(need.total)} at least"))
     elif debug_kernel(case) and size < 2 * usual:
         severity = Severity.WARNING
         why = "The capture kernel is a debugging build, which takes far more than an ordinary one."

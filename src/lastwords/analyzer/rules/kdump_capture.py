@@ -148,27 +148,17 @@ def conf_invalid(case: Case) -> Iterator[Finding]:
     """
     if in_container(case) or _accepted(case):
         return
-    problems = list(_problems(case))
-    problems += [
-        Proof(
-            each["file"] or CONF,
-            line=each["line"],
-            excerpt=f"{each['setting'] or 'default key'} {each['path']}",
-            value="no such file",
-        )
-        for each in case.facts["kdump"]["named_files"] or ()
-        if each["exists"] is False
-    ]
+    problems = [*_problems(case), *_not_there(case)]
     if not problems:
         return
-    first = problems[0]
+    problem, first = problems[0]
     yield Finding(
         "kdump-conf-invalid",
         Severity.WARNING if loaded(case) else Severity.CRITICAL,
-        f"kdump refuses its configuration: {first.value}",
+        f"kdump refuses its configuration: {problem}",
         "The service then loads nothing when it is started next.",
         subject=first.path,
-        evidence=tuple(problems),
+        evidence=tuple(proof for _, proof in problems),
         fix=(f"Correct {first.path}" + (f", line {first.line}." if first.line else "."), *steps.reload(case)),
     )
 
@@ -180,18 +170,25 @@ def _accepted(case: Case) -> bool:
     return bool(loaded(case) and made and times and None not in times and max(times) <= made)
 
 
-def _problems(case: Case) -> Iterator[Proof]:
+def _not_there(case: Case) -> Iterator[tuple[str, Proof]]:
+    for each in case.facts["kdump"]["named_files"] or ():
+        if each["exists"] is False:
+            said = f"{each['setting'] or 'the default key'} {each['path']}"
+            yield f"{each['path']} is not there", Proof(each["file"] or CONF, line=each["line"], excerpt=said)
+
+
+def _problems(case: Case) -> Iterator[tuple[str, Proof]]:
     """Yield what kdumpctl says no to, in the order of the file. Source: check_config() of kdumpctl."""
     seen: set[str] = set()
     values: dict[str, str] = {}
     for path, entry in entries(case, "directives"):
         name, value = str(entry["name"]), str(entry["value"])
-        excerpt = f"{name} {value}".strip()
+        said = f"{name} {value}".strip()
 
         def told(
-            problem: str, path: str = path, entry: dict[str, Any] = entry, excerpt: str = excerpt
-        ) -> Proof:
-            return Proof(path, line=entry["line"], excerpt=excerpt, value=problem)
+            problem: str, path: str = path, line: int = entry["line"], said: str = said
+        ) -> tuple[str, Proof]:
+            return problem, Proof(path, line=line, excerpt=f"{said} ({problem})")
 
         other = {"force_rebuild": "force_no_rebuild", "force_no_rebuild": "force_rebuild"}.get(name)
         kind = "target" if name in TARGETS or (name == "dracut_args" and "--mount" in value) else name
@@ -282,9 +279,9 @@ def capture_cmdline(case: Case) -> Iterator[Finding]:
     command = case.facts["kdump"]["kexec_command"]
     proofs = []
     if given and not re.search(r"(?:^|\s)root=", given):
-        proofs.append(Proof(KDUMP_TOOLS, excerpt=f"KDUMP_CMDLINE={given}", value="no root="))
+        proofs.append(Proof(KDUMP_TOOLS, excerpt=f"KDUMP_CMDLINE={given}", threshold="root=..."))
     if command and not re.search(r"[\s\"']root=", command):
-        proofs.append(Proof("/var/crash/kexec_cmd", excerpt=command, value="no root="))
+        proofs.append(Proof("/var/crash/kexec_cmd", excerpt=command, threshold="root=..."))
     if not proofs or (not given and not loaded(case)):
         return
     yield Finding(
@@ -322,7 +319,9 @@ def capture_hangs(case: Case) -> Iterator[Finding]:
         "If the crash kernel crashes too, the machine hangs",
         "It is started without panic=, and then waits for somebody to reset it.",
         evidence=(
-            Proof("/var/crash/kexec_cmd" if kind == "debian" else where, excerpt=command, value="no panic="),
+            Proof(
+                "/var/crash/kexec_cmd" if kind == "debian" else where, excerpt=command, threshold="panic=..."
+            ),
         ),
         fix=(f"Add panic=10 to {name} in {where}.", *steps.reload(case)),
     )

@@ -32,6 +32,7 @@ def readiness(case: Case) -> Iterator[Finding]:
         f"({failing.said if failing else ''})",
     }
     found = triggers(case)
+    known = {each.key: each.value for each in found if each.value is not None}
     dumped = [each.death for each in found if each.caught]
     lost = [each.death for each in found if each.caught is False]
     why = f"What starts the crash kernel: a panic{''.join(', ' + each for each in dumped)}."
@@ -44,11 +45,7 @@ def readiness(case: Case) -> Iterator[Finding]:
         why,
         evidence=(
             *(stage.proof for stage in stages),
-            *(
-                Proof("/proc/sys/" + each.key.replace(".", "/"), value=each.value, excerpt=each.death)
-                for each in found
-                if each.value is not None
-            ),
+            Proof("/proc/sys/kernel", value=", ".join(f"{key} {value}" for key, value in known.items())),
         ),
         fix=("$ lastwords plan kdump",)
         if verdict is not True
