@@ -263,7 +263,9 @@ def _image(root: Root, role: str, path: str, origin: str) -> dict[str, Any]:
 def _program(root: Root, name: str) -> dict[str, Any]:
     there = {f"{folder}/{name}": root.exists(f"{folder}/{name}") for folder in PROGRAM_DIRS}
     path = next((path for path, exists in there.items() if exists), None)
-    installed = True if path else None if None in there.values() else False
+    # A copy of some folders of a host tells nothing of the others.
+    known = None not in there.values() and root.exists("/usr/sbin") and root.exists("/usr/bin")
+    installed = True if path else False if known else None
     return {"name": name, "path": path, "installed": installed}
 
 

@@ -182,7 +182,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-image-missing", {"kdump__images__1__exists": False, "kdump__kexec__crash_loaded": False}, CRITICAL, RHEL_IMAGE),
     ("kdump-initramfs-stale", {"kdump__images__1__mtime": 1714637000.0}, WARNING, RHEL_IMAGE),
     ("kdump-initramfs-stale", {"host": "debian12", "kdump__images__1__target": "/var/lib/kdump/initrd.img-6.1.0-17-amd64"},
-     CRITICAL, "/var/lib/kdump/initrd.img-6.1.0-17-amd64"),
+     WARNING, "/var/lib/kdump/initrd.img-6.1.0-17-amd64"),
     ("kdump-initramfs-stale", {"host": "debian12", "initramfs__images": image(DEBIAN_IMAGE, kernel_versions=["6.1.0-1"])},
      CRITICAL, DEBIAN_IMAGE),
     ("kdump-initramfs-stale", {"host": "debian12", "kdump__images__1__mtime": 1706000000.0}, WARNING, DEBIAN_IMAGE),
@@ -195,6 +195,8 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-core-collector", conf(entry("core_collector", "makedumpfile -l")), WARNING, "host"),
     ("kdump-core-collector", conf(entry("core_collector", "makedumpfile -l -d 31"),
                                   kdump__targets=[target(type="ssh", directory=None)]), CRITICAL, "host"),
+    # 25 a makedumpfile that does not know the kernel
+    ("kdump-collector-old", {"host": "debian12"}, INFO, "host"),
     # 26 no root=, 39 no panic=
     ("kdump-capture-cmdline", tools("KDUMP_CMDLINE", "console=ttyS0"), CRITICAL, "host"),
     ("kdump-capture-cmdline", {"host": "debian12", "kdump__kexec_command": '/sbin/kexec -p --command-line="ro"'},
@@ -277,9 +279,12 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("kdump-crashkernel-small", granted((GIB, 64 * MIB), host="sles15", kdump__kexec__kernel_size=None)),
     ("kdump-image-missing", {}),
     ("kdump-image-missing", {"kdump__images__1__exists": None}),
+    ("kdump-image-missing", {"host": "debian12", "kdump__images__1__exists": False}),  # made when it is loaded
     ("kdump-image-missing", {"kdump__images": None}),
     ("kdump-initramfs-stale", {}),
     ("kdump-initramfs-stale", {"host": "sles15"}),
+    ("kdump-initramfs-stale", {"host": "debian12", "kdump__images__0__exists": False,
+                               "kdump__images__0__target": "/boot/vmlinuz-9.9.9"}),
     ("kdump-initramfs-stale", {"host": "debian12", "kdump__files__0__mtime": TAKEN_AT}),
     ("kdump-initramfs-stale", {"kdump__images__1__mtime": None}),
     ("kdump-initramfs-driver", {"kdump__storage": [storage()]}),
@@ -291,6 +296,10 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("kdump-core-collector", {"host": "sles15"}),
     ("kdump-core-collector", tools("MAKEDUMP_ARGS", "-l -d 31")),
     ("kdump-core-collector", conf(kdump__targets=[target(type="ssh", directory=None)])),
+    ("kdump-collector-old", {}),
+    ("kdump-collector-old", {"host": "debian12", "kdump__packages": [
+        {"name": "makedumpfile", "version": "1:1.7.7-1", "status": "installed"}]}),
+    ("kdump-collector-old", {"host": "debian12", "kdump__packages": None}),
     ("kdump-capture-cmdline", {"host": "debian12"}),
     ("kdump-capture-cmdline", tools("KDUMP_CMDLINE", "root=/dev/vda1 ro")),
     ("kdump-capture-hangs", {}),

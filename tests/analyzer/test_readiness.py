@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from golden_case import case_of
 from hosttree import TAKEN_AT, TextTree, host_tree, root_of
+from kdump_cases import DEBIAN_IMAGE, conf, entry, image, tools
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
+from lastwords.analyzer.kdump.estimate import capture_need, dump_size
 from lastwords.analyzer.kdump.readiness import WORDS, caught, readiness
 from lastwords.model import Case, Facts, NoData, Skipped
 
@@ -95,7 +98,7 @@ DEBIAN = {
     ),
     "another kernel's initramfs": (
         "=== /var/lib/kdump/initrd.img link=/var/lib/kdump/initrd.img-6.1.0-17-amd64\n",
-        "no",
+        "unknown",
         ["initramfs"],
     ),
     "no initramfs": ("=== /var/lib/kdump/initrd.img link=/var/lib/kdump/gone\n", "unknown", ["initramfs"]),
@@ -194,3 +197,40 @@ def test_a_report_shows_every_stage() -> None:
     told = [str(proof.excerpt).split(":")[0] for proof in finding.evidence[: len(STAGES)]]
     assert told == STAGES
     assert "a panic, an oops" in finding.why
+
+
+def test_how_large_a_dump_will_be() -> None:
+    """The parts of memory that a dump level leaves out are those that /proc/meminfo counts."""
+
+    def of(host: str, **changes: Any) -> tuple[int, int]:
+        size = dump_size(case_of(host, changes, []))
+        return size.likely >> 20, size.most >> 20
+
+    def debian(arguments: str) -> dict[str, Any]:
+        return {key: value for key, value in tools("MAKEDUMP_ARGS", arguments).items() if key != "host"}
+
+    usual = of("debian12")
+    assert usual == (204, 612)
+    assert of("debian12", **debian("-c -d 15"))[1] == 612 + (2024079360 >> 20), "free pages too"
+    assert of("debian12", **debian("-E -d 31")) == (612, 612), "nothing is compressed"
+    assert of("rhel9", **conf(entry("core_collector", "cp")))[0] == (17179315200 >> 20) - 256
+    assert of("debian12", memory__meminfo=None) == (409, 409), "a twentieth"
+    assert of("debian12", memory__meminfo=None, host__memory_total=None, kdump__kexec__system_ram=None) == (
+        64,
+        64,
+    )
+    newer = {"host__kernel_release": "6.12.9-amd64"}
+    assert of("debian12", **newer)[1] > usual[1], "makedumpfile 1.7.2 takes its free pages for used ones"
+
+
+def test_what_a_capture_kernel_takes() -> None:
+    def of(host: str, **changes: Any) -> int | None:
+        need = capture_need(case_of(host, changes, []))
+        return need.total >> 20 if need else None
+
+    kernel = {"kdump__kexec__kernel_size": 40 << 20}
+    assert of("debian12", **kernel) == 40 + 3 * 12.5 + 16 - 0.5
+    inside = {"initramfs__images": image(DEBIAN_IMAGE, unpacked=30 << 20)}
+    assert of("debian12", **kernel, **inside) == 40 + 12 + 30 + 16
+    assert of("debian12", kdump__kexec__kernel_size=None) is None
+    assert of("debian12", **kernel, kdump__images=[]) is None

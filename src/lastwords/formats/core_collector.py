@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
 ZERO, CACHE, CACHE_PRIVATE, USER, FREE = 1, 2, 4, 8, 16
 """Bits of the dump level: what is left out. makedumpfile(8), ``-d``."""
+
+KNOWS = {(1, 6, 8): (5, 9), (1, 7, 2): (6, 0), (1, 7, 6): (6, 11), (1, 7, 8): (6, 17)}
 
 _WITH_VALUE = frozenset("bdgix")
 _SHORT = frozenset("bcdeghilpvxzDEFRXf")
@@ -113,6 +116,23 @@ def parse_core_collector(command: str) -> CoreCollector:
             flags.add(letter)
     compression = next((kind for flag, kind in _COMPRESSION.items() if flag in flags), None)
     return CoreCollector(program, level, compression, "E" in flags, "F" in flags, tuple(unknown))
+
+
+def supported_kernel(version: str) -> Optional[tuple[int, int]]:
+    """Return the newest kernel that a makedumpfile of that version knows, at most; None when not known.
+
+    On a newer one it says "The kernel version is not supported": it mostly works, but may leave out too
+    much or too little. What is known: 1.6.8 said so on 5.10, 1.7.2 on 6.1, 1.7.6 on 6.12; 1.7.8 goes to
+    6.17 (LATEST_VERSION in makedumpfile.h). Versions between are taken as the next one that is known.
+
+    >>> supported_kernel("1:1.7.2-1"), supported_kernel("2.0")
+    ((6, 0), None)
+    """
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", version)
+    if match is None:
+        return None
+    number = (int(match[1]), int(match[2]), int(match[3]))
+    return next((kernel for known, kernel in KNOWS.items() if number <= known), None)
 
 
 def _level(text: str) -> int:

@@ -99,6 +99,8 @@ def _initramfs(case: Case) -> Measured:
     whole = setup.inside(case).get("complete")
     if whole is False:
         return False, "damaged", path
+    if image["exists"] is False and setup.made_on_load(case, image):
+        return None, "made when it is loaded", path
     # One that was loaded lives in memory, whatever became of its file.
     there = None if image["exists"] is False and setup.loaded(case) else image["exists"]
     return there, mib(image["size"]) if image["size"] else "missing or unreadable", path

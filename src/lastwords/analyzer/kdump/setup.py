@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Optional
 
-from lastwords.formats.core_collector import CoreCollector, parse_core_collector
+from lastwords.formats.core_collector import CoreCollector, parse_core_collector, supported_kernel
 from lastwords.formats.crashkernel import Asked, dialect_of, evaluate
 from lastwords.formats.crashkernel_defaults import Default, default_of
 from lastwords.formats.kernel_files import classify
@@ -126,7 +126,7 @@ def asked(case: Case) -> Optional[Asked]:
 def evaluated(case: Case, parameters: list[str]) -> Asked:
     """Return what this machine's kernel would make of some ``crashkernel=`` parameters."""
     dialect = dialect_of(release(case), host(case).get("architecture"))
-    exact = facts_of(case)["kexec"]["system_ram"]
+    exact = facts_of(case)["kexec"].get("system_ram")
     if exact:
         return evaluate(parameters, exact, dialect)
     total = host(case).get("memory_total")
@@ -139,7 +139,7 @@ def evaluated(case: Case, parameters: list[str]) -> Asked:
 
 def ram(case: Case) -> Optional[int]:
     """Return the bytes of memory that the kernel has, the reservation included."""
-    exact = facts_of(case)["kexec"]["system_ram"]
+    exact = facts_of(case)["kexec"].get("system_ram")
     total = host(case).get("memory_total")
     return int(exact) if exact else total + (granted(case) or 0) if total else None
 
@@ -190,6 +190,26 @@ def core_collector(case: Case) -> Optional[CoreCollector]:
     return None
 
 
+def outdated_collector(case: Case) -> Optional[tuple[str, tuple[int, int]]]:
+    """Return the version of makedumpfile and the kernel it goes to, where the running one is newer."""
+    for each in facts_of(case).get("packages") or ():
+        latest = supported_kernel(each["version"]) if each["name"] == "makedumpfile" else None
+        if latest and latest < _kernel_version(case):
+            return each["version"], latest
+    return None
+
+
+def keeps_free_pages(case: Case) -> bool:
+    """Return whether makedumpfile takes free pages for used ones: before 1.7.7, on 6.12 and later."""
+    outdated = outdated_collector(case)
+    return outdated is not None and outdated[1] < (6, 12) <= _kernel_version(case)
+
+
+def _kernel_version(case: Case) -> tuple[int, int]:
+    number = re.match(r"(\d+)\.(\d+)", release(case) or "")
+    return (int(number[1]), int(number[2])) if number else (0, 0)
+
+
 def capture_image(case: Case, role: str) -> Optional[dict[str, Any]]:
     """Return the capture kernel or its initramfs, as the tools will load it."""
     images = facts_of(case).get("images") or ()
@@ -202,6 +222,11 @@ def real_path(image: dict[str, Any]) -> str:
     return target if target.startswith("/") else f"{image['path'].rpartition('/')[0]}/{target}"
 
 
+def made_on_load(case: Case, image: dict[str, Any]) -> bool:
+    """Return whether kdump makes the image, or the link to it, itself when it loads: Debian's does."""
+    return family(case) == "debian" and str(image["path"]).startswith("/var/lib/kdump/")
+
+
 def named_release(image: Optional[dict[str, Any]]) -> Optional[str]:
     """Return the kernel release in the name of an image."""
     kind = classify(real_path(image).rpartition("/")[2]) if image else None
@@ -210,7 +235,8 @@ def named_release(image: Optional[dict[str, Any]]) -> Optional[str]:
 
 def capture_release(case: Case) -> Optional[str]:
     """Return the release of the capture kernel: that in its name, else that of the running kernel."""
-    return named_release(capture_image(case, "kernel")) or release(case)
+    kernel = capture_image(case, "kernel")
+    return (named_release(kernel) if kernel and kernel["exists"] else None) or release(case)
 
 
 def inside(case: Case) -> dict[str, Any]:

@@ -78,13 +78,9 @@ def rebuild(case: Case) -> list[str]:
         return [f"$ {make}", "$ systemctl restart kdump"]
     if kind == "debian":
         version = capture_release(case) or "$(uname -r)"
-        return [
-            f"$ rm -f /var/lib/kdump/initrd.img-{version}",
-            f"$ /etc/kernel/postinst.d/kdump-tools {version}",
-            "$ kdump-config unload",
-            f"$ kdump-config symlinks {version}",
-            "$ kdump-config load",
-        ]
+        # It makes the initramfs when it loads, if there is none.
+        image = f"/var/lib/kdump/initrd.img-{version}"
+        return [f"$ rm -f {image}", "$ kdump-config unload", "$ kdump-config load"]
     if kind == "suse":
         return ["$ mkdumprd -f", "$ systemctl restart kdump"]
     return ["Make the capture initramfs anew and load it."]

@@ -122,7 +122,7 @@ def target_not_in_fstab(case: Case) -> Iterator[Finding]:
 def raw_in_use(case: Case) -> Iterator[Finding]:
     """A dump would be written over a device that holds a filesystem or swap: its data would be lost."""
     fstab = case.facts["boot"]["fstab"] or []
-    storage = case.facts["kdump"]["storage"] or []
+    storage = case.facts["kdump"].get("storage") or []
     for each in targets(case):
         if each["type"] != "raw":
             continue
@@ -154,7 +154,7 @@ def target_encrypted(case: Case) -> Iterator[Finding]:
     places = {each["mountpoint"] for each in targets(case) if each["type"] in ("local", "device")}
     if family(case) == "debian":
         places = places and places | {"/"}
-    for each in case.facts["kdump"]["storage"] or ():
+    for each in case.facts["kdump"].get("storage") or ():
         kinds = [kind for kind in each["mappings"] if kind.startswith("CRYPT")]
         if each["mountpoint"] not in places or not kinds:
             continue

@@ -20,6 +20,7 @@ from lastwords.analyzer.kdump.setup import (
     in_container,
     loaded,
     locked_down,
+    made_on_load,
     reserved,
     setting,
     units,
@@ -410,12 +411,13 @@ def image_missing(case: Case) -> Iterator[Finding]:
     """The capture kernel or its initramfs is not where the tools look for it.
 
     Critical while none is loaded; a warning when one is, since it lives in memory until the next boot.
+    Silent where kdump makes them when it loads them: below /var/lib/kdump on Debian.
     """
     if in_container(case) or not wanted(case):
         return
     for role in ("kernel", "initramfs"):
         image = capture_image(case, role)
-        if image is None or image["exists"] is not False:
+        if image is None or image["exists"] is not False or made_on_load(case, image):
             continue
         yield Finding(
             "kdump-image-missing",

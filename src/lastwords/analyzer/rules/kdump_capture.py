@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from typing import Any
 
 from lastwords.analyzer.kdump import steps
@@ -19,10 +20,15 @@ from lastwords.analyzer.kdump.setup import (
     host,
     in_container,
     inside,
+    keeps_free_pages,
     loaded,
+    made_on_load,
     named_release,
+    outdated_collector,
     real_path,
+    release,
     setting,
+    wanted,
 )
 from lastwords.formats.kdump_conf import FILESYSTEMS
 from lastwords.hookspecs import rule
@@ -45,7 +51,8 @@ def initramfs_stale(case: Case) -> Iterator[Finding]:
     """The capture initramfs does not fit any more: made for another kernel, or before a change.
 
     Critical when it holds modules of another kernel only, or has another one's name: the capture kernel
-    then finds no driver. A warning when the kernel, or the configuration that goes into it (RHEL, SUSE),
+    then finds no driver. A warning when only a link of Debian's kdump names another one, which it sets
+    right when it loads. A warning when the kernel, or the configuration that goes into it (RHEL, SUSE),
     is newer: kdump restarts with a new one, but a crash before that meets the old one. Debian's reads
     its configuration when it runs, so that it needs no new initramfs.
     """
@@ -55,9 +62,12 @@ def initramfs_stale(case: Case) -> Iterator[Finding]:
     path, kernel, wanted_release = real_path(image), capture_image(case, "kernel"), capture_release(case)
     versions = inside(case).get("kernel_versions") or []
     named = named_release(image)
+    proofs = []
     if wanted_release and (wanted_release not in versions if versions else named and named != wanted_release):
         other = ", ".join(versions) or named
-        severity = Severity.CRITICAL
+        # kdump-config sets its links right when it loads, but not what they point to.
+        severity = Severity.WARNING if not versions and made_on_load(case, image) else Severity.CRITICAL
+        title = "The crash kernel's initramfs is of another kernel"
         why = f"It was made for {other}, the crash kernel is {wanted_release}: its modules cannot be loaded."
         proofs = [Proof(path, value=other, threshold=wanted_release)]
     else:
@@ -65,16 +75,15 @@ def initramfs_stale(case: Case) -> Iterator[Finding]:
         if not newer:
             return
         severity = Severity.WARNING
-        why = "It was made before what goes into it was last changed, and still holds the old state."
+        title = "The crash kernel's initramfs is older than what goes into it"
+        why = "It was made before the kernel or the configuration was last changed, and holds the old state."
         if setting(case, "force_no_rebuild") == "1":
             why += " force_no_rebuild keeps it from being made anew."
-        proofs = [Proof(path, value=image["mtime"]), *newer]
+        proofs = [Proof(path, value=date(image["mtime"])), *newer]
     yield Finding(
         "kdump-initramfs-stale",
         severity,
-        "The crash kernel's initramfs is of another kernel"
-        if severity is Severity.CRITICAL
-        else "The crash kernel's initramfs is older than its configuration",
+        title,
         why,
         subject=path,
         evidence=tuple(proofs),
@@ -89,7 +98,12 @@ def _newer(case: Case, made: float | None, kernel: dict[str, Any] | None) -> lis
     files = [each for each in files if "/default/" not in each[0]] if captured_by_initramfs(case) else []
     if kernel and kernel["exists"]:
         files.append((real_path(kernel), kernel["mtime"]))
-    return [Proof(path, value=mtime, threshold=made) for path, mtime in files if mtime and mtime > made]
+    return [Proof(path, value=date(mtime)) for path, mtime in files if mtime and mtime > made]
+
+
+def date(seconds: float | None) -> str:
+    """Return a time for people."""
+    return "unknown" if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
 @rule("kdump-initramfs-driver", needs=("kdump", "initramfs", "kernel"))
@@ -108,7 +122,7 @@ def initramfs_driver(case: Case) -> Iterator[Finding]:
     if captured_by_initramfs(case):
         places = {each["mountpoint"] for each in case.facts["kdump"]["targets"] or () if each["mountpoint"]}
     loadable = {each["name"] for each in running}
-    for each in case.facts["kdump"]["storage"] or ():
+    for each in case.facts["kdump"].get("storage") or ():
         if each["mountpoint"] not in places:
             continue
         mapped = {
@@ -171,7 +185,7 @@ def _accepted(case: Case) -> bool:
 
 
 def _not_there(case: Case) -> Iterator[tuple[str, Proof]]:
-    for each in case.facts["kdump"]["named_files"] or ():
+    for each in case.facts["kdump"].get("named_files") or ():
         if each["exists"] is False:
             said = f"{each['setting'] or 'the default key'} {each['path']}"
             yield f"{each['path']} is not there", Proof(each["file"] or CONF, line=each["line"], excerpt=said)
@@ -268,6 +282,31 @@ def _not_built_in(case: Case) -> tuple[str, ...]:
         return ()
     number = str(about.get("version_id") or "")
     return ("snappy", "zstd") if number.isdigit() and int(number) <= 12 else ("snappy",)
+
+
+@rule("kdump-collector-old", needs=("kdump",))
+def collector_old(case: Case) -> Iterator[Finding]:
+    """makedumpfile is older than the kernel: it says so, and the dump may lack pages or hold too many.
+
+    Mostly harmless. Before 1.7.7 it cannot tell free pages of 6.12 and later, so that a dump holds them.
+    """
+    found = outdated_collector(case)
+    if in_container(case) or found is None or not wanted(case):
+        return
+    version, latest = found
+    free = keeps_free_pages(case)
+    yield Finding(
+        "kdump-collector-old",
+        Severity.INFO,
+        f"makedumpfile {version} does not know this kernel",
+        "It says 'The kernel version is not supported' in the capture kernel."
+        + (" It takes free memory for used memory: dumps are far larger." if free else ""),
+        evidence=(
+            Proof("facts:kdump", value=f"makedumpfile {version}", threshold=f"one for {release(case)}"),
+            Proof("facts:kdump", value=f"it knows kernels up to {latest[0]}.{latest[1]} at most"),
+        ),
+        fix=("Take makedumpfile of a newer release, such as backports.", "Test it with a crash."),
+    )
 
 
 @rule("kdump-capture-cmdline", needs=("kdump",))
