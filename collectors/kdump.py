@@ -13,12 +13,14 @@ from lastwords.collectors.kdump_config import (
     KdumpConfig,
     directory_of,
     mount_of,
+    named_paths,
     read_config,
     read_mounts,
 )
+from lastwords.collectors.kdump_storage import READS, storage_of
 from lastwords.collectors.listing import unmerged
 from lastwords.formats.fstab import Mount
-from lastwords.formats.iomem import crash_kernel_ranges, parse_iomem
+from lastwords.formats.iomem import crash_kernel_ranges, kernel_size, parse_iomem, system_ram
 from lastwords.formats.packages import Package, parse_dpkg_list, parse_dpkg_status, parse_rpm_list
 from lastwords.formats.systemctl import parse_show, parse_status
 from lastwords.hookspecs import Collector
@@ -76,6 +78,7 @@ class KdumpCollector(Collector):
         *FILES,
         *MOUNTS,
         *NEXT_BOOT,
+        *READS,
         "/proc/cmdline",
         "/proc/iomem",
         "/proc/sys/kernel/osrelease",
@@ -120,6 +123,8 @@ class KdumpCollector(Collector):
             "units": None,
             "packages": None,
             "targets": targets,
+            "storage": None,
+            "named_files": None,
             "kexec_command": None,
         }
         yield dict(facts)
@@ -128,6 +133,10 @@ class KdumpCollector(Collector):
         facts["programs"] = [_program(root, name) for name in PROGRAMS]
         facts["udev_rules"] = _udev_rules(root)
         facts["units"] = _units(root, None)
+        facts["storage"] = _storage(root, targets, mounts)
+        if all(each["entries"] is not None for each in config.files):
+            named = named_paths(config)
+            facts["named_files"] = [{**each, "exists": root.exists(each["path"])} for each in named]
         yield dict(facts)
         facts["packages"] = _packages(root)
         facts["units"] = _units(root, _states(root))
@@ -164,6 +173,8 @@ def _kexec(root: Root) -> dict[str, Any]:
         "load_disabled": _flag(number("/proc/sys/kernel/kexec_load_disabled")),
         "load_limit_panic": number("/proc/sys/kernel/kexec_load_limit_panic"),
         "reservations": ranges,
+        "system_ram": system_ram(resources) if resources is not None else None,
+        "kernel_size": kernel_size(resources) if resources is not None else None,
         "crash_hotplug": {
             kind: _flag(number(f"/sys/devices/system/{kind}/crash_hotplug")) for kind in ("cpu", "memory")
         },
@@ -252,7 +263,9 @@ def _image(root: Root, role: str, path: str, origin: str) -> dict[str, Any]:
 def _program(root: Root, name: str) -> dict[str, Any]:
     there = {f"{folder}/{name}": root.exists(f"{folder}/{name}") for folder in PROGRAM_DIRS}
     path = next((path for path, exists in there.items() if exists), None)
-    installed = True if path else None if None in there.values() else False
+    # A copy of some folders of a host tells nothing of the others.
+    known = None not in there.values() and root.exists("/usr/sbin") and root.exists("/usr/bin")
+    installed = True if path else False if known else None
     return {"name": name, "path": path, "installed": installed}
 
 
@@ -382,6 +395,17 @@ def _targets(root: Root, config: KdumpConfig, mounts: Optional[list[Mount]]) -> 
             }
         )
     return found
+
+
+def _storage(
+    root: Root, targets: Optional[list[dict[str, Any]]], mounts: Optional[list[Mount]]
+) -> Optional[list[dict[str, Any]]]:
+    """Return what the root filesystem and those of the targets lie on: what the capture kernel must reach."""
+    if mounts is None:
+        return None
+    wanted = {"/", *(each["mountpoint"] for each in targets or () if each["mountpoint"])}
+    found = (storage_of(root, each) for each in mounts if each.file in wanted)
+    return [each for each in found if each is not None] or None
 
 
 def _measured(root: Root, target: dict[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,15 @@ MOUNTS = ("/proc/self/mounts", "/proc/mounts")
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.glusterfs", "fuse.sshfs", "9p", "afs", "lustre")
 """Filesystems whose server may be gone: a look at them may never return."""
 
+SSH_KEY = "/root/.ssh/kdump_id_rsa"
+"""The key that kdumpctl and kdump-config take when none is named."""
+NAMING = {
+    "rhel": ("sshkey", "kdump_pre", "kdump_post", "extra_bins"),
+    "debian": ("SSH_KEY",),
+    "suse": ("KDUMP_SSH_IDENTITY", "KDUMP_PRESCRIPT", "KDUMP_POSTSCRIPT"),
+}
+"""Settings whose value is paths; where one is not there kdumpctl refuses to start."""
+
 _LIMIT = 1 << 18
 """Bytes of a configuration file that are read: the real ones have a tenth of it."""
 
@@ -126,6 +135,24 @@ def mount_of(path: str, mounts: Optional[Sequence[Mount]]) -> Optional[Mount]:
 def is_network(mount: Optional[Mount]) -> bool:
     """Return whether the mount depends on another machine."""
     return mount is not None and mount.type in NETWORK
+
+
+def named_paths(config: KdumpConfig) -> list[dict[str, Any]]:
+    """Return every file that the configuration names and that must be there, and the key that ssh needs."""
+    wanted = NAMING.get(config.family or "", ())
+    found = [
+        {"setting": entry["name"], "file": each["path"], "line": entry["line"], "path": path}
+        for each in config.files
+        for entry in each["entries"] or ()
+        if entry["name"] in wanted and entry["status"] in ("known", "literal")
+        for path in entry["value"].split()
+        if path.startswith("/")
+    ]
+    ssh = any(target.type == "ssh" for target in config.targets or ())
+    named = any(each["setting"] in ("sshkey", "SSH_KEY", "KDUMP_SSH_IDENTITY") for each in found)
+    if ssh and not named and config.family in ("rhel", "debian"):
+        found.append({"setting": None, "file": config.target_file, "line": None, "path": SSH_KEY})
+    return found
 
 
 def _mounted_below(place: str, kind: str, mounts: Optional[Sequence[Mount]]) -> Optional[str]:

@@ -19,7 +19,17 @@ KEYS = {
     "fault": {"run", "monitor", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
-    "truth": {"events", "victim", "group", "findings", "findings_live", "findings_disk", "also", "never"},
+    "truth": {
+        "events",
+        "victim",
+        "group",
+        "findings",
+        "findings_live",
+        "findings_disk",
+        "findings_before",
+        "also",
+        "never",
+    },
 }
 
 
@@ -35,6 +45,8 @@ class Truth:
     """The control group or unit that ran out of memory, where it was not the whole machine."""
     findings: tuple[str, ...] = ()
     """Ids that must be found on every input."""
+    findings_before: tuple[str, ...] = ()
+    """Ids that what was gathered before the fault must lead to: what was foretold."""
     findings_live: tuple[str, ...] = ()
     """Ids that must be found on what was gathered inside the running machine."""
     findings_disk: tuple[str, ...] = ()
@@ -152,6 +164,7 @@ def load(name: str) -> list[Scenario]:
             group=text("truth", "group"),
             findings=words("truth", "findings"),
             findings_live=words("truth", "findings_live"),
+            findings_before=words("truth", "findings_before"),
             findings_disk=words("truth", "findings_disk"),
             also=words("truth", "also"),
             never=words("truth", "never"),

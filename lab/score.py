@@ -78,7 +78,22 @@ def score(scenario: Scenario, record: dict[str, Any], rules: set[str]) -> Scored
                 scored.answers += answers_on(scenario, each, rules)
             if each.kind == "before" and each.error is None:
                 scored.prediction = _prediction(scenario, each)
+                scored.answers += foretold_by(scenario, each, rules)
     return scored
+
+
+def foretold_by(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]:
+    """Return found and missed of what should have been known before the fault."""
+    found = {finding["id"] for finding in each.verdict["findings"]}
+    return [
+        Answer(
+            scenario.name,
+            each.kind,
+            f"finding {name}",
+            "found" if name in found else "missed" if name in rules else "not covered",
+        )
+        for name in scenario.truth.findings_before
+    ]
 
 
 def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]:

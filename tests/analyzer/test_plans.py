@@ -69,6 +69,8 @@ SCRIPTS = [
     ("limit", ["tomcat.service", "1G"], case_of("rhel7")),
     ("oom-to-vmcore", [], None),
     ("oom-to-vmcore", ["--always"], hostile_case()),
+    ("kdump", [], case_of("ubuntu2404")),
+    ("kdump", ["--crashkernel", "1G-:256M"], case_of("rhel7")),
 ]
 
 

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import json
-from pathlib import Path
 from typing import Any
 
+import kdump_cases
 import pytest
+from golden_case import TAKEN_AT, case_of
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
-from lastwords.model import Case, Event, Finding, Severity, event
+from lastwords.model import Event, Finding, Severity, event
 
-GOLDEN = Path(__file__).parent.parent / "golden"
-TAKEN_AT = 1772445600.0
 RULES = plugins.load().rules()
 DAY = 86400.0
-
-
-def case_of(host: str, changes: dict[str, Any], events: list[Event]) -> Case:
-    """Return a golden host with some facts changed: ``{"kdump__kexec__crash_loaded": False}``."""
-    facts: dict[str, Any] = {}
-    found: list[Event] = []
-    for path in sorted((GOLDEN / host).glob("*.json")):
-        document = json.loads(path.read_text())
-        if "raised" not in document:
-            found += document.pop("events", [])
-            facts[path.stem] = copy.deepcopy(document)
-    for key, value in changes.items():
-        target: Any = facts
-        *path_to, last = key.split("__")
-        for part in path_to:
-            target = target[int(part) if isinstance(target, list) else part]
-        target[int(last) if isinstance(target, list) else last] = value
-    outcomes = {name: {"outcome": "ok", "reason": None} for name in facts}
-    return Case(facts, events if events else found, outcomes, "live", TAKEN_AT)
 
 
 def found(rule: str, host: str = "rhel9", events: list[Event] | None = None, **changes: Any) -> list[Finding]:
@@ -69,11 +47,6 @@ UNIT = {
 PLACE = {"path": "/var/crash", "origin": "default", "available": 1 << 40, "mountpoint": "/"}
 IMAGE = {"path": "/boot/initramfs-1.img", "use": "boot", "version": "1", "complete": True, "damage": None}
 NEW, OLD = "kernel 5.14.0-427.13.1.el9_4.x86_64", "kernel 5.14.0-362.8.1.el9_3.x86_64"
-NOT_RESERVED = {
-    "kdump__kexec__crash_size": 0,
-    "kdump__kexec__crash_loaded": False,
-    "kdump__crashkernel__booted": [],
-}
 
 ZRAM = {"name": "/dev/zram0", "type": "partition", "size": 1 << 30, "used": 0, "priority": 100}
 PROTECTED = {
@@ -94,16 +67,8 @@ SESSION_KILL = happened(
 )
 
 FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
-    ("kdump-no-crashkernel", NOT_RESERVED, Severity.CRITICAL, "host"),
-    ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__units": []}, Severity.WARNING, "host"),
-    ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__kexec__crash_size": None}, Severity.CRITICAL, "host"),
-    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": False}, Severity.CRITICAL, "host"),
-    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": False, "kdump__kexec__load_disabled": True},
-     Severity.CRITICAL, "host"),
-    ("kdump-service-failed", {"kdump__units": [{**UNIT, "active_state": "failed"}]}, Severity.CRITICAL,
-     "kdump.service"),
     ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": 1 << 20}]}, Severity.CRITICAL, "/var/crash"),
-    ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": 700 << 20}]}, Severity.WARNING, "/var/crash"),
+    ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": 1000 << 20}]}, Severity.WARNING, "/var/crash"),
     ("panic-hangs", {"kernel__sysctls__kernel.panic": 0, "kdump__kexec__crash_loaded": False}, Severity.INFO, "host"),
     ("oops-not-caught", {"kernel__sysctls__kernel.panic_on_oops": 0}, Severity.INFO, "host"),
     ("crash-dump-exists", {"crash_dumps__dumps": [dump()]}, Severity.WARNING, "/var/crash/x"),
@@ -161,17 +126,6 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
 ]  # fmt: skip
 
 SILENT: list[tuple[str, dict[str, Any]]] = [
-    ("kdump-no-crashkernel", {}),
-    ("kdump-no-crashkernel", {**NOT_RESERVED, "host__container__kind": "podman"}),
-    (
-        "kdump-no-crashkernel",
-        {**NOT_RESERVED, "kdump__kexec__crash_size": None, "kdump__crashkernel__booted": None},
-    ),
-    ("kdump-not-loaded", {}),
-    ("kdump-not-loaded", {"kdump__kexec__crash_loaded": None}),
-    ("kdump-not-loaded", NOT_RESERVED),
-    ("kdump-service-failed", {}),
-    ("kdump-service-failed", {"kdump__units": None}),
     ("dump-target-full", {}),
     ("dump-target-full", {"crash_dumps__places": [{**PLACE, "available": None}]}),
     ("panic-hangs", {}),
@@ -247,6 +201,10 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+FIRES += kdump_cases.FIRES
+SILENT += kdump_cases.SILENT
+
+
 @pytest.mark.parametrize(("rule", "changes", "severity", "subject"), FIRES)
 def test_fires(rule: str, changes: dict[str, Any], severity: Severity, subject: str) -> None:
     findings = found(rule, **changes)
@@ -267,6 +225,21 @@ def test_every_rule_has_both_tests_and_a_page() -> None:
     assert {name for name, *_ in SILENT} == set(RULES)
     for rule in RULES.values():
         assert len(rule.doc.split()) > 8, rule.id
+
+
+@pytest.mark.parametrize("host", kdump_cases.HEALTHY)
+def test_where_kdump_works_nothing_above_info_is_said_of_it(host: str) -> None:
+    verdict = judge("x", case_of(host, {}, []), RULES.values())
+    ours = [f for f in verdict.findings if f.id.startswith(("kdump-", "dump-target-", "crash-dumps-"))]
+    assert [f.id for f in ours if f.severity > Severity.INFO] == []
+    titles = [f.title for f in ours if f.id == "kdump-readiness"]
+    assert titles == ["The next kernel crash would leave a dump"]
+
+
+def test_a_host_without_kdump_gets_one_warning_of_it() -> None:
+    verdict = judge("x", case_of("ubuntu2404", {}, []), RULES.values())
+    ours = [f for f in verdict.findings if f.id.startswith(("kdump-", "dump-target-"))]
+    assert [(f.id, f.severity) for f in ours] == [("kdump-no-crashkernel", Severity.WARNING)]
 
 
 def test_the_healthy_host_has_nothing_above_info() -> None:

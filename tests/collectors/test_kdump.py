@@ -229,6 +229,70 @@ def test_a_target_that_hangs_costs_only_itself() -> None:
     assert last["targets"][0]["exists"] is None
 
 
+STORAGE = """\
+=== /proc/self/mounts
+/dev/mapper/vg-root / xfs rw 0 0
+/dev/vdb1 /srv/dumps ext4 rw 0 0
+nas:/export /mnt/nas nfs4 rw 0 0
+=== /etc/kdump.conf
+path /srv/dumps
+=== /dev/mapper/vg-root link=../dm-1
+=== /sys/class/block/dm-1 link=../../devices/virtual/block/dm-1
+=== /sys/devices/virtual/block/dm-1/dm/uuid
+LVM-abc
+=== /sys/devices/virtual/block/dm-1/slaves/dm-0 link=../../dm-0
+=== /sys/class/block/dm-0 link=../../devices/virtual/block/dm-0
+=== /sys/devices/virtual/block/dm-0/dm/uuid
+CRYPT-LUKS2-0123456789abcdef-luks
+=== /sys/devices/virtual/block/dm-0/slaves/sda2 link=../../../../pci0/0000:00:05.0/ata1/host0/block/sda/sda2
+=== /sys/class/block/sda2 link=../../devices/pci0/0000:00:05.0/ata1/host0/0:0:0:0/block/sda/sda2
+=== /sys/devices/pci0/0000:00:05.0/ata1/host0/0:0:0:0/driver link=../../../../../../bus/scsi/drivers/sd
+=== /sys/bus/scsi/drivers/sd/module link=../../../../module/sd_mod
+=== /sys/devices/pci0/0000:00:05.0/driver link=../../../bus/pci/drivers/ahci
+=== /sys/bus/pci/drivers/ahci/module link=../../../../module/ahci
+=== /sys/class/block/vdb1 link=../../devices/pci0/0000:00:06.0/virtio3/block/vdb/vdb1
+=== /sys/devices/pci0/0000:00:06.0/virtio3/driver/module link=../../../../module/virtio-blk
+"""
+
+
+def test_what_a_dump_must_be_carried_through() -> None:
+    root, dumps = collected(text_root(STORAGE).recording("kdump"))["storage"]
+    assert (root["mountpoint"], root["type"], root["devices"]) == ("/", "xfs", ["dm-1", "dm-0", "sda2"])
+    assert root["modules"] == ["sd_mod", "ahci"]
+    assert root["mappings"] == ["LVM", "CRYPT-LUKS2"]
+    assert (dumps["mountpoint"], dumps["modules"], dumps["mappings"]) == ("/srv/dumps", ["virtio_blk"], [])
+
+
+def test_without_sysfs_it_is_not_known_what_a_dump_lies_on() -> None:
+    assert collected(text_root("=== /etc dir\n" + MOUNTS).recording("kdump"))["storage"] is None
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("=== /etc/kdump.conf\nssh a@b\n", [(None, "/root/.ssh/kdump_id_rsa", False)]),
+        ("=== /etc/kdump.conf\nssh a@b\nsshkey /k\n=== /k\nx", [("sshkey", "/k", True)]),
+        (
+            "=== /etc/kdump.conf\nkdump_pre /a\nextra_bins /bin/x sh\n=== /bin/x\n",
+            [("kdump_pre", "/a", False), ("extra_bins", "/bin/x", True)],
+        ),
+        ('=== /etc/default/kdump-tools\nSSH="a@b"\nSSH_KEY=/k\n', [("SSH_KEY", "/k", False)]),
+        (
+            '=== /etc/sysconfig/kdump\nKDUMP_SAVEDIR=/x\nKDUMP_PRESCRIPT="/p"\n',
+            [("KDUMP_PRESCRIPT", "/p", False)],
+        ),
+        ("=== /etc/kdump.conf\npath /a\n", []),
+    ],
+)
+def test_files_that_must_be_there(text: str, found: list[tuple[str, str, bool]]) -> None:
+    facts = collected(text_root("=== /root dir\n" + text).recording("kdump"))
+    assert [(each["setting"], each["path"], each["exists"]) for each in facts["named_files"]] == found
+
+
+def test_files_that_an_unreadable_configuration_names_are_not_known() -> None:
+    assert collected(text_root("=== /etc/kdump.conf denied\n").recording("kdump"))["named_files"] is None
+
+
 SECRETS = ("hunter2", "s3cr3t", "0pen-Sesame", "Sup3rGeheim", "qwerty")
 
 

@@ -49,3 +49,18 @@ def parse_iomem(text: str) -> Optional[list[Resource]]:
 def crash_kernel_ranges(resources: list[Resource]) -> list[Resource]:
     """Return what is reserved for the capture kernel; two ranges where some lies below 4 GiB."""
     return [each for each in resources if each.name.startswith("Crash kernel")]
+
+
+def system_ram(resources: list[Resource]) -> int:
+    """Return the bytes that the kernel takes as its memory: what ``crashkernel=`` ranges are held against."""
+    return sum(each.size for each in resources if each.name == "System RAM")
+
+
+def kernel_size(resources: list[Resource]) -> Optional[int]:
+    """Return the bytes that the kernel itself takes: code, data and bss; None where it does not tell.
+
+    >>> kernel_size(parse_iomem("00100000-3fffffff : System RAM\\n  01000000-01ffffff : Kernel code"))
+    16777216
+    """
+    parts = ("Kernel code", "Kernel rodata", "Kernel data", "Kernel bss")
+    return sum(each.size for each in resources if each.name in parts) or None

@@ -10,9 +10,21 @@ from lastwords.hookspecs import Rule, hookimpl
 @hookimpl
 def register_rules(register: Callable[[Rule], None]) -> None:
     """Register every rule of the modules here."""
-    from lastwords.analyzer.rules import boot, crash, kdump, oom, oom_protection, oom_settings
+    from lastwords.analyzer.rules import (
+        boot,
+        crash,
+        dump_target,
+        dumps,
+        kdump,
+        kdump_capture,
+        kdump_verdict,
+        oom,
+        oom_protection,
+        oom_settings,
+    )
 
-    for module in (oom, oom_settings, oom_protection, crash, kdump, boot):
+    ours = (kdump, kdump_capture, dump_target, kdump_verdict, dumps)
+    for module in (oom, oom_settings, oom_protection, crash, *ours, boot):
         for value in vars(module).values():
             if isinstance(value, Rule):
                 register(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lastwords.analyzer.rules.kdump import in_container
+from lastwords.analyzer.kdump.setup import in_container
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.analyzer.kdump.setup import in_container
 from lastwords.analyzer.rules.crash import proof, recent
-from lastwords.analyzer.rules.kdump import in_container
 from lastwords.formats.badness import NEVER, score_adj_of
 from lastwords.formats.sizes import size
 from lastwords.formats.unit_files import units_of
