@@ -1,0 +1,155 @@
+"""Real initramfs images by real builders, and what the builder's own tool lists of each.
+
+    python -m lab.initramfs            build what is missing below .cache/lab/initramfs
+
+One tree a Debian release holds both builders (dracut without the package that would replace
+initramfs-tools); images are made in a chroot of it, one for each compression and each way to build.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from lab.common import CACHE, digest, locked, run, staged
+from lab.images import mirrors
+
+HOME = os.path.join(CACHE, "initramfs")
+PACKAGES = (
+    "linux-image-cloud-amd64 initramfs-tools dracut-core systemd systemd-sysv udev dbus kmod procps busybox"
+    " lvm2 cryptsetup-initramfs mdadm btrfs-progs xfsprogs e2fsprogs nfs-common intel-microcode"
+    " amd64-microcode zstd lz4 lzop xz-utils bzip2 iproute2 systemd-boot-efi binutils cpio file zlib1g"
+)
+SUITES = ("bookworm", "trixie")
+BUILD_DEADLINE = 1500
+DRACUT_MODULES = "base kernel-modules rootfs-block udev-rules fs-lib shutdown"
+SYSTEMD = "systemd systemd-initrd dracut-systemd"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One image: a name and the shell command that makes it as $OUT for the kernel $KVER."""
+
+    name: str
+    command: str
+
+
+def _tools(name: str, *, compress: str = "zstd", conf: str = "") -> Recipe:
+    lines = f"MODULES=most\\nBUSYBOX=auto\\nRESUME=none\\n{conf}"
+    return Recipe(
+        f"tools-{name}",
+        f"rm -rf /tmp/conf && cp -r /etc/initramfs-tools /tmp/conf && printf '{lines}' > /tmp/conf/conf.d/lab"
+        f" && mkinitramfs -d /tmp/conf -c {compress} -o $OUT $KVER",
+    )
+
+
+def _dracut(name: str, options: str, *, modules: str = f"{DRACUT_MODULES} {SYSTEMD}") -> Recipe:
+    chosen = f'-m "{modules}"' if modules else ""
+    return Recipe(
+        f"dracut-{name}",
+        f"dracut -q --force --kver $KVER {chosen} {options} $OUT",
+    )
+
+
+RECIPES = (
+    *(_tools(each, compress=each) for each in ("zstd", "gzip", "bzip2", "lz4", "lzma", "lzop", "xz")),
+    _tools("list-nobusybox", conf="MODULES=list\\nBUSYBOX=n\\n"),
+    _tools("nomicrocode", conf="AMD64UCODE_INITRAMFS=no\\nIUCODE_TOOL_INITRAMFS=no\\n"),
+    *(
+        _dracut(each, f"--no-hostonly --no-early-microcode --compress {each}")
+        for each in ("zstd", "gzip", "bzip2", "lz4", "lzma", "lzo", "xz")
+    ),
+    _dracut("cat", "--no-hostonly --no-early-microcode --no-compress"),
+    _dracut("microcode", "--no-hostonly --early-microcode --zstd"),
+    _dracut(
+        "hostonly", "--hostonly --no-hostonly-cmdline --early-microcode --zstd --force-drivers virtio_blk"
+    ),
+    _dracut("busybox", "--no-hostonly --no-early-microcode --gzip", modules=f"{DRACUT_MODULES} busybox"),
+    _dracut("all", "--no-hostonly --early-microcode --zstd", modules=""),
+    _dracut("uki", "--no-hostonly --early-microcode --zstd --uefi --kernel-cmdline root=/dev/vda"),
+)
+
+SCRIPT = r"""
+set -u
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C
+KVER=$(ls /lib/modules | tail -1)
+echo "$KVER" > /images/version
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /tmp
+mount -t devtmpfs dev /dev 2>/dev/null
+make() { # NAME COMMAND
+    OUT=/images/$1; export OUT KVER
+    if ! eval "$2" > "/images/$1.log" 2>&1; then echo "failed: $1"; rm -f "$OUT"; return; fi
+    case $1 in
+    tools-*) lsinitramfs "$OUT" > "$OUT.list" 2>> "/images/$1.log" ;;
+    *) lsinitrd "$OUT" > "$OUT.list" 2>> "/images/$1.log" ;;
+    esac
+    cat "$OUT" > "$OUT.new" && mv "$OUT.new" "$OUT" && chmod 644 "$OUT"
+}
+"""
+
+
+def home(suite: str) -> str:
+    """Return where the images of a release are, or will be."""
+    return os.path.join(HOME, f"{suite}-{digest(PACKAGES, SCRIPT, [vars(each) for each in RECIPES])}")
+
+
+def images(suite: str) -> list[str]:
+    """Return the paths of the images that were made of a release; beside each is its listing, ``.list``."""
+    top = home(suite)
+    names = sorted(os.listdir(top)) if os.path.isdir(top) else []
+    return [os.path.join(top, name[: -len(".list")]) for name in names if name.endswith(".list")]
+
+
+def build(suite: str) -> list[str]:
+    """Return the images of a release, making them unless they are there.
+
+    :raises Unavailable: this machine cannot
+    """
+    with locked(f"initramfs-{suite}"):
+        if not os.path.isdir(home(suite)):
+            with staged(home(suite)) as work:
+                tree = _tree(suite)
+                script = os.path.join(tree, "make-images")
+                with open(script, "w", encoding="ascii") as stream:
+                    stream.write(SCRIPT)
+                    for recipe in RECIPES:
+                        stream.write(f"make {recipe.name} {_quoted(recipe.command)}\n")
+                os.makedirs(os.path.join(tree, "images"), exist_ok=True)
+                inside = f'mount --bind "{work}" "{tree}/images" && chroot "{tree}" bash /make-images'
+                done = run(["nice", "unshare", "-m", "sh", "-c", inside], deadline=BUILD_DEADLINE)
+                print(done.stdout, end="")
+    return images(suite)
+
+
+def _tree(suite: str) -> str:
+    top = os.path.join(HOME, f"tree-{suite}-{digest(PACKAGES)}")
+    if os.path.isdir(top):
+        return top
+    main, _ = mirrors()
+    parts = "main non-free-firmware" if suite != "bullseye" else "main contrib non-free"
+    with staged(top) as work:
+        command = ["nice", "mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/tmp"]
+        command += ["--include=" + ",".join(PACKAGES.split()), '--aptopt=APT::Install-Recommends "false"']
+        command += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Check-Valid-Until "false"']
+        command += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]
+        command += ["--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io"]
+        command += ['--essential-hook=mkdir -p "$1/etc/initramfs-tools"']
+        command += [
+            '--essential-hook=echo update_initramfs=no > "$1/etc/initramfs-tools/update-initramfs.conf"'
+        ]
+        run(
+            [*command, "--dpkgopt=force-confold", suite, work, f"deb {main} {suite} {parts}"],
+            deadline=BUILD_DEADLINE,
+        )
+    return top
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or SUITES:
+        for path in build(name):
+            print(path, os.path.getsize(path))
