@@ -18,8 +18,8 @@ from lastwords.collectors.boot_loaders import (
 from lastwords.collectors.boot_storage import LSBLK, LSPCI, STORAGE_READS, drivers_of, root_device
 from lastwords.collectors.kdump_config import MOUNTS, read_mounts
 from lastwords.formats.bls import compare_versions
-from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
 from lastwords.formats.cmdline import parse_cmdline
+from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
 from lastwords.formats.kernel_files import KernelFile, classify
 from lastwords.formats.vmlinuz import HEAD, VERSION, parse_kernel_image, release_of
 from lastwords.hookspecs import Collector

@@ -199,10 +199,7 @@ def test_the_root_parameters_of_all_entries() -> None:
 
 
 def test_this_host() -> None:
-    facts: dict[str, Any] = {}
-    for facts in BootCollector().collect(live_root().recording("boot")):
-        pass
-    found = facts["root_device"]
+    found = list(BootCollector().collect(live_root().recording("boot")))[-1]["root_device"]
     assert found["type"]
     for device in found["devices"]:
         assert os.path.exists(f"/sys/class/block/{device['name']}")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 _ROW = re.compile(
-    r"(?P<tree>[\s|`\-├─└│]*)(?P<name>\S+(?: \([^)]*\))?)\s+(?P<number>\d+:\d+)\s+\d\s+\S+\s+\d\s+(?P<type>\S+)"
+    r"(?P<tree>[\s|`\-├─└│]*)(?P<name>\S+(?: \([^)]*\))?)\s+\d+:\d+\s+\d\s+\S+\s+\d\s+(?P<type>\S+)"
     r"(?:\s+(?P<mount>\S.*?))?\s*\Z"
 )
 _MORE = re.compile(r"[\s|`\-├─└│]*(?P<mount>/\S*|\[SWAP\])\s*\Z")

@@ -68,15 +68,21 @@ PROGRAMS = {
 """What puts such a device together; one of them must be there."""
 KNOWN_PROGRAMS = frozenset(name for names in PROGRAMS.values() for name in names)
 
+# fmt: off
 CONTROLLERS = (
-    "ahci ata_piix ata_generic mptspi mptsas mptfc mpt3sas megaraid_sas megaraid_mbox aacraid hpsa hisi_sas_v3_hw"
-    " smartpqi arcmsr isci mvsas pm80xx pm8001 qla2xxx lpfc bfa bnx2fc bnx2i be2iscsi qedf qedi fnic cxgb4i"
-    " vmw_pvscsi hv_storvsc virtio_scsi virtio_blk virtio_pci virtio_mmio xen_blkfront xen_scsifront nvme nvme_core"
-    " nvme_tcp nvme_rdma nvme_fc vmd sd_mod sr_mod usb_storage uas xhci_hcd xhci_pci ehci_pci mmc_block sdhci"
-    " sdhci_pci sdhci_acpi iscsi_tcp libiscsi ib_iser zfcp dasd_eckd_mod dasd_fba_mod ibmvscsi ibmvfc nd_pmem loop"
-    " dm_mod dm_crypt dm_multipath dm_thin_pool dm_raid dm_mirror dm_snapshot dm_cache dm_integrity dm_round_robin"
-    " dm_service_time dm_queue_length md_mod bcache overlay nfs nfsv3 nfsv4 fuse"
-).split()
+    "ahci", "ata_piix", "ata_generic", "mptspi", "mptsas", "mptfc", "mpt3sas", "megaraid_sas",
+    "megaraid_mbox", "aacraid", "hpsa", "hisi_sas_v3_hw", "smartpqi", "arcmsr", "isci", "mvsas",
+    "pm80xx", "pm8001", "qla2xxx", "lpfc", "bfa", "bnx2fc", "bnx2i", "be2iscsi", "qedf", "qedi", "fnic",
+    "cxgb4i", "vmw_pvscsi", "hv_storvsc", "virtio_scsi", "virtio_blk", "virtio_pci", "virtio_mmio",
+    "xen_blkfront", "xen_scsifront", "nvme", "nvme_core", "nvme_tcp", "nvme_rdma", "nvme_fc", "vmd",
+    "sd_mod", "sr_mod", "usb_storage", "uas", "xhci_hcd", "xhci_pci", "ehci_pci", "mmc_block", "sdhci",
+    "sdhci_pci", "sdhci_acpi", "iscsi_tcp", "libiscsi", "ib_iser", "zfcp", "dasd_eckd_mod",
+    "dasd_fba_mod", "ibmvscsi", "ibmvfc", "nd_pmem", "loop", "dm_mod", "dm_crypt", "dm_multipath",
+    "dm_thin_pool", "dm_raid", "dm_mirror", "dm_snapshot", "dm_cache", "dm_integrity", "dm_round_robin",
+    "dm_service_time", "dm_queue_length", "md_mod", "bcache", "overlay", "nfs", "nfsv3", "nfsv4",
+    "fuse",
+)
+# fmt: on
 BOOT_MODULES = frozenset(
     [
         *CONTROLLERS,
@@ -101,7 +107,7 @@ def disk_module(name: str) -> Optional[str]:
 def kind_of(uuid: str) -> str:
     """Return what a device-mapper device is, by the prefix of its uuid.
 
-    >>> kind_of("LVM-abc"), kind_of("CRYPT-LUKS2-abc-luks"), kind_of("mpath-3600"), kind_of("part1-mpath-3600")
+    >>> kind_of("LVM-abc"), kind_of("CRYPT-LUKS2-abc-luks"), kind_of("mpath-3600"), kind_of("part1-mpath-36")
     ('lvm', 'crypt', 'mpath', 'part')
     """
     prefix = uuid.partition("-")[0].lower()
