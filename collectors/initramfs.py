@@ -257,6 +257,7 @@ def _contents(inside: Inside) -> dict[str, Any]:
         "systemd": inside.systemd,
         "busybox": inside.busybox,
         "kdump": inside.kdump,
+        "programs": sorted(inside.programs),
         "modules": sorted(inside.modules),
         "modules_indexed": inside.indexed,
         "firmware": inside.firmware,

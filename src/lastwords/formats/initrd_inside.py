@@ -14,6 +14,7 @@ from typing import Optional
 from lastwords.formats.cpio import Member
 from lastwords.formats.initrd_head import module_version
 from lastwords.formats.module_files import module_name
+from lastwords.formats.storage_modules import KNOWN_PROGRAMS
 
 MAX_VERSIONS = 16
 MAX_MODULES = 20_000
@@ -59,6 +60,8 @@ class Inside:
     """Whether it is made to save a crash dump."""
     systemd: bool = False
     busybox: bool = False
+    programs: list[str] = field(default_factory=list)
+    """Programs in it that put a root device together: lvm, cryptsetup, mdadm ..."""
     kept: dict[str, bytes] = field(default_factory=dict)
     """Content of the small files that tell how it was built."""
     _names: dict[str, str] = field(default_factory=dict)
@@ -88,6 +91,8 @@ class Inside:
         dracut = _DRACUT.match(name)
         if dracut:
             self.kept["dracut-version"] = dracut["version"].encode("utf-8", "surrogateescape")
+        if base in KNOWN_PROGRAMS and ("bin/" in name or "systemd/" in name) and base not in self.programs:
+            self.programs.append(base)
         self.kdump = self.kdump or bool(_KDUMP.match(name))
         self.systemd = self.systemd or name in ("usr/lib/systemd/systemd", "lib/systemd/systemd")
         self.busybox = self.busybox or bool(_BUSYBOX.match(name))
