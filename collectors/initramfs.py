@@ -179,8 +179,8 @@ def look_inside(
     opened: Callable[[], BinaryIO],
     deadline: float,
     visit: Optional[Visit] = None,
-) -> None:
-    """Follow an image to its end and add what it holds to its facts.
+) -> Contents:
+    """Follow an image to its end, add what it holds to its facts, and return it.
 
     :param opened: opens the image anew
     :param deadline: time.monotonic() after which to stop
@@ -188,6 +188,7 @@ def look_inside(
     :raises OSError: it cannot be read
     """
     size = image["size"] or 0
+    cut = 0
     with opened() as stream:
         sections = unified_sections(stream)
     with opened() as stream:
@@ -195,9 +196,14 @@ def look_inside(
         if sections is not None:
             image["unified"] = _unified(sections, opened)
             wanted = next((each for each in sections if each.name == ".initrd"), Section("", 0, 0))
-            part, size = part_of(stream, wanted.offset, wanted.size), wanted.size
+            cut = max(0, wanted.offset + wanted.size - size)
+            size = max(0, wanted.size - cut)
+            part = part_of(stream, wanted.offset, size)
             image["version"] = image["unified"]["uname"]
         contents = examine(part, size, deadline=deadline, whole=size <= WHOLE_LIMIT, visit=visit)
+    if cut:
+        contents.complete, contents.kernel, contents.unknown = False, None, None
+        contents.damage = f"the file ends {cut} bytes before the end of its section .initrd"
     known = contents.complete is not None
     image.update(
         complete=contents.complete,
@@ -212,6 +218,7 @@ def look_inside(
     if sections is not None or _tells_more(contents, image["segments"] or []):
         image["segments"] = [each.__dict__ for each in contents.segments]
         image["compression"] = _compression(contents.segments)
+    return contents
 
 
 def _tells_more(contents: Contents, segments: list[dict[str, Any]]) -> bool:
@@ -231,7 +238,7 @@ def _unified(sections: list[Section], opened: Callable[[], BinaryIO]) -> dict[st
             return None
         with opened() as stream:
             data = read_up_to(part_of(stream, section.offset, section.size), 1 << 16)[0]
-        return redact(data.rstrip(b"\0\n"))[0].decode("utf-8", "replace")
+        return redact(data.strip(b" \0\n"))[0].decode("utf-8", "replace")
 
     return {
         "sections": [{"name": each.name, "size": each.size} for each in sections],

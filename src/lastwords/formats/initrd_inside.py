@@ -105,6 +105,11 @@ class Inside:
         else:
             self.kept[name] = data
 
+    def target(self, name: str) -> Optional[str]:
+        """Return where a symbolic link points, None for anything else."""
+        there = self._names.get(plain_name(name), "")
+        return there[1:] if there.startswith(">") else None
+
     def text(self, *names: str) -> Optional[str]:
         """Return the text of the first of these files that is there."""
         return next((self.kept[n].decode("utf-8", "replace") for n in names if n in self.kept), None)
