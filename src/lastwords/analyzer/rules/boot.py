@@ -101,6 +101,8 @@ def without_modules(case: Case) -> Iterator[Finding]:
         indexed = modules["modules_dep"] is not False
         if kernel["vmlinuz"]["exists"] is not True or (modules["exists"] is not False and indexed):
             continue
+        if not version[:1].isdigit():
+            continue  # Arch Linux names a kernel by its package, and its modules by release
         path = modules["path"] if modules["exists"] is False else modules["path"] + "/modules.dep"
         fix = f"Install the package with the modules of {version} anew."
         yield Finding(
