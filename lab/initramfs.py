@@ -1,6 +1,6 @@
 """Real initramfs images by real builders, and what the builder's own tool lists of each.
 
-    python -m lab.initramfs            build what is missing below .cache/lab/initramfs
+    python -m lab.initramfs [SUITE...]      make what is missing below .cache/lab/initramfs, then compare
 
 One tree a Debian release holds both builders (dracut without the package that would replace
 initramfs-tools); images are made in a chroot of it, one for each compression and each way to build.
@@ -9,11 +9,15 @@ initramfs-tools); images are made in a chroot of it, one for each compression an
 from __future__ import annotations
 
 import os
+import re
+import shlex
 import sys
+import time
 from dataclasses import dataclass
 
-from lab.common import CACHE, digest, locked, run, staged
+from lab.common import CACHE, LabError, digest, locked, run, staged
 from lab.images import mirrors
+from lastwords.roots.initrd import examine, part_of, unified_sections
 
 HOME = os.path.join(CACHE, "initramfs")
 PACKAGES = (
@@ -23,6 +27,8 @@ PACKAGES = (
 )
 SUITES = ("bookworm", "trixie")
 BUILD_DEADLINE = 1500
+LONG = re.compile(r"[-dlcbps][-rwxsStT]{9}\s+\d+ \S+\s+\S+\s+(?:\d+, *)?\d+ \w{3} +\d+ +[\d:]+ (.*)$")
+"""A line of lsinitrd."""
 DRACUT_MODULES = "base kernel-modules rootfs-block udev-rules fs-lib shutdown"
 SYSTEMD = "systemd systemd-initrd dracut-systemd"
 
@@ -34,12 +40,24 @@ class Recipe:
     name: str
     command: str
 
+    @property
+    def file(self) -> str:
+        """Its file's name, which changes with how it is made."""
+        return f"{self.name}-{digest(self.command)[:6]}"
 
-def _tools(name: str, *, compress: str = "zstd", conf: str = "") -> Recipe:
+
+NO_MICROCODE = (
+    "echo IUCODE_TOOL_INITRAMFS=no > /etc/default/intel-microcode;"
+    " echo AMD64UCODE_INITRAMFS=no > /etc/default/amd64-microcode; "
+)
+
+
+def _tools(name: str, *, compress: str = "zstd", conf: str = "", before: str = "") -> Recipe:
     lines = f"MODULES=most\\nBUSYBOX=auto\\nRESUME=none\\n{conf}"
     return Recipe(
         f"tools-{name}",
-        f"rm -rf /tmp/conf && cp -r /etc/initramfs-tools /tmp/conf && printf '{lines}' > /tmp/conf/conf.d/lab"
+        f"{before}rm -rf /tmp/conf && cp -r /etc/initramfs-tools /tmp/conf"
+        f" && printf '{lines}' > /tmp/conf/conf.d/lab"
         f" && mkinitramfs -d /tmp/conf -c {compress} -o $OUT $KVER",
     )
 
@@ -55,7 +73,7 @@ def _dracut(name: str, options: str, *, modules: str = f"{DRACUT_MODULES} {SYSTE
 RECIPES = (
     *(_tools(each, compress=each) for each in ("zstd", "gzip", "bzip2", "lz4", "lzma", "lzop", "xz")),
     _tools("list-nobusybox", conf="MODULES=list\\nBUSYBOX=n\\n"),
-    _tools("nomicrocode", conf="AMD64UCODE_INITRAMFS=no\\nIUCODE_TOOL_INITRAMFS=no\\n"),
+    _tools("nomicrocode", before=NO_MICROCODE),
     *(
         _dracut(each, f"--no-hostonly --no-early-microcode --compress {each}")
         for each in ("zstd", "gzip", "bzip2", "lz4", "lzma", "lzo", "xz")
@@ -91,34 +109,62 @@ make() { # NAME COMMAND
 
 def home(suite: str) -> str:
     """Return where the images of a release are, or will be."""
-    return os.path.join(HOME, f"{suite}-{digest(PACKAGES, SCRIPT, [vars(each) for each in RECIPES])}")
+    return os.path.join(HOME, suite)
 
 
 def images(suite: str) -> list[str]:
     """Return the paths of the images that were made of a release; beside each is its listing, ``.list``."""
-    top = home(suite)
-    names = sorted(os.listdir(top)) if os.path.isdir(top) else []
-    return [os.path.join(top, name[: -len(".list")]) for name in names if name.endswith(".list")]
+    paths = [os.path.join(home(suite), recipe.file) for recipe in RECIPES]
+    return [path for path in paths if os.path.exists(path + ".list") and os.path.exists(path)]
+
+
+def listed(path: str) -> list[str]:
+    """Return the names in an image as lsinitramfs(8) or lsinitrd(1) printed them."""
+    with open(path + ".list", encoding="utf-8", errors="surrogateescape") as stream:
+        lines = stream.read().splitlines()
+    if os.path.basename(path).startswith("tools-"):
+        return lines
+    found = [LONG.match(line) for line in lines]
+    return [match[1].split(" -> ")[0] for match in found if match]
+
+
+def names_in(path: str) -> list[str]:
+    """Return the names in an image as lastwords finds them."""
+    names: list[str] = []
+    with open(path, "rb") as stream:
+        sections = unified_sections(stream) or []
+        part = next((each for each in sections if each.name == ".initrd"), None)
+        stream.seek(0)
+        size = part.size if part else os.path.getsize(path)
+        found = examine(
+            part_of(stream, part.offset, part.size) if part else stream,
+            size,
+            deadline=time.monotonic() + 600,
+            visit=lambda member, _: names.append(member.name),
+        )
+    if found.complete is not True:
+        raise LabError(f"{path}: {found.damage or found.unknown}")
+    return names
 
 
 def build(suite: str) -> list[str]:
-    """Return the images of a release, making them unless they are there.
+    """Return the images of a release, making those that are not there.
 
     :raises Unavailable: this machine cannot
     """
     with locked(f"initramfs-{suite}"):
-        if not os.path.isdir(home(suite)):
-            with staged(home(suite)) as work:
-                tree = _tree(suite)
-                script = os.path.join(tree, "make-images")
-                with open(script, "w", encoding="ascii") as stream:
-                    stream.write(SCRIPT)
-                    for recipe in RECIPES:
-                        stream.write(f"make {recipe.name} {_quoted(recipe.command)}\n")
-                os.makedirs(os.path.join(tree, "images"), exist_ok=True)
-                inside = f'mount --bind "{work}" "{tree}/images" && chroot "{tree}" bash /make-images'
-                done = run(["nice", "unshare", "-m", "sh", "-c", inside], deadline=BUILD_DEADLINE)
-                print(done.stdout, end="")
+        missing = [each for each in RECIPES if not os.path.exists(f"{home(suite)}/{each.file}.log")]
+        if missing:
+            tree = _tree(suite)
+            os.makedirs(home(suite), exist_ok=True)
+            os.makedirs(os.path.join(tree, "images"), exist_ok=True)
+            with open(os.path.join(tree, "make-images"), "w", encoding="ascii") as stream:
+                stream.write(SCRIPT)
+                for recipe in missing:
+                    stream.write(f"make {recipe.file} {shlex.quote(recipe.command)}\n")
+            inside = f'mount --bind "{home(suite)}" "{tree}/images" && chroot "{tree}" bash /make-images'
+            done = run(["nice", "unshare", "-m", "sh", "-c", inside], deadline=BUILD_DEADLINE)
+            print(done.stdout, end="")
     return images(suite)
 
 
@@ -127,7 +173,7 @@ def _tree(suite: str) -> str:
     if os.path.isdir(top):
         return top
     main, _ = mirrors()
-    parts = "main non-free-firmware" if suite != "bullseye" else "main contrib non-free"
+    parts = "main non-free-firmware"
     with staged(top) as work:
         command = ["nice", "mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/tmp"]
         command += ["--include=" + ",".join(PACKAGES.split()), '--aptopt=APT::Install-Recommends "false"']
@@ -145,11 +191,9 @@ def _tree(suite: str) -> str:
     return top
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
-
-
 if __name__ == "__main__":
     for name in sys.argv[1:] or SUITES:
         for path in build(name):
-            print(path, os.path.getsize(path))
+            start = time.monotonic()
+            same = sorted(names_in(path)) == sorted(listed(path))
+            print(f"{'same' if same else 'DIFFERENT':10} {time.monotonic() - start:6.2f} s  {path}")

@@ -16,7 +16,7 @@ def family_of(case: Case) -> str:
     images = (case.facts.get("initramfs") or {}).get("images") or ()
     made = {(image.get("contents") or {}).get("builder") for image in images if image["use"] == "boot"}
     for builder in ("dracut", "initramfs-tools", "mkinitcpio"):
-        if made == {builder}:
+        if made - {None} == {builder}:
             return builder
     if {"debian", "ubuntu"} & set(words):
         return "initramfs-tools"

@@ -52,8 +52,8 @@ class BootloaderPlan(Plan):
         root = getattr(arguments, "root", None)
         manager = package_manager(case)
         menu = _menu(boot, manager)
-        kept = [menu, menu.rpartition("/")[0] + "/grubenv"]
-        lines = ["enter", *(f"keep {quote(path)}" for path in kept)]
+        kept = ("$MENU", "$BLOCK")
+        lines = ["enter", *(f'keep "{name}"' for name in kept)]
         why = [
             f"It writes {menu} anew from /etc/default/grub and the kernels that are there; the old one goes"
             f" to {HOME} first, and comes back with undo.",
@@ -63,18 +63,23 @@ class BootloaderPlan(Plan):
             steps, reason = _install(case, arguments.install, manager)
             lines += steps
             why.append(reason)
-        lines.append(_generate(manager, menu))
+        lines.append(_GENERATE.get(manager, _GENERATE["dnf"]))
         lines += _root_lines(boot, why)
         if arguments.default:
             lines += _default_lines(boot, manager, arguments.default)
-        lines += [f"echo {quote(menu)} was written", "leave"]
-        undo = "\n".join(["enter", *(f"back {quote(path)}" for path in kept), "leave"])
+        lines += ['echo "$MENU was written"', "leave"]
+        undo = "\n".join(["enter", *(f'back "{name}"' for name in kept), "leave"])
+        variables = (
+            ("HOME_OF_OLD", HOME),
+            ("MENU", menu),
+            ("BLOCK", menu.rpartition("/")[0] + "/grubenv"),
+        )
         return Script(
             "Make GRUB's menu anew",
             tuple(why),
             "\n".join(lines),
             undo,
-            functions(root, ("HOME_OF_OLD", HOME)) + "\n" + FUNCTIONS,
+            functions(root, *variables) + "\n" + FUNCTIONS,
         )
 
 
@@ -86,12 +91,11 @@ def _menu(boot: Facts, manager: str) -> str:
     return MENU.get(manager, "/boot/grub2/grub.cfg")
 
 
-def _generate(manager: str, menu: str) -> str:
-    if manager == "apt":
-        return "inside update-grub"
-    if manager == "pacman":
-        return f"inside grub-mkconfig -o {quote(menu)}"
-    return f"inside grub2-mkconfig -o {quote(menu)}"
+_GENERATE = {
+    "apt": "inside update-grub",
+    "pacman": 'inside grub-mkconfig -o "$MENU"',
+    "dnf": 'inside grub2-mkconfig -o "$MENU"',
+}
 
 
 def _install(case: Case, target: str, manager: str) -> tuple[list[str], str]:
@@ -110,7 +114,8 @@ def _install(case: Case, target: str, manager: str) -> tuple[list[str], str]:
     sector = f"{HOME}/boot-sector"
     steps = [
         'mkdir -p "$(at "$HOME_OF_OLD")"',
-        f'[ -e "$(at {sector})" ] || dd if={quote(target)} of="$(at {sector})" bs=1M count=1',
+        f"sector=$(at {sector})",
+        f'[ -e "$sector" ] || dd if={quote(target)} of="$sector" bs=1M count=1',
         f"inside {tool} {quote(target)}",
     ]
     return steps, (

@@ -6,7 +6,7 @@ import argparse
 
 from lastwords.analyzer.boot_words import next_version
 from lastwords.analyzer.plans.rescue import KEPT, functions, package_manager, where
-from lastwords.analyzer.plans.script import NothingToDo, NotPlannable, quote
+from lastwords.analyzer.plans.script import NothingToDo, NotPlannable, literal
 from lastwords.hookspecs import Plan, Script
 from lastwords.model import Case
 
@@ -82,8 +82,8 @@ class CleanBootPlan(Plan):
             "undo moves files back and installs the packages again, which needs a network.",
         )
         lines = ["enter", 'mkdir -p "$(at "$HOME_OF_OLD")"']
-        lines += [f"aside {quote(path)}" for path in leftovers]
-        lines += [f"drop {quote(version)}" for version in spare]
+        lines += [f'{literal("file", path)}\naside "$file"' for path in leftovers]
+        lines += [f'{literal("version", version)}\ndrop "$version"' for version in spare]
         lines += ['df -h "$(at /boot)"', "leave"]
         undo = f"""\
 enter

@@ -41,7 +41,7 @@ keep() {
 }
 verify() {
     if command -v lastwords > /dev/null; then
-        lastwords initramfs ${DISK:+--root "$ROOT"} --kernel "$KERNEL" --fail-on warning "$(at "$IMAGE")"
+        look --kernel "$KERNEL" --fail-on warning "$(at "$IMAGE")"
     elif [ "$(inside "$LISTER" "$IMAGE" | grep -c "lib/modules/$KERNEL/")" -eq 0 ]; then
         echo "$IMAGE holds no modules of $KERNEL" >&2
         return 1

@@ -16,12 +16,14 @@ inside() { "$@"; }
 enter() { :; }
 leave() { :; }
 at() { printf '%s' "$1"; }
+look() { lastwords initramfs "$@"; }
 """
 _CHROOT = """\
 ROOT=$(CDPATH='' cd -- "$DISK" && pwd) || exit 1
 MOUNTED=
 inside() { chroot "$ROOT" /usr/bin/env PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C "$@"; }
 at() { printf '%s' "$ROOT$1"; }
+look() { lastwords initramfs --root "$ROOT" "$@"; }
 bind() {
     [ -d "$ROOT/$1" ] && [ -d "/$1" ] || return 0
     mount --bind "/$1" "$ROOT/$1"
@@ -58,7 +60,7 @@ def functions(root: Optional[str], *variables: tuple[str, str]) -> str:
     """Return assignments of what came from a host, and the functions that all these scripts use.
 
     ``enter`` and ``leave`` frame the work, ``inside COMMAND`` runs it in the host's system, ``at PATH``
-    prints where a file of the host is from outside.
+    prints where a file of the host is from outside, ``look`` holds an image against the host.
 
     :param root: the mounted disk, or None for the running host
     """
