@@ -155,21 +155,26 @@ def build(suite: str) -> list[str]:
     with locked(f"initramfs-{suite}"):
         missing = [each for each in RECIPES if not os.path.exists(f"{home(suite)}/{each.file}.log")]
         if missing:
-            tree = _tree(suite)
+            top = _bootstrapped(suite)
             os.makedirs(home(suite), exist_ok=True)
-            os.makedirs(os.path.join(tree, "images"), exist_ok=True)
-            with open(os.path.join(tree, "make-images"), "w", encoding="ascii") as stream:
+            os.makedirs(os.path.join(top, "images"), exist_ok=True)
+            with open(os.path.join(top, "make-images"), "w", encoding="ascii") as stream:
                 stream.write(SCRIPT)
                 for recipe in missing:
                     stream.write(f"make {recipe.file} {shlex.quote(recipe.command)}\n")
-            inside = f'mount --bind "{home(suite)}" "{tree}/images" && chroot "{tree}" bash /make-images'
+            inside = f'mount --bind "{home(suite)}" "{top}/images" && chroot "{top}" bash /make-images'
             done = run(["nice", "unshare", "-m", "sh", "-c", inside], deadline=BUILD_DEADLINE)
             print(done.stdout, end="")
     return images(suite)
 
 
-def _tree(suite: str) -> str:
-    top = os.path.join(HOME, f"tree-{suite}-{digest(PACKAGES)}")
+def tree(suite: str) -> str:
+    """Return where the tree is, or will be, that holds both builders."""
+    return os.path.join(HOME, f"tree-{suite}-{digest(PACKAGES)}")
+
+
+def _bootstrapped(suite: str) -> str:
+    top = tree(suite)
     if os.path.isdir(top):
         return top
     main, _ = mirrors()
