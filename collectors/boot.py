@@ -86,11 +86,11 @@ class BootCollector(Collector):
             "kernels": kernels,
             "other_images": _other_images(root, seen),
             **loader_facts(root, present),
-            "root_parameters": [],
+            "device_parameters": [],
             "efi": unread_efi(present),
             "fstab": fstab,
         }
-        facts["root_parameters"] = _root_parameters(root, facts)
+        facts["device_parameters"] = _device_parameters(root, facts)
         yield facts
         if present is not False:
             yield {**facts, "efi": efi_facts(root, present)}
@@ -252,17 +252,33 @@ def _image(root: Root, facts: dict[str, Any]) -> dict[str, Any]:
     return {**facts, "image": found}
 
 
-def _root_parameters(root: Root, facts: Facts) -> list[dict[str, Any]]:
-    """Return every root= that the entries give, with whether there is such a device."""
+def _device_parameters(root: Root, facts: Facts) -> list[dict[str, Any]]:
+    """Return every device that a command line of an entry waits for, with whether it is there."""
     lines = [entry["options"] for entry in facts["loader_entries"] or ()]
     lines += [item["options"] for config in facts["grub_configs"] or () for item in config["menu"] or ()]
-    given = [parse_cmdline(line).values("root") for line in (*lines, facts["kernel_cmdline"]) if line]
-    values = [each[-1] for each in given if each]  # the last one counts
+    found: dict[tuple[str, str], None] = {}
+    for line in (*lines, facts["kernel_cmdline"]):
+        given = parse_cmdline(line or "")
+        for key in ("root", "resume"):
+            found.update(dict.fromkeys((key, value) for value in given.values(key)[-1:] if value))
+        found.update(dict.fromkeys(("rd.lvm.lv", value) for value in given.values("rd.lvm.lv") if value))
     devices = root.exists("/dev/disk/by-uuid")
     return [
-        {"value": value, "device_exists": _device_exists(root, value) if devices else None}
-        for value in dict.fromkeys(value for value in values if value)
-    ][:MAX_FILES]
+        {
+            "key": key,
+            "value": value,
+            "device_exists": _parameter_exists(root, key, value) if devices else None,
+        }
+        for key, value in list(found)[:MAX_FILES]
+    ]
+
+
+def _parameter_exists(root: Root, key: str, value: str) -> Optional[bool]:
+    if key != "rd.lvm.lv":
+        return _device_exists(root, value)
+    # As the device mapper names it: a dash within a name is doubled.
+    group, _, volume = value.partition("/")
+    return root.exists("/dev/mapper/{}-{}".format(group.replace("-", "--"), volume.replace("-", "--")))
 
 
 class _Newest:

@@ -54,5 +54,5 @@ def wrong_root() -> Case:
     """Return a host whose entries name another root than its fstab."""
     case = golden_case()
     case.facts["boot"]["fstab"][0]["spec"] = "UUID=0b"
-    case.facts["boot"]["root_parameters"] = [{"value": "UUID=0a", "device_exists": None}]
+    case.facts["boot"]["device_parameters"] = [{"key": "root", "value": "UUID=0a", "device_exists": None}]
     return case

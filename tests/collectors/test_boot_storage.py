@@ -184,18 +184,21 @@ def test_other_kernel_images() -> None:
     assert parse_kernel_image(os.urandom(0) + b"MZ" + bytes(1000)).format == "unknown"
 
 
-def test_the_root_parameters_of_all_entries() -> None:
+def test_the_devices_that_command_lines_wait_for() -> None:
     text = (
-        "=== /dev/disk/by-uuid/aaaa link=../../vda1\n=== /dev/vda1 fifo\n"
-        "=== /boot/loader/entries/a.conf\ntitle A\nlinux /vmlinuz-1\noptions root=UUID=aaaa ro\n"
-        "=== /boot/loader/entries/b.conf\ntitle B\nlinux /vmlinuz-1\noptions root=/dev/gone root=UUID=bbbb\n"
+        "=== /dev/disk/by-uuid/aaaa link=../../vda1\n=== /dev/vda1 fifo\n=== /dev/mapper/v--g-root fifo\n"
+        "=== /boot/loader/entries/a.conf\ntitle A\nlinux /vmlinuz-1\noptions root=UUID=aaaa ro resume=UUID=cccc\n"
+        "=== /boot/loader/entries/b.conf\ntitle B\nlinux /vmlinuz-1\n"
+        "options root=/dev/gone root=UUID=bbbb rd.lvm.lv=v-g/root rd.lvm.lv=v-g/gone\n"
         "=== /etc/kernel/cmdline\nroot=/dev/vda1 quiet\n"
     )
-    assert facts_of(text)["root_parameters"] == [
-        {"value": "UUID=aaaa", "device_exists": True},
-        {"value": "UUID=bbbb", "device_exists": False},
-        {"value": "/dev/vda1", "device_exists": True},
+    found = [
+        (each["key"], each["value"], each["device_exists"]) for each in facts_of(text)["device_parameters"]
     ]
+    assert found == [
+        ("root", "UUID=aaaa", True), ("resume", "UUID=cccc", False), ("root", "UUID=bbbb", False),
+        ("rd.lvm.lv", "v-g/root", True), ("rd.lvm.lv", "v-g/gone", False), ("root", "/dev/vda1", True),
+    ]  # fmt: skip
 
 
 def test_this_host() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any, Optional
+from typing import Any
 
 from lastwords.analyzer.boot_words import kernel_of
 from lastwords.analyzer.plans.rescue import KEPT, functions, package_manager, where
@@ -129,7 +129,7 @@ def _root_lines(boot: Facts, why: list[str]) -> list[str]:
     entry = next((each for each in boot["fstab"] or () if each["file"] == "/"), None)
     if not boot["loader_entries"] or not entry or not re.fullmatch(r"UUID=[0-9A-Fa-f-]+", entry["spec"]):
         return []
-    wrong = [each["value"] for each in boot["root_parameters"] if _contradicts(each, entry["spec"])]
+    wrong = [each["value"] for each in boot["device_parameters"] if _contradicts(each, entry["spec"])]
     if not wrong:
         return []
     why.append(f"The entries have root={', '.join(wrong)}; fstab says {entry['spec']}, which they get.")
@@ -137,8 +137,8 @@ def _root_lines(boot: Facts, why: list[str]) -> list[str]:
 
 
 def _contradicts(parameter: dict[str, Any], spec: str) -> bool:
-    value: Optional[str] = parameter["value"]
-    return bool(value and value.startswith("UUID=") and value.lower() != spec.lower())
+    value: str = parameter["value"]
+    return parameter["key"] == "root" and value.startswith("UUID=") and value.lower() != spec.lower()
 
 
 def _default_lines(boot: Facts, manager: str, version: str) -> list[str]:

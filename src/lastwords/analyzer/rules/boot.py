@@ -129,13 +129,12 @@ def entry_broken(case: Case) -> Iterator[Finding]:
     """
     facts = case.facts["boot"]
     resolved = (facts["default_entry"] or {}).get("resolved") or {}
-    told = {each["initramfs"]["path"] for each in facts["kernels"] if each["initramfs"]["exists"] is False}
-    told_names = {path.rpartition("/")[2] for path in told if path}
+    told = {each["version"] for each in facts["kernels"] if each["initramfs"]["exists"] is False}
     seen = set()
     for entry in entries_of(facts):
         files = [path for path in (entry["linux"], *entry["initrd"]) if path]
         gone = [path for path in files if entry_file(facts, path) is False]
-        gone = [path for path in gone if path.rpartition("/")[2] not in told_names]
+        gone = [path for path in gone if path == entry["linux"] or version_in(path) not in told]
         if not gone or (entry["title"], gone[0]) in seen:
             continue
         seen.add((entry["title"], gone[0]))
@@ -181,7 +180,8 @@ def root_not_found(case: Case) -> Iterator[Finding]:
     filesystem that holds /boot, which is the root where /boot is none of its own, and from fstab.
     """
     facts = case.facts["boot"]
-    exists = {each["value"]: each["device_exists"] for each in facts["root_parameters"]}
+    told = [each for each in facts["device_parameters"] if each["key"] == "root"]
+    exists = {each["value"]: each["device_exists"] for each in told}
     resolved = (facts["default_entry"] or {}).get("resolved") or {}
     entries = [each for each in entries_of(facts) if each["options"]]
     default = resolved.get("options") or (entries[0]["options"] if entries else None)
@@ -229,6 +229,62 @@ def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
             if found and "/EFI/" not in config["path"] and found[1].lower() != given:
                 return Proof(config["path"], value=f"GRUB finds /boot on {found[1]}, and / holds /boot")
     return None
+
+
+@rule("parameter-device-missing", needs=("boot",))
+def parameter_device_missing(case: Case) -> Iterator[Finding]:
+    """The kernel command line waits for a volume or a device to resume from that is gone.
+
+    ``rd.lvm.lv=`` of a removed volume ends in dracut's emergency shell after minutes; a wrong ``resume=``
+    delays each boot by half a minute or more, and does not stop it.
+    """
+    for each in case.facts["boot"]["device_parameters"]:
+        if each["key"] == "root" or each["device_exists"] is not False:
+            continue
+        given = f"{each['key']}={each['value']}"
+        shell = each["key"] == "rd.lvm.lv"
+        yield Finding(
+            "parameter-device-missing",
+            Severity.CRITICAL if shell else Severity.WARNING,
+            f"{given} names what is not there",
+            "dracut waits for it in vain and starts its emergency shell."
+            if shell
+            else "The early userspace waits for it in vain before it goes on.",
+            subject=given,
+            evidence=(Proof("kernel command line", value=given), Proof("/dev", value="not there")),
+            fix=(
+                f"$ grubby --update-kernel=ALL --remove-args={given}",
+                "Where there is no grubby: /etc/default/grub.",
+            ),
+        )
+
+
+@rule("boot-not-mounted", needs=("boot",))
+def boot_not_mounted(case: Case) -> Iterator[Finding]:
+    """fstab has a filesystem for /boot, and it is not mounted.
+
+    On a running host the next kernel update writes into the directory below it, where no boot loader looks.
+    Of a disk in rescue mode nothing is known of its kernels and initramfs images until it is mounted too.
+    """
+    facts = case.facts["boot"]
+    entry = next((each for each in facts["fstab"] or () if each["file"] == "/boot"), None)
+    if entry is None or in_container(case) or "noauto" in (entry["options"] or ""):
+        return
+    empty = facts["files"] is not None and not any(each["vmlinuz"]["exists"] for each in facts["kernels"])
+    rescue = case.root_kind == "directory"
+    if facts["filesystems"]["boot"]["mounted"] is not False and not (rescue and empty):
+        return
+    yield Finding(
+        "boot-not-mounted",
+        Severity.WARNING,
+        "/boot is a filesystem of its own, and is not mounted",
+        "Nothing is known of the kernels and images on it: mount it and look again."
+        if rescue
+        else "The next kernel update writes where no boot loader looks.",
+        subject="/boot",
+        evidence=(Proof("/etc/fstab", line=entry["line"], excerpt=f"{entry['spec']} /boot {entry['type']}"),),
+        fix=("$ mount DEVICE DIR/boot, with the device that fstab names",) if rescue else ("$ mount /boot",),
+    )
 
 
 @rule("fstab-device-missing", needs=("boot",))
