@@ -153,7 +153,7 @@ def build(suite: str) -> list[str]:
     :raises Unavailable: this machine cannot
     """
     with locked(f"initramfs-{suite}"):
-        missing = [each for each in RECIPES if not os.path.exists(f"{home(suite)}/{each.file}.log")]
+        missing = [each for each in RECIPES if not os.path.exists(f"{home(suite)}/{each.file}.list")]
         if missing:
             top = _bootstrapped(suite)
             os.makedirs(home(suite), exist_ok=True)
