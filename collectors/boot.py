@@ -237,7 +237,8 @@ def _image(root: Root, facts: dict[str, Any]) -> dict[str, Any]:
     """Add what the head of a kernel image tells."""
     found: Optional[dict[str, Any]] = None
     try:
-        head = root.peek(facts["path"], HEAD) if facts["exists"] else b""
+        # sos never copies a kernel.
+        head = root.peek(facts["path"], HEAD) if facts["exists"] and root.kind != "sosreport" else b""
         if head:
             image = parse_kernel_image(head)
             text = root.peek(facts["path"], VERSION, image.version_at) if image.version_at else b""

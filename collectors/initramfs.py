@@ -264,6 +264,7 @@ def _contents(inside: Inside) -> dict[str, Any]:
         "systemd": inside.systemd,
         "busybox": inside.busybox,
         "kdump": inside.kdump,
+        "squashed": inside.squashed,
         "programs": sorted(inside.programs),
         "modules": sorted(inside.modules),
         "modules_indexed": inside.indexed,

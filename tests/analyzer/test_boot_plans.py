@@ -69,7 +69,7 @@ def test_modules_that_the_image_lacks_are_added() -> None:
     image.update(
         complete=True,
         kernel_versions=[NEW],
-        contents={"builder": "dracut", "modules": [], "programs": ["lvm"]},
+        contents={"builder": "dracut", "modules": [], "programs": ["lvm"], "squashed": False},
     )
     assert 'inside dracut --force --add-drivers xfs "$IMAGE" "$KERNEL"' in script("initramfs", case=case)
     image["contents"]["builder"] = "initramfs-tools"

@@ -71,6 +71,7 @@ V = "5.14.0-427.13.1.el9_4.x86_64"
 CONTENTS = {
     "builder": "dracut", "init": {"kind": "link", "needs": "usr/lib/systemd/systemd", "found": True},
     "modules": ["xfs", "libcrc32c", "dm_mod", "virtio_blk", "virtio_pci"], "programs": ["lvm"],
+    "squashed": False,
 }  # fmt: skip
 IMAGE = {
     "path": "/boot/initramfs-1.img", "use": "boot", "version": "1", "complete": True, "damage": None, "mtime": 1.0,
@@ -341,6 +342,7 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
             "boot__kernels__0__modules__drivers": DRIVERS,
         },
     ),
+    ("initramfs-lacks-driver", without("xfs", squashed=True)),
     ("microcode-not-first", {"initramfs__images": [{**MINE, "segments": SEGMENTS}]}),
     ("kernel-damaged", {}),
     ("kernel-damaged", {"boot__kernels__0__vmlinuz__image": HEAD_OF}),

@@ -35,6 +35,7 @@ _KDUMP = re.compile(
     r"(?:usr/)?(?:lib/kdump/|s?bin/(?:kdump|makedumpfile|vmcore-dmesg)\Z|bin/kdump\.sh\Z|lib/kdump-lib)"
     r"|scripts/.*/?0_kdump|kdump/"
 )
+_SQUASH = re.compile(r"(?:squash(?:fs)?|erofs)-root\.img\Z")
 _BUSYBOX = re.compile(r"(?:usr/)?s?bin/busybox\Z|usr/lib/klibc/bin/busybox\Z")
 _INTERPRETER = re.compile(rb"#![ \t]*(\S+)")
 
@@ -60,6 +61,8 @@ class Inside:
     """Whether it is made to save a crash dump."""
     systemd: bool = False
     busybox: bool = False
+    squashed: bool = False
+    """Whether most of it is in a filesystem of its own within (dracut's squash), which is not opened."""
     programs: list[str] = field(default_factory=list)
     """Programs in it that put a root device together: lvm, cryptsetup, mdadm ..."""
     kept: dict[str, bytes] = field(default_factory=dict)
@@ -93,6 +96,7 @@ class Inside:
             self.kept["dracut-version"] = dracut["version"].encode("utf-8", "surrogateescape")
         if base in KNOWN_PROGRAMS and ("bin/" in name or "systemd/" in name) and base not in self.programs:
             self.programs.append(base)
+        self.squashed = self.squashed or bool(_SQUASH.match(name))
         self.kdump = self.kdump or bool(_KDUMP.match(name))
         self.systemd = self.systemd or name in ("usr/lib/systemd/systemd", "lib/systemd/systemd")
         self.busybox = self.busybox or bool(_BUSYBOX.match(name))

@@ -107,7 +107,9 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
     there = "" if init["found"] else " (missing)"
     modules = contents["modules"]
     boot = [name for name in modules if name in BOOT_MODULES]
-    also = [word for word in ("systemd", "busybox", "kdump") if contents[word]] + contents["programs"]
+    also = [word for word in ("systemd", "busybox", "kdump", "squashed") if contents[word]] + contents[
+        "programs"
+    ]
     hostonly = {True: "for one machine (hostonly)", False: "for any machine", None: None}[
         contents["hostonly"]
     ]

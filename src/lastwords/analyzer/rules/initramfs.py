@@ -92,6 +92,8 @@ def without_init(case: Case) -> Iterator[Finding]:
         contents = image.get("contents")
         if image["complete"] is not True or not contents or contents["init"]["found"] is not False:
             continue
+        if contents["squashed"] and contents["init"]["kind"]:
+            continue
         init = contents["init"]
         value = f"/init is there, {init['needs']} is not" if init["kind"] else "no /init"
         if not init["kind"] and image["segments"] and all(each["microcode"] for each in image["segments"]):
@@ -114,8 +116,8 @@ def lacks_driver(case: Case) -> Iterator[Finding]:
     What is needed follows from the filesystem of /, the devices below it and their drivers (sysfs, lsblk,
     lspci), or from fstab and the kernel command line where the machine does not run. Built-in drivers are
     counted as present (modules.builtin), and what a module needs in turn must be there too (modules.dep).
-    Silent where it is not known which modules a kernel has, and for the image that the running kernel
-    was started with.
+    Silent where it is not known which modules a kernel has, for the image that the running kernel was
+    started with, and for images that keep their modules in a filesystem of its own (dracut's squash).
     """
     boot = case.facts["boot"]
     needs = needs_of_root(boot)
@@ -124,6 +126,8 @@ def lacks_driver(case: Case) -> Iterator[Finding]:
         versions = image["kernel_versions"] or ()
         if image["complete"] is not True or image["version"] not in versions or not image.get("contents"):
             continue  # that is another finding
+        if image["contents"]["squashed"]:
+            continue  # what is in there is not known
         lacks = [] if _has_booted(case, image) else lacks_of(needs, image, kernel)
         if not lacks:
             continue
