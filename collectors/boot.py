@@ -15,10 +15,13 @@ from lastwords.collectors.boot_loaders import (
     loader_facts,
     unread_efi,
 )
+from lastwords.collectors.boot_storage import LSBLK, LSPCI, STORAGE_READS, drivers_of, root_device
 from lastwords.collectors.kdump_config import MOUNTS, read_mounts
 from lastwords.formats.bls import compare_versions
+from lastwords.formats.cmdline import parse_cmdline
 from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
 from lastwords.formats.kernel_files import KernelFile, classify
+from lastwords.formats.vmlinuz import HEAD, VERSION, parse_kernel_image, release_of
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root
@@ -55,8 +58,9 @@ class BootCollector(Collector):
         "/proc/sys/kernel/osrelease",
         EFIVARS + "Boot*",
         "/dev/disk/by-*/*",
+        *STORAGE_READS,
     )
-    runs = (EFIBOOTMGR,)
+    runs = (EFIBOOTMGR, LSBLK, LSPCI)
     needs_root = "grub.cfg is readable by root only on most distributions"
 
     def collect(self, root: Root) -> Iterator[Facts]:
@@ -65,7 +69,9 @@ class BootCollector(Collector):
         running = (root.text("/proc/sys/kernel/osrelease") or "").strip() or None
         listed = root.listdir("/boot")
         seen = _Seen(root, listed)
-        kernels = _kernels(root, seen, running)
+        storage = root_device(root, mounts)
+        drivers = {name for device in storage["devices"] for name in device["drivers"]}
+        kernels = _kernels(root, seen, running, drivers)
         if listed is None and mounts is None and fstab is None and not kernels:
             raise NoData("neither /boot nor a table of filesystems")
         present = root.exists("/sys/firmware/efi")
@@ -74,14 +80,17 @@ class BootCollector(Collector):
         facts: Facts = {
             "running": running,
             "filesystems": _filesystems(root, mounts),
+            "root_device": storage,
             "files": None if listed is None else [_file(node) for node in listed[:MAX_FILES]],
             "files_omitted": None if listed is None else max(0, len(listed) - MAX_FILES),
             "kernels": kernels,
             "other_images": _other_images(root, seen),
             **loader_facts(root, present),
+            "device_parameters": [],
             "efi": unread_efi(present),
             "fstab": fstab,
         }
+        facts["device_parameters"] = _device_parameters(root, facts)
         yield facts
         if present is not False:
             yield {**facts, "efi": efi_facts(root, present)}
@@ -197,7 +206,7 @@ class _Seen:
         return self.complete and path.rpartition("/")[0] == "/boot"
 
 
-def _kernels(root: Root, seen: _Seen, running: Optional[str]) -> list[dict[str, Any]]:
+def _kernels(root: Root, seen: _Seen, running: Optional[str], drivers: set[str]) -> list[dict[str, Any]]:
     top = "/lib/modules" if root.glob("/lib/modules/*") else "/usr/lib/modules"
     modules = {path.rpartition("/")[2] for path in root.glob(f"{top}/[0-9]*")}
     versions = {kind.version for kind in seen.known.values() if kind.use == "boot"} | modules
@@ -212,14 +221,65 @@ def _kernels(root: Root, seen: _Seen, running: Optional[str]) -> list[dict[str, 
             {
                 "version": version,
                 "running": None if running is None else version == running,
-                "vmlinuz": seen.facts(seen.find("vmlinuz", version) or f"/boot/vmlinuz-{version}"),
+                "vmlinuz": _image(
+                    root, seen.facts(seen.find("vmlinuz", version) or f"/boot/vmlinuz-{version}")
+                ),
                 "initramfs": seen.facts(initramfs),
                 "system_map": seen.facts(seen.find("system_map", version) or f"/boot/System.map-{version}"),
                 "config": seen.facts(seen.find("config", version) or f"/boot/config-{version}"),
-                "modules": _modules(root, f"{top}/{version}"),
+                "modules": _modules(root, f"{top}/{version}", drivers),
             }
         )
     return found
+
+
+def _image(root: Root, facts: dict[str, Any]) -> dict[str, Any]:
+    """Add what the head of a kernel image tells."""
+    found: Optional[dict[str, Any]] = None
+    try:
+        # sos never copies a kernel.
+        head = root.peek(facts["path"], HEAD) if facts["exists"] and root.kind != "sosreport" else b""
+        if head:
+            image = parse_kernel_image(head)
+            text = root.peek(facts["path"], VERSION, image.version_at) if image.version_at else b""
+            found = {
+                "format": image.format,
+                "release": release_of(text),
+                "needed": image.needed,
+                "signed": image.signed,
+            }
+    except OSError:
+        pass  # noted as evidence
+    return {**facts, "image": found}
+
+
+def _device_parameters(root: Root, facts: Facts) -> list[dict[str, Any]]:
+    """Return every device that a command line of an entry waits for, with whether it is there."""
+    lines = [entry["options"] for entry in facts["loader_entries"] or ()]
+    lines += [item["options"] for config in facts["grub_configs"] or () for item in config["menu"] or ()]
+    found: dict[tuple[str, str], None] = {}
+    for line in (*lines, facts["kernel_cmdline"]):
+        given = parse_cmdline(line or "")
+        for key in ("root", "resume"):
+            found.update(dict.fromkeys((key, value) for value in given.values(key)[-1:] if value))
+        found.update(dict.fromkeys(("rd.lvm.lv", value) for value in given.values("rd.lvm.lv") if value))
+    devices = root.exists("/dev/disk/by-uuid")
+    return [
+        {
+            "key": key,
+            "value": value,
+            "device_exists": _parameter_exists(root, key, value) if devices else None,
+        }
+        for key, value in list(found)[:MAX_FILES]
+    ]
+
+
+def _parameter_exists(root: Root, key: str, value: str) -> Optional[bool]:
+    if key != "rd.lvm.lv":
+        return _device_exists(root, value)
+    # As the device mapper names it: a dash within a name is doubled.
+    group, _, volume = value.partition("/")
+    return root.exists("/dev/mapper/{}-{}".format(group.replace("-", "--"), volume.replace("-", "--")))
 
 
 class _Newest:
@@ -242,7 +302,7 @@ def _initramfs_style(seen: _Seen) -> Optional[str]:
     return None
 
 
-def _modules(root: Root, path: str) -> dict[str, Any]:
+def _modules(root: Root, path: str, drivers: set[str]) -> dict[str, Any]:
     there = root.exists(path)
     node = root.stat(path) if there else None
     return {
@@ -250,6 +310,7 @@ def _modules(root: Root, path: str) -> dict[str, Any]:
         "exists": there,
         "mtime": node.mtime if node else None,
         "modules_dep": root.exists(path + "/modules.dep") if there else there,
+        "drivers": drivers_of(root, path, drivers) if there else None,
     }
 
 

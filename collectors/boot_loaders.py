@@ -293,7 +293,7 @@ def _resolved(
 
 
 def _loads(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {"linux": entry["linux"], "initrd": list(entry["initrd"])}
+    return {"linux": entry["linux"], "initrd": list(entry["initrd"]), "options": entry["options"]}
 
 
 # -- EFI -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""The initramfs images: what each is made of, whether it is whole, and for which kernel it was built."""
+"""The initramfs images: what each is made of, whether it is whole, who built it, and what is in it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats.initrd_head import Segment, recognise
+from lastwords.formats.initrd_inside import Inside
 from lastwords.formats.kernel_files import KernelFile, classify
+from lastwords.formats.pe import Section
+from lastwords.formats.redact import redact
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root, read_up_to
 from lastwords.roots.evidence import reason_of
-from lastwords.roots.initrd import Contents, examine
+from lastwords.roots.initrd import Contents, Visit, examine, part_of, unified_sections
 from lastwords.roots.trees import Node
 
 KDUMP = "/var/lib/kdump"
 FOLDERS = ("/boot", KDUMP)
 BY_MACHINE = ("/boot", "/efi", "/boot/efi")
 """Where kernel-install(8) makes <machine id>/<version>/initrd."""
+UNIFIED = tuple(f"{top}/EFI/Linux/*.efi" for top in BY_MACHINE)
 MAX_IMAGES = 64
 WHOLE_LIMIT = 512 << 20
 """Bytes of an image that is followed to its end; of a larger one only the kernel's version is looked for."""
@@ -33,11 +37,14 @@ class InitramfsCollector(Collector):
     """Looks into initramfs images, streaming, and extracts nothing."""
 
     name = "initramfs"
-    title = "initramfs images: segments, compression, whole or cut, kernel version inside"
+    title = (
+        "initramfs images: segments, compression, whole or cut, builder, kernel version and modules inside"
+    )
     reads = (
         "/boot/*",
         "/var/lib/kdump/*",
         *(f"{top}/*/*/initrd" for top in BY_MACHINE),
+        *UNIFIED,
         "/proc/sys/kernel/osrelease",
     )
     needs_root = "images are readable by root only on most distributions"
@@ -76,33 +83,47 @@ def _images(root: Root) -> list[tuple[Node, KernelFile]]:
             machine, version = path.split("/")[-3:-1]
             if re.fullmatch(r"[0-9a-f]{32}", machine):
                 found[path] = KernelFile("initramfs", "boot", version)
+    for pattern in UNIFIED:
+        found.update(dict.fromkeys(root.glob(pattern), KernelFile("unified", "boot", None)))
     nodes = ((root.stat(path, follow=False), kind) for path, kind in sorted(found.items()))
     return [(node, kind) for node, kind in nodes if node is not None and node.type == "file"]
 
 
 def _recognised(root: Root, node: Node, kind: KernelFile) -> dict[str, Any]:
     """Return the facts that the first bytes and the headers tell."""
-    segments: Optional[list[Segment]] = None
-    reason: Optional[str] = "not looked at before the time was over"
+    facts = unknown_image(node.path, node.size, node.mtime, kind)
     try:
         with root.stream(node.path) as stream:
             segments = recognise(_reader(stream), node.size or 0)
     except OSError as problem:
-        reason = reason_of(problem)
+        facts["not_checked"] = reason_of(problem)
+        return facts
+    facts["segments"] = [each.__dict__ for each in segments]
+    facts["compression"] = _compression(segments)
+    return facts
+
+
+def unknown_image(
+    path: str, size: Optional[int], mtime: Optional[float], kind: Optional[KernelFile]
+) -> dict[str, Any]:
+    """Return the facts of an image that nothing is known of yet but its name."""
     return {
-        "path": node.path,
-        "use": kind.use,
-        "version": kind.version,
-        "size": node.size,
-        "mtime": node.mtime,
-        "segments": None if segments is None else [each.__dict__ for each in segments],
-        "compression": _compression(segments or []),
+        "path": path,
+        "use": kind.use if kind else "boot",
+        "version": kind.version if kind else None,
+        "size": size,
+        "mtime": mtime,
+        "unified": None,
+        "segments": None,
+        "compression": None,
         "complete": None,
         "damage": None,
-        "not_checked": reason,
+        "kernel_message": None,
+        "not_checked": "not looked at before the time was over",
         "kernel_versions": None,
         "members": None,
         "unpacked": None,
+        "contents": None,
     }
 
 
@@ -147,24 +168,57 @@ def _urgency(image: dict[str, Any], running: Optional[str]) -> tuple[bool, int, 
 
 def _look_inside(root: Root, image: dict[str, Any], deadline: float) -> None:
     """Add what is known after the image was followed to its end, or as far as the limits allow."""
-    size = image["size"] or 0
     try:
-        with root.stream(image["path"]) as stream:
-            contents = examine(stream, size, deadline=deadline, whole=size <= WHOLE_LIMIT)
+        look_inside(image, lambda: root.stream(image["path"]), deadline)
     except OSError as problem:
         image["not_checked"] = reason_of(problem)
-        return
+
+
+def look_inside(
+    image: dict[str, Any],
+    opened: Callable[[], BinaryIO],
+    deadline: float,
+    visit: Optional[Visit] = None,
+) -> Contents:
+    """Follow an image to its end, add what it holds to its facts, and return it.
+
+    :param opened: opens the image anew
+    :param deadline: time.monotonic() after which to stop
+    :param visit: called with each entry and the number of its segment
+    :raises OSError: it cannot be read
+    """
+    size = image["size"] or 0
+    cut = 0
+    with opened() as stream:
+        sections = unified_sections(stream)
+    with opened() as stream:
+        part = stream
+        if sections is not None:
+            image["unified"] = _unified(sections, opened)
+            wanted = next((each for each in sections if each.name == ".initrd"), Section("", 0, 0))
+            cut = max(0, wanted.offset + wanted.size - size)
+            size = max(0, wanted.size - cut)
+            part = part_of(stream, wanted.offset, size)
+            image["version"] = image["unified"]["uname"]
+        contents = examine(part, size, deadline=deadline, whole=size <= WHOLE_LIMIT, visit=visit)
+    if cut:
+        contents.complete, contents.kernel, contents.unknown = False, None, None
+        contents.damage = f"the file ends {cut} bytes before the end of its section .initrd"
+    known = contents.complete is not None
     image.update(
         complete=contents.complete,
         damage=contents.damage,
+        kernel_message=contents.kernel,
         not_checked=contents.unknown,
-        kernel_versions=contents.versions if contents.versions or contents.complete else None,
+        kernel_versions=contents.inside.versions if contents.inside.versions or contents.complete else None,
         members=contents.members if contents.complete else None,
         unpacked=contents.unpacked if contents.complete else None,
+        contents=_contents(contents.inside) if known and contents.members else None,
     )
-    if _tells_more(contents, image["segments"]):
+    if sections is not None or _tells_more(contents, image["segments"] or []):
         image["segments"] = [each.__dict__ for each in contents.segments]
         image["compression"] = _compression(contents.segments)
+    return contents
 
 
 def _tells_more(contents: Contents, segments: list[dict[str, Any]]) -> bool:
@@ -173,3 +227,53 @@ def _tells_more(contents: Contents, segments: list[dict[str, Any]]) -> bool:
         len(segments),
         sum(each["size"] is not None for each in segments),
     )
+
+
+def _unified(sections: list[Section], opened: Callable[[], BinaryIO]) -> dict[str, Any]:
+    """Return the facts of a unified kernel image, but for its initramfs."""
+
+    def text(name: str) -> Optional[str]:
+        section = next((each for each in sections if each.name == name), None)
+        if section is None:
+            return None
+        with opened() as stream:
+            data = read_up_to(part_of(stream, section.offset, section.size), 1 << 16)[0]
+        return redact(data.strip(b" \0\n"))[0].decode("utf-8", "replace")
+
+    return {
+        "sections": [{"name": each.name, "size": each.size} for each in sections],
+        "cmdline": text(".cmdline"),
+        "uname": text(".uname"),
+    }
+
+
+def _contents(inside: Inside) -> dict[str, Any]:
+    """Return the facts of what is in an image."""
+    kind, needs, found = inside.start()
+    listed = inside.text("usr/lib/dracut/modules.txt", "lib/dracut/modules.txt")
+    arguments = inside.arguments()
+    parameters = [inside.text(name) for name in sorted(inside.kept) if name.startswith("etc/cmdline.d/")]
+    return {
+        "builder": inside.builder,
+        "builder_version": inside.version(),
+        "arguments": None if arguments is None else _without_secrets(arguments),
+        "dracut_modules": sorted(listed.split()) if listed is not None else None,
+        "hostonly": inside.hostonly(),
+        "cmdline": _without_secrets(" ".join(" ".join(each or "" for each in parameters).split())) or None,
+        "init": {"kind": kind, "needs": needs, "found": found},
+        "systemd": inside.systemd,
+        "busybox": inside.busybox,
+        "kdump": inside.kdump,
+        "squashed": inside.squashed,
+        "programs": sorted(inside.programs),
+        "modules": sorted(inside.modules),
+        "modules_indexed": inside.indexed,
+        "firmware": inside.firmware,
+        "microcode": inside.microcode,
+        "devices": inside.devices,
+        "hard_links": inside.hard_links,
+    }
+
+
+def _without_secrets(text: str) -> str:
+    return redact(text.encode("utf-8", "replace"))[0].decode("utf-8", "replace")

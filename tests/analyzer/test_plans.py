@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from boot_cases import crowded_case, hostile_boot, wrong_root
 
 from lastwords import plugins
 from lastwords.analyzer.plans.script import NothingToDo, NotPlannable, comment, render
@@ -33,9 +34,10 @@ def case_of(host: str = "rhel9") -> Case:
     return Case(facts, [], {}, "live", 1772445600.0)
 
 
-def script(name: str, *argv: str, case: Case | None = None) -> str:
+def script(name: str, *argv: str, case: Case | None = None, root: str | None = None) -> str:
     parser = argparse.ArgumentParser()
     PLANS[name].add_arguments(parser)
+    parser.set_defaults(root=root)
     case = case or case_of()
     return render(PLANS[name].make(case, parser.parse_args(argv)), case, f"lastwords plan {name}")
 
@@ -71,13 +73,34 @@ SCRIPTS = [
     ("oom-to-vmcore", ["--always"], hostile_case()),
     ("kdump", [], case_of("ubuntu2404")),
     ("kdump", ["--crashkernel", "1G-:256M"], case_of("rhel7")),
+    ("initramfs", [], None),
+    ("initramfs", ["--kernel", "5.14.0-362.8.1.el9_3.x86_64"], None),
+    ("initramfs", [], case_of("debian12")),
+    ("initramfs", [], case_of("sles15")),
+    ("initramfs", [], hostile_boot(HOSTILE)),
+    ("clean-boot", ["--keep", "1"], crowded_case()),
+    ("clean-boot", ["--keep", "1"], hostile_boot(HOSTILE)),
+    ("bootloader", [], None),
+    ("bootloader", [], hostile_boot(HOSTILE)),
+    ("bootloader", ["--install", "/dev/sda"], case_of("debian12")),
+    ("bootloader", ["--install", "efi"], case_of("ubuntu2404")),
+    ("bootloader", ["--install", "efi", "--default", "5.14.0-362.8.1.el9_3.x86_64"], wrong_root()),
 ]
+ON_DISK = ("initramfs", "clean-boot", "bootloader")
 
 
-@pytest.fixture(params=SCRIPTS, ids=lambda param: " ".join([param[0], *param[1]]))
+@pytest.fixture(
+    params=[
+        (*each, root)
+        for each in SCRIPTS
+        for root in (None, f"/mnt/{HOSTILE}")
+        if not root or each[0] in ON_DISK
+    ],
+    ids=lambda param: " ".join([param[0], *param[1], "on a disk" if param[3] else ""]),
+)
 def text(request: pytest.FixtureRequest) -> str:
-    name, argv, case = request.param
-    return script(name, *argv, case=case)
+    name, argv, case, root = request.param
+    return script(name, *argv, case=case, root=root)
 
 
 def test_every_plan_is_tried_here() -> None:

@@ -45,7 +45,52 @@ UNIT = {
     "exit_code": 0,
 }
 PLACE = {"path": "/var/crash", "origin": "default", "available": 1 << 40, "mountpoint": "/"}
-IMAGE = {"path": "/boot/initramfs-1.img", "use": "boot", "version": "1", "complete": True, "damage": None}
+V = "5.14.0-427.13.1.el9_4.x86_64"
+CONTENTS = {
+    "builder": "dracut", "init": {"kind": "link", "needs": "usr/lib/systemd/systemd", "found": True},
+    "modules": ["xfs", "libcrc32c", "dm_mod", "virtio_blk", "virtio_pci"], "programs": ["lvm"],
+    "squashed": False,
+}  # fmt: skip
+IMAGE = {
+    "path": "/boot/initramfs-1.img", "use": "boot", "version": "1", "complete": True, "damage": None, "mtime": 1.0,
+    "kernel_versions": ["1"], "kernel_message": None, "segments": [], "contents": CONTENTS,
+}  # fmt: skip
+MINE = {**IMAGE, "path": f"/boot/initramfs-{V}.img", "version": V, "kernel_versions": [V], "mtime": 2e9}
+
+
+def driver(name: str, how: str | None = "module", *needs: str) -> dict[str, Any]:
+    return {"name": name, "how": how, "path": None, "needs": list(needs)}
+
+
+DRIVERS = [
+    driver("xfs", "module", "libcrc32c"),
+    driver("dm_mod"),
+    driver("virtio_blk"),
+    driver("nvme", "builtin"),
+]
+NEEDY = {"initramfs__images": [MINE], "boot__kernels__0__modules__drivers": DRIVERS}
+SEGMENTS = [
+    {"kind": "cpio", "microcode": True},
+    {"kind": "compressed", "microcode": False},
+]
+HEAD_OF = {"format": "bzImage", "release": V, "needed": 1000, "signed": True}
+GONE = {"key": "rd.lvm.lv", "value": "rhel/swap", "device_exists": False}
+MISSING = {
+    "spec": "UUID=9b0b",
+    "file": "/srv",
+    "type": "vfat",
+    "options": "defaults",
+    "line": 7,
+    "device_exists": False,
+}
+
+
+def without(*names: str, **more: Any) -> dict[str, Any]:
+    """Return a healthy image and host, but for these modules in the image."""
+    contents = {**CONTENTS, "modules": [name for name in CONTENTS["modules"] if name not in names], **more}
+    return {**NEEDY, "initramfs__images": [{**MINE, "contents": contents}]}
+
+
 NEW, OLD = "kernel 5.14.0-427.13.1.el9_4.x86_64", "kernel 5.14.0-362.8.1.el9_3.x86_64"
 
 ZRAM = {"name": "/dev/zram0", "type": "partition", "size": 1 << 30, "used": 0, "priority": 100}
@@ -119,6 +164,50 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kernel-without-initramfs", {"boot__kernels__0__initramfs__exists": False}, Severity.INFO, NEW),
     ("initramfs-damaged", {"initramfs__images": [{**IMAGE, "complete": False, "damage": "cut gzip data"}]},
      Severity.CRITICAL, "/boot/initramfs-1.img"),
+    ("initramfs-wrong-version", {"initramfs__images": [{**MINE, "kernel_versions": ["5.14.0-1"]}]}, Severity.CRITICAL,
+     MINE["path"]),
+    ("initramfs-wrong-version", {"initramfs__images": [{**IMAGE, "kernel_versions": ["2"]}]}, Severity.WARNING,
+     IMAGE["path"]),
+    ("initramfs-without-init", without(init={"kind": None, "needs": None, "found": False}), Severity.CRITICAL,
+     MINE["path"]),
+    ("initramfs-lacks-driver", without("xfs"), Severity.CRITICAL, MINE["path"]),
+    ("initramfs-lacks-driver", without("libcrc32c"), Severity.CRITICAL, MINE["path"]),
+    ("initramfs-lacks-driver", without(programs=["cryptsetup"]), Severity.CRITICAL, MINE["path"]),
+    ("initramfs-lacks-driver", {**NEEDY, "boot__kernels__0__modules__drivers": [driver("xfs", None)],
+                                "initramfs__images": [{**MINE, "contents": {**CONTENTS, "modules": []}}]},
+     Severity.CRITICAL, MINE["path"]),
+    ("microcode-not-first", {"initramfs__images": [{**MINE, "segments": SEGMENTS[::-1]}]}, Severity.WARNING, MINE["path"]),
+    ("kernel-damaged", {"boot__kernels__0__vmlinuz__image": {**HEAD_OF, "needed": 1 << 40}}, Severity.CRITICAL, NEW),
+    ("kernel-damaged", {"boot__kernels__1__vmlinuz__image": HEAD_OF}, Severity.WARNING, OLD),
+    ("kernel-damaged", {"boot__kernels__1__vmlinuz__size": 0}, Severity.WARNING, OLD),
+    ("kernel-damaged", {"boot__kernels__1__vmlinuz__image": {**HEAD_OF, "format": "unknown"}}, Severity.WARNING, OLD),
+    ("kernel-without-modules", {"boot__kernels__0__modules__exists": False}, Severity.CRITICAL, NEW),
+    ("kernel-without-modules", {"boot__kernels__1__modules__modules_dep": False}, Severity.WARNING, OLD),
+    ("entry-broken", {"boot__kernels__0__vmlinuz__exists": False}, Severity.CRITICAL,
+     f"entry Red Hat Enterprise Linux ({V}) 9.4 (Plow)"),
+    ("entry-broken", {"boot__loader_entries__1__initrd": ["/initramfs-gone.img"]}, Severity.WARNING,
+     "entry Red Hat Enterprise Linux (5.14.0-362.8.1.el9_3.x86_64) 9.3 (Plow)"),
+    ("entry-broken", {"boot__default_entry__resolved": None, "boot__default_entry__saved_entry": "gone",
+                      "boot__default_entry__value": "gone"}, Severity.WARNING, "default entry"),
+    ("root-not-found", {"boot__device_parameters__0__device_exists": False}, Severity.CRITICAL,
+     "root=/dev/mapper/rhel-root"),
+    ("root-not-found", {"boot__default_entry__resolved__options": "ro root=UUID=0a",
+                        "boot__fstab__0__spec": "UUID=0b"}, Severity.CRITICAL, "root=UUID=0a"),
+    ("root-not-found", {"boot__default_entry__resolved__options": "ro root=UUID=0a", "boot__fstab": []},
+     Severity.CRITICAL, "root=UUID=0a"),
+    ("parameter-device-missing", {"boot__device_parameters": [GONE]}, Severity.CRITICAL, "rd.lvm.lv=rhel/swap"),
+    ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "resume"}]}, Severity.WARNING,
+     "resume=rhel/swap"),
+    ("boot-not-mounted", {"boot__filesystems__boot__mounted": False}, Severity.WARNING, "/boot"),
+    ("fstab-device-missing", {"boot__fstab__0": MISSING}, Severity.CRITICAL, "/srv"),
+    ("fstab-device-missing", {"boot__fstab__0": {**MISSING, "type": "ext4", "device_exists": None}}, Severity.CRITICAL,
+     "/srv"),
+    ("kernel-not-signed", {"kernel__secure_boot__enabled": True,
+                           "boot__kernels__1__vmlinuz__image": {**HEAD_OF, "signed": False}}, Severity.WARNING, OLD),
+    ("default-kernel-old", {"boot__default_entry__resolved__linux": "/vmlinuz-5.14.0-362.8.1.el9_3.x86_64"},
+     Severity.INFO, OLD),
+    ("kernel-self-built", {"kernel__package": {"image": "/boot/vmlinuz-x", "manager": "rpm", "owner": None,
+                                               "packaged": False}}, Severity.INFO, NEW),
     ("boot-full", {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}},
      Severity.WARNING, "/boot"),
     ("boot-full", {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 1 << 20, "used": 0}},
@@ -189,6 +278,53 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("initramfs-damaged", {"initramfs__images": [{**IMAGE, "complete": None}]}),
     ("initramfs-damaged", {"initramfs__images": [{**IMAGE, "complete": False, "use": "leftover"}]}),
     ("initramfs-damaged", {"initramfs__images": None}),
+    ("initramfs-wrong-version", {"initramfs__images": [MINE]}),
+    ("initramfs-wrong-version", {"initramfs__images": [{**MINE, "kernel_versions": []}]}),
+    ("initramfs-wrong-version", {"initramfs__images": [{**MINE, "version": "linux"}]}),
+    ("initramfs-without-init", NEEDY),
+    ("initramfs-without-init", {"initramfs__images": [{**MINE, "contents": None}]}),
+    ("initramfs-lacks-driver", NEEDY),
+    ("initramfs-lacks-driver", {**without("xfs"), "boot__kernels__0__modules__drivers": None}),
+    (
+        "initramfs-lacks-driver",
+        {**without("xfs"), "boot__kernels__0__modules__drivers": [driver("xfs", "builtin")]},
+    ),
+    (
+        "initramfs-lacks-driver",
+        {
+            "initramfs__images": [{**without("xfs")["initramfs__images"][0], "mtime": 1.0}],
+            "boot__kernels__0__modules__drivers": DRIVERS,
+        },
+    ),
+    ("initramfs-lacks-driver", without("xfs", squashed=True)),
+    ("microcode-not-first", {"initramfs__images": [{**MINE, "segments": SEGMENTS}]}),
+    ("kernel-damaged", {}),
+    ("kernel-damaged", {"boot__kernels__0__vmlinuz__image": HEAD_OF}),
+    ("kernel-without-modules", {}),
+    ("kernel-without-modules", {"boot__kernels__0__modules__exists": None}),
+    ("entry-broken", {}),
+    ("entry-broken", {"boot__kernels__0__initramfs__exists": False}),
+    ("entry-broken", {"boot__files": None, "boot__loader_entries__1__initrd": ["/initramfs-gone.img"]}),
+    ("root-not-found", {}),
+    ("root-not-found", {"boot__device_parameters__0__device_exists": None}),
+    (
+        "root-not-found",
+        {"boot__default_entry__resolved__options": "ro root=UUID=0A", "boot__fstab__0__spec": "UUID=0a"},
+    ),
+    ("parameter-device-missing", {}),
+    ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "root"}]}),
+    ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "device_exists": None}]}),
+    ("boot-not-mounted", {}),
+    ("boot-not-mounted", {"boot__filesystems__boot__mounted": None}),
+    ("boot-not-mounted", {"boot__filesystems__boot__mounted": False, "boot__fstab": []}),
+    ("fstab-device-missing", {}),
+    ("fstab-device-missing", {"boot__fstab__0": {**MISSING, "options": "nofail"}}),
+    ("fstab-device-missing", {"boot__fstab__0": {**MISSING, "device_exists": None}}),
+    ("fstab-device-missing", {"boot__fstab__0": MISSING, "host__container__kind": "podman"}),
+    ("kernel-not-signed", {"kernel__secure_boot__enabled": True}),
+    ("kernel-not-signed", {"boot__kernels__1__vmlinuz__image": {**HEAD_OF, "signed": False}}),
+    ("default-kernel-old", {}),
+    ("kernel-self-built", {}),
     ("boot-full", {}),
     ("boot-full", {"boot__filesystems__boot__usage": None}),
     (

@@ -98,9 +98,10 @@ def test_dangling_links_and_unknown_styles() -> None:
         "=== /usr/lib/modules/6.2/vmlinuz size=1234 mtime=2024-01-01T00:00:00Z\n=== /lib link=usr/lib\n"
     )
     broken, good = kernel(facts, "6.1"), kernel(facts, "6.2")
-    assert broken["vmlinuz"] == {"path": "/boot/vmlinuz-6.1", "exists": False, "size": None, "mtime": None}
+    missing = {"exists": False, "size": None, "mtime": None}
+    assert broken["vmlinuz"] == {"path": "/boot/vmlinuz-6.1", **missing, "image": None}
     assert good["vmlinuz"]["size"] == 1234
-    assert good["initramfs"] == {"path": None, "exists": False, "size": None, "mtime": None}
+    assert good["initramfs"] == {"path": None, **missing}
     assert (broken["modules"]["exists"], good["modules"]["exists"]) == (False, True)
     assert good["modules"]["modules_dep"] is False
 
@@ -283,6 +284,7 @@ def test_a_sosreport_gives_listings_and_copied_files_only(tmp_path: Path) -> Non
         "exists": None,
         "mtime": None,
         "modules_dep": None,
+        "drivers": None,
     }
     assert [each["id"] for each in facts["loader_entries"]] == [f"m-{version}"]
     assert facts["grub_configs"] is None

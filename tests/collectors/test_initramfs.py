@@ -65,7 +65,7 @@ def disk(tmp_path: Path) -> Path:
         f"boot/initrd.img-{VERSION}": early + good,
         "boot/initrd.img-6.1.0-20-amd64": early + good[:-100],
         "boot/initrd.img-6.1.0-21-amd64": early + other,
-        "boot/initrd.img-6.1.0-22-amd64": b"\x02\x21\x4c\x18" + good,
+        "boot/initrd.img-6.1.0-22-amd64": b"\x04\x22\x4d\x18" + good,
         "boot/initrd.img-6.1.0-22-amd64.new": b"",
         f"var/lib/kdump/initrd.img-{VERSION}": good,
         "boot/0123456789abcdef0123456789abcdef/6.9.0/initrd": good,
@@ -88,8 +88,12 @@ def test_what_is_found_in_images_on_a_disk(disk: Path) -> None:
     assert cut["complete"] is False and "cut gzip data" in cut["damage"]
     assert images["/boot/initrd.img-6.1.0-21-amd64"]["kernel_versions"] == ["6.1.0-17-amd64"]
     packed = images["/boot/initrd.img-6.1.0-22-amd64"]
-    assert (packed["complete"], packed["compression"], packed["kernel_versions"]) == (None, "lz4", None)
-    assert packed["not_checked"] == "lz4 data cannot be unpacked here"
+    assert (packed["complete"], packed["compression"], packed["kernel_versions"]) == (
+        False,
+        "lz4-frame",
+        None,
+    )
+    assert packed["kernel_message"] == "invalid magic at start of compressed archive"
     left = images["/boot/initrd.img-6.1.0-22-amd64.new"]
     assert (left["use"], left["version"], left["complete"], left["damage"]) == (
         "leftover",

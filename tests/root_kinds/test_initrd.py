@@ -24,6 +24,8 @@ TOOLS = {
     "lzma": ["xz", "--format=lzma", "-c"],
     "bzip2": ["bzip2", "-c"],
     "zstd": ["zstd", "-q", "-9", "-c"],
+    "lz4": ["lz4", "-l", "-q", "-c"],
+    "lzo": ["lzop", "-c"],
 }
 
 
@@ -92,7 +94,7 @@ def test_a_whole_image_by_the_real_tools(early: bytes, main: bytes, name: str) -
         ("compressed", name, False),
     ]
     assert found.segments[1].offset == len(early)
-    assert found.versions == [VERSION]
+    assert found.inside.versions == [VERSION]
     listed = subprocess.run(["cpio", "-t", "--quiet"], input=main, capture_output=True, check=True).stdout
     assert found.segments[1].members == len(listed.splitlines())
     assert found.members == len(listed.splitlines()) + 5
@@ -106,7 +108,7 @@ def test_plain_images_and_several_segments(early: bytes, main: bytes) -> None:
     assert found.complete is True
     assert [segment.compression for segment in found.segments] == [None, None, None, "zstd", "gzip"]
     assert [segment.microcode for segment in found.segments] == [True, True, False, False, False]
-    assert found.versions == [VERSION]
+    assert found.inside.versions == [VERSION]
 
 
 def test_archives_one_after_the_other_inside_one_compressed_stream(early: bytes, main: bytes) -> None:
@@ -151,7 +153,7 @@ def test_what_cannot_be_an_image(early: bytes, main: bytes) -> None:
         (b"\x7fELF" + bytes(100), "unknown data at offset 0"),
         (early + b"<html>", f"unknown data at offset {len(early)}"),
         (packed("gzip", main) + b"junk", "unknown data"),
-        (packed("gzip", b"#!/bin/sh\n"), "expected a cpio header"),
+        (packed("gzip", b"#!/bin/sh\n" * 20), "no entry of an archive"),
         (packed("gzip", main[: len(main) // 2]), "without"),
         (main[: len(main) // 3], "without"),
     ):
@@ -162,18 +164,8 @@ def test_what_cannot_be_an_image(early: bytes, main: bytes) -> None:
 
 def test_an_image_of_microcode_alone_is_complete_but_holds_no_kernel(early: bytes) -> None:
     found = look(early)
-    assert (found.complete, found.versions) == (True, [])
+    assert (found.complete, found.inside.versions) == (True, [])
     assert [segment.microcode for segment in found.segments] == [True]
-
-
-@pytest.mark.parametrize(("tool", "word"), [(["lz4", "-l", "-q", "-c"], "lz4"), (["lzop", "-c"], "lzo")])
-def test_what_cannot_be_unpacked_is_not_judged(early: bytes, main: bytes, tool: list[str], word: str) -> None:
-    if not shutil.which(tool[0]):
-        pytest.skip(f"{tool[0]} is not installed")
-    found = look(early + subprocess.run(tool, input=main, capture_output=True, check=True).stdout)
-    assert (found.complete, found.damage) == (None, None)
-    assert found.unknown == f"{word} data cannot be unpacked here"
-    assert found.segments[-1].compression == word
 
 
 def test_less_than_the_size_is_not_judged(early: bytes, main: bytes) -> None:
@@ -191,7 +183,7 @@ def test_time_and_size_limits(main: bytes) -> None:
     large = look(image, unpacked_limit=1000)
     assert large.complete is None and large.unknown == "more than 1000 bytes unpacked"
     brief = look(image, whole=False)
-    assert brief.complete is None and brief.versions == [VERSION]
+    assert brief.complete is None and brief.inside.versions == [VERSION]
     assert brief.unknown and "not followed to its end" in brief.unknown
 
 
@@ -272,7 +264,7 @@ def test_an_image_by_the_real_mkinitramfs(tmp_path: Path, name: str) -> None:
     if done.returncode:
         pytest.skip(f"mkinitramfs does not work here: {done.stderr.decode()[-200:]}")
     found = look(done.stdout)
-    assert (found.complete, found.versions) == (True, ["6.1.0-99-test"])
+    assert (found.complete, found.inside.versions) == (True, ["6.1.0-99-test"])
     assert found.members == len([line for line in done.stderr.splitlines() if not line.startswith(b"W: ")])
     assert [segment.compression for segment in found.segments] == [name]
     cut = look(done.stdout[: len(done.stdout) * 2 // 3])

@@ -53,7 +53,7 @@ NOT_COPIED = {
     "/var/lib/kdump/*": LISTED,
     "*/lib/modules/[*]": LISTED,
     "*/modules/*/vmlinuz": LISTED,
-    "*/modules/*/modules.dep": LISTED,
+    "/sys/class/block/*": "lsblk and lspci say the same",
     "/sys/firmware/efi": LISTED,
     "/var/lib/dpkg/info/*": "file lists of packages, megabytes of them; dpkg -l names the packages",
     "/var/lib/dpkg/status": "dpkg -l says the same",

@@ -15,6 +15,7 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
         check,
         collect,
         info,
+        initramfs,
         oom_command,
         open_command,
         plan,
@@ -29,6 +30,7 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
     check.add_parser(subparsers, plugins)
     oom_command.add_parser(subparsers)
     vmcore.add_parser(subparsers)
+    initramfs.add_parser(subparsers, plugins)
     top.add_parser(subparsers)
     plan.add_parser(subparsers, plugins)
     validate.add_parser(subparsers)

@@ -21,16 +21,17 @@ MAX_MEMBERS = 20000
 """Headers that are read of an image; Ubuntu's largest have some 3000."""
 MAX_PADDING = 1 << 20
 HEAD = 512
+# Two bytes are all that the kernel looks at before it chooses.
 _MAGICS = (
     (b"\x1f\x8b", "gzip"),
     (b"\x1f\x9e", "gzip"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\x5d\0\0", "lzma"),
-    (b"BZh", "bzip2"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"\x02\x21\x4c\x18", "lz4"),
+    (b"\xfd7", "xz"),
+    (b"\x5d\0", "lzma"),
+    (b"BZ", "bzip2"),
+    (b"\x28\xb5", "zstd"),
+    (b"\x02\x21", "lz4"),
     (b"\x04\x22\x4d\x18", "lz4-frame"),
-    (b"\x89LZO", "lzo"),
+    (b"\x89L", "lzo"),
 )
 _MICROCODE = re.compile(r"(?:\./)?kernel/x86/microcode/")
 _MODULES = re.compile(r"(?:\./|/)?(?:usr/)?lib/modules/(\d[^/]*)(?:/|\Z)")
@@ -50,6 +51,8 @@ class Segment:
     """Entries, without the one that marks the end; None when its end was not seen."""
     microcode: Optional[bool] = None
     """Whether it holds early microcode; None when its end was not seen."""
+    unpacked: Optional[int] = None
+    """Bytes of it, decompressed; None when its end was not seen."""
 
 
 def compression_of(head: bytes) -> Optional[str]:
@@ -87,7 +90,7 @@ def recognise(read_at: Callable[[int, int], bytes], size: int) -> list[Segment]:
 
     >>> data = bytes.fromhex("00000000 1f8b0800")
     >>> recognise(lambda offset, length: data[offset : offset + length], len(data))
-    [Segment(offset=4, kind='compressed', compression='gzip', size=None, members=None, microcode=None)]
+    [Segment(offset=4, kind='compressed', compression='gzip', size=None, members=None, microcode=None, ...]
     """
     found: list[Segment] = []
     at, budget = 0, MAX_MEMBERS

@@ -14,7 +14,7 @@ def decompress_lz4(data: bytes, limit: int) -> bytes:
     :param limit: bytes that it may have
     :raises FormatError: it is damaged, or its content is longer
 
-    >>> decompress_lz4(bytes.fromhex("42616263640400104f5a"), 100)  # abcd, 6 bytes from 4 back, Z
+    >>> decompress_lz4(bytes.fromhex("4261626364 0400 105a"), 100)  # abcd, 6 bytes from 4 back, Z
     b'abcdabcdabZ'
     """
     out = bytearray()

@@ -25,29 +25,38 @@ class TerminalReport(Report):
     title = "one screen, for people"
 
     def render(self, verdict: Verdict, look: Look) -> str:
-        from rich.console import Console
-
         page = io.StringIO()
-        console = Console(
-            file=page,
-            width=look.width,
-            force_terminal=look.color,
-            no_color=not look.color,
-            color_system="standard" if look.color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        console = page_console(page, look)
         _head(console, verdict)
         for finding in verdict.findings:
-            _finding(console, finding)
+            print_finding(console, finding)
         if not verdict.findings:
             console.print("\nNothing to report.", style="green")
         _events(console, verdict)
         _not_seen(console, verdict)
-        lines = [line.rstrip() for line in page.getvalue().splitlines()]
-        return "\n".join(lines) + "\n"
+        return page_text(page)
+
+
+def page_console(page: io.StringIO, look: Look) -> Console:
+    """Return a console that writes to *page*, with colours only where they are wanted."""
+    from rich.console import Console
+
+    return Console(
+        file=page,
+        width=look.width,
+        force_terminal=look.color,
+        no_color=not look.color,
+        color_system="standard" if look.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def page_text(page: io.StringIO) -> str:
+    """Return what was written to a page, no line ending in blanks."""
+    return "".join(line.rstrip() + "\n" for line in page.getvalue().splitlines())
 
 
 def _head(console: Console, verdict: Verdict) -> None:
@@ -76,7 +85,8 @@ def _head(console: Console, verdict: Verdict) -> None:
     console.print(tally)
 
 
-def _finding(console: Console, finding: Finding) -> None:
+def print_finding(console: Console, finding: Finding) -> None:
+    """Print a finding: what, why, how it is known, how to mend it."""
     from rich.table import Table
     from rich.text import Text
 

@@ -1,29 +1,34 @@
-"""Follows an initramfs image to its end without holding or extracting it: is it whole, and for which kernel.
+"""Follows an initramfs image to its end without holding or extracting it: is it whole, and what is in it.
 
-The rules are the kernel's (init/initramfs.c): archives one after the other, each at a multiple of four
-bytes or compressed, zero bytes between them. lz4 and lzo need a decoder that Python does not bring.
+The rules are the kernel's (init/initramfs.c, 6.1): entries one after the other, each at a multiple of four
+bytes; zero bytes between them; anything else must be compressed data with entries in it.
 """
 
 from __future__ import annotations
 
-import errno
-import lzma
+import io
 import time
-import zlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Optional
 
 from lastwords.formats import FormatError
-from lastwords.formats.cpio import MAGIC, CpioReader, Member
-from lastwords.formats.initrd_head import Segment, compression_of, is_microcode, module_version
-from lastwords.roots.streams import CHUNK, CompressionError, new_decoder
+from lastwords.formats.cpio import CpioError, CpioReader, Member
+from lastwords.formats.initrd_head import Segment, compression_of, is_microcode
+from lastwords.formats.initrd_inside import Inside, bytes_wanted
+from lastwords.formats.pe import HEAD, Section, parse_pe
+from lastwords.roots.initrd_decoders import Damaged, Unsupported, decoder_of
+from lastwords.roots.streams import CHUNK, Chunks
 
 UNPACKED_LIMIT = 2 << 30
 """Bytes of content that are looked at; dracut's largest images unpack to some 400 MB."""
-MAX_VERSIONS = 16
+MAX_MEMBERS = 250_000
 MAX_SEGMENTS = 64
-_DECODERS = ("gzip", "xz", "lzma", "bzip2", "zstd")
-_WORDS = {"lz4": "lz4", "lz4-frame": "lz4", "lzo": "lzo"}
+INVALID = "invalid magic at start of compressed archive"
+PADDING = "broken padding"
+AFTER = "junk at the end of compressed archive"
+
+Visit = Callable[[Member, int], None]
 
 
 @dataclass
@@ -34,22 +39,19 @@ class Contents:
     """True when every archive was read to its end, False when one is damaged, None when not known."""
     damage: Optional[str] = None
     """What is wrong with it, when not complete."""
+    kernel: Optional[str] = None
+    """What the kernel prints of the damage after "Initramfs unpacking failed:"; None when it says nothing."""
     unknown: Optional[str] = None
     """Why it is not known whether it is complete."""
     segments: list[Segment] = field(default_factory=list)
-    versions: list[str] = field(default_factory=list)
-    """Kernel releases for which it holds modules, in the order found."""
     members: int = 0
     unpacked: int = 0
     """Bytes of the archives, decompressed."""
+    inside: Inside = field(default_factory=Inside)
 
 
 class _Stop(Exception):
     """The rest is not looked at. The message says why."""
-
-
-class _Damage(Exception):
-    """The kernel could not unpack it. The message says what is wrong."""
 
 
 def examine(
@@ -59,6 +61,7 @@ def examine(
     deadline: float,
     whole: bool = True,
     unpacked_limit: int = UNPACKED_LIMIT,
+    visit: Optional[Visit] = None,
 ) -> Contents:
     """Return what an image holds.
 
@@ -66,9 +69,38 @@ def examine(
     :param size: how long it is said to be, in bytes
     :param deadline: time.monotonic() after which to stop
     :param whole: go to the end; otherwise stop as soon as the kernel release is known
+    :param visit: called with each entry and the number of its segment
     :raises OSError: the stream cannot be read
     """
-    return _Examination(stream, size, deadline, whole, unpacked_limit).run()
+    return _Examination(stream, size, deadline, whole, unpacked_limit, visit).run()
+
+
+def unified_sections(stream: BinaryIO) -> Optional[list[Section]]:
+    """Return the sections of a unified kernel image, None when it is another file; leaves it anywhere."""
+    head = b""
+    while len(head) < HEAD and (more := stream.read(HEAD - len(head))):
+        head += more
+    try:
+        sections = parse_pe(head)
+    except FormatError:
+        return None
+    return sections if any(each.name in (".linux", ".initrd") for each in sections) else None
+
+
+def part_of(stream: BinaryIO, offset: int, size: int) -> BinaryIO:
+    """Return a part of a stream that stands at its start, as a stream of its own."""
+    return io.BufferedReader(Chunks(_part(stream, offset, size)), CHUNK)
+
+
+def _part(stream: BinaryIO, offset: int, size: int) -> Iterator[bytes]:
+    if stream.seekable():
+        stream.seek(offset)
+        offset = 0
+    while offset and (skipped := len(stream.read(min(offset, CHUNK)))):
+        offset -= skipped
+    while size and (data := stream.read(min(size, CHUNK))):
+        size -= len(data)
+        yield data
 
 
 class _Source:
@@ -111,58 +143,67 @@ class _Source:
 
 class _Examination:
     def __init__(
-        self, stream: BinaryIO, size: int, deadline: float, whole: bool, unpacked_limit: int
+        self,
+        stream: BinaryIO,
+        size: int,
+        deadline: float,
+        whole: bool,
+        unpacked_limit: int,
+        visit: Optional[Visit],
     ) -> None:
         self.source = _Source(stream)
         self.size = size
         self.deadline = deadline
         self.whole = whole
         self.unpacked_limit = unpacked_limit
+        self.visit = visit
         self.found = Contents()
         self.microcode = False
-        self.members_before = 0
+        self.members_before = self.unpacked_before = 0
 
     def run(self) -> Contents:
         found = self.found
         try:
             self._segments()
-            found.complete = True
-        except _Stop as reason:
+            found.complete = found.damage is None
+        except (_Stop, Unsupported) as reason:
             found.unknown = str(reason)
-        except _Damage as problem:
-            found.complete, found.damage = False, str(problem)
-        if found.complete is not None and not self.source.head(1) and self.source.offset < self.size:
+        except Damaged as problem:
+            found.complete, found.damage, found.kernel = False, str(problem), problem.kernel
+        if not self.source.head(1) and self.source.offset < self.size and found.unknown is None:
             # Not the image but the reading of it ended early: it is being replaced, or only a part is here.
-            found.complete = found.damage = None
+            found.complete = found.damage = found.kernel = None
             found.unknown = f"only {self.source.offset} of {self.size} bytes could be read"
         return found
 
     def _segments(self) -> None:
+        first = True
         while self._skip_zeros():
             if len(self.found.segments) >= MAX_SEGMENTS:
                 raise _Stop(f"more than {MAX_SEGMENTS} archives")
             head = self.source.head(8)
             at = self.source.offset
+            if at % 4 and self.found.segments and self.found.segments[-1].kind == "cpio":
+                raise Damaged(f"after an archive something goes on at offset {at}, no multiple of 4", PADDING)
             compression = compression_of(head)
-            if head[:6] in MAGIC and at % 4 == 0:
+            if head[:1] == b"0" and at % 4 == 0:
                 self._begin(Segment(at, "cpio"))
                 self._plain()
-            elif compression in _DECODERS:
-                self._begin(Segment(at, "compressed", compression))
-                self._compressed(str(compression))
-            elif compression is not None:
-                self._begin(Segment(at, "compressed", compression))
-                raise _Stop(f"{_WORDS[compression]} data cannot be unpacked here")
+            elif compression == "lz4-frame" or compression is None:
+                self._begin(Segment(at, "compressed" if compression else "unknown", compression))
+                what = "lz4 frame (the kernel unpacks what lz4 -l makes)" if compression else "unknown data"
+                raise Damaged(f"{what} at offset {at}: {head.hex()}", INVALID)
             else:
-                self._begin(Segment(at, "unknown"))
-                raise _Damage(f"unknown data at offset {at}: {head.hex()}")
+                self._begin(Segment(at, "compressed", compression))
+                self._compressed(compression, first)
+            first = False
         if not self.found.segments:
-            raise _Damage("nothing but zero bytes" if self.source.offset else "empty file")
+            raise Damaged("nothing but zero bytes" if self.source.offset else "empty file", None)
 
     def _begin(self, segment: Segment) -> None:
         self.found.segments.append(segment)
         self.microcode = False
-        self.members_before = self.found.members
+        self.members_before, self.unpacked_before = self.found.members, self.found.unpacked
 
     def _end(self) -> None:
         segment = self.found.segments[-1]
@@ -171,6 +212,7 @@ class _Examination:
             size=self.source.offset - segment.offset,
             members=self.found.members - self.members_before,
             microcode=self.microcode,
+            unpacked=self.found.unpacked - self.unpacked_before,
         )
 
     def _skip_zeros(self) -> bool:
@@ -188,76 +230,74 @@ class _Examination:
         return self.source.take()
 
     def _plain(self) -> None:
-        reader = CpioReader()
+        reader = CpioReader(keep=bytes_wanted)
         while not reader.done:
             data = self._take()
             if not data:
-                raise _Damage(f"the image ends {self.source.offset} bytes in, without {reader.needs}")
+                break
             self._feed(reader, data)
         self.source.give_back(reader.rest)
+        if not reader.resting or not reader.ended:
+            # Of a cut archive outside of compressed data the kernel takes what is there, and is silent.
+            where = "ends" if not reader.done else "goes on with something else"
+            raise Damaged(f"the image {where} {self.source.offset} bytes in, without {reader.needs}", None)
         self._end()
 
-    def _compressed(self, compression: str) -> None:
-        reader: Optional[CpioReader] = None
-        try:
-            decoder = new_decoder(compression)
+    def _compressed(self, compression: str, first: bool) -> None:
+        reader = CpioReader(compressed=True, first=first, keep=bytes_wanted)
+        decoder = decoder_of(compression)
+        while not decoder.done:
             data = self._take()
-            while not decoder.eof:
-                out = decoder.decompress(data, CHUNK)
-                data = b""
-                if out:
-                    reader = self._content(reader, out)
-                elif not decoder.eof:
-                    data = self._take()
-                    if not data:
-                        raise _Damage(f"cut {compression} data: the image ends {self.source.offset} bytes in")
-        except CompressionError as problem:
-            if problem.errno == errno.EOPNOTSUPP:
-                raise _Stop(problem.strerror) from None
-            raise _Damage(problem.strerror) from None
-        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as problem:
-            if getattr(problem, "errno", None):
-                raise  # the stream's, not the decoder's
-            if isinstance(problem, lzma.LZMAError) and "memory" in str(problem).lower():
-                raise _Stop(f"{compression} data asks for too much memory") from None
-            raise _Damage(f"damaged {compression} data: {problem}") from None
-        self.source.give_back(decoder.unused_data)
-        self._end()
-        if reader is not None and not reader.done:
-            raise _Damage(f"the {compression} archive ends without {reader.needs}")
-
-    def _content(self, reader: Optional[CpioReader], data: bytes) -> Optional[CpioReader]:
-        """Read decompressed bytes: archives one after the other, zero bytes between them."""
-        while data:
-            if reader is None or reader.done:
-                left = data.lstrip(b"\0")
-                self.found.unpacked += len(data) - len(left)
-                data = left
+            try:
+                for out in decoder.feed(data) if data else ():
+                    self._feed(reader, out)
                 if not data:
-                    break
-                reader = CpioReader()
-            self._feed(reader, data)
-            data = reader.rest
-        return reader
+                    decoder.finish()
+            except Damaged as problem:
+                cut = f": the image ends {self.source.offset} bytes in" if not data else ""
+                raise Damaged(f"{problem}{cut}", problem.kernel) from None
+        self.source.give_back(decoder.rest)
+        if not reader.resting:
+            raise Damaged(f"the {compression} archive ends without {reader.needs}", AFTER)
+        self._end()
+        self.found.damage = decoder.unnoticed
+        if not reader.ended:
+            self.found.damage = f"the {compression} archive ends without {reader.needs}"
+        if self.found.damage:
+            raise Damaged(self.found.damage, None)
 
     def _feed(self, reader: CpioReader, data: bytes) -> None:
         found = self.found
         try:
-            members = reader.feed(data)
-        except FormatError as problem:
+            reader.feed(data)
+        except CpioError as problem:
             after = f" after {reader.member.name!r}" if reader.member else ""
-            raise _Damage(f"{problem}{after}") from None
+            raise Damaged(f"no entry of an archive where one should be{after}", str(problem)) from None
+        finally:
+            for member in reader.found:
+                self._member(member)
+            reader.found = []
         found.unpacked += len(data) - len(reader.rest)
-        for member in members:
-            self._member(member)
+        if reader.kept:
+            self._kept(reader)
         if found.unpacked > self.unpacked_limit:
             raise _Stop(f"more than {self.unpacked_limit} bytes unpacked")
-        if found.versions and not self.whole:
+        if found.members > MAX_MEMBERS:
+            raise _Stop(f"more than {MAX_MEMBERS} entries")
+        if found.inside.versions and not self.whole:
             raise _Stop(f"not followed to its end: {self.size} bytes are too many")
+
+    def _kept(self, reader: CpioReader) -> None:
+        """Hand on what was kept, but for the entry whose content may go on."""
+        last = reader.member.name if reader.member and not reader.resting else None
+        for name in list(reader.kept):
+            if name != last:
+                self.found.inside.content(name, reader.kept.pop(name))
 
     def _member(self, member: Member) -> None:
         self.found.members += 1
         self.microcode = self.microcode or is_microcode(member.name)
-        version = module_version(member.name)
-        if version and version not in self.found.versions and len(self.found.versions) < MAX_VERSIONS:
-            self.found.versions.append(version)
+        segment = len(self.found.segments) - 1
+        self.found.inside.add(member, segment)
+        if self.visit:
+            self.visit(member, segment)

@@ -10,10 +10,21 @@ from lastwords.hookspecs import Plan, hookimpl
 @hookimpl
 def register_plans(register: Callable[[Plan], None]) -> None:
     """Register the built-in plans."""
+    from lastwords.analyzer.plans.bootloader import BootloaderPlan
+    from lastwords.analyzer.plans.clean_boot import CleanBootPlan
+    from lastwords.analyzer.plans.initramfs import InitramfsPlan
     from lastwords.analyzer.plans.kdump import KdumpPlan
     from lastwords.analyzer.plans.limit import LimitPlan
     from lastwords.analyzer.plans.oom_to_vmcore import OomToVmcorePlan
     from lastwords.analyzer.plans.protect import ProtectPlan
 
-    for plan in (KdumpPlan(), ProtectPlan(), LimitPlan(), OomToVmcorePlan()):
+    for plan in (
+        KdumpPlan(),
+        ProtectPlan(),
+        LimitPlan(),
+        OomToVmcorePlan(),
+        InitramfsPlan(),
+        CleanBootPlan(),
+        BootloaderPlan(),
+    ):
         register(plan)

@@ -1,0 +1,74 @@
+"""Files of a kernel's modules directory: ``modules.dep``, ``modules.builtin``, ``modules.softdep``.
+
+Source: modules.dep(5), depmod(8), modprobe.d(5), Documentation/kbuild/kbuild.rst.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+_SUFFIX = re.compile(r"\.ko(?:\.(?:gz|xz|zst|bz2|lzma))?\Z")
+
+
+def module_name(path: str) -> str:
+    """Return the name of the module in a file, as the kernel lists it.
+
+    >>> module_name("kernel/drivers/block/virtio-blk.ko.xz")
+    'virtio_blk'
+    """
+    return _SUFFIX.sub("", path.rpartition("/")[2]).replace("-", "_")
+
+
+def parse_modules_dep(lines: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
+    """Return, for each module, its path and the modules it needs, by name.
+
+    >>> parse_modules_dep(["kernel/fs/ext4/ext4.ko: kernel/fs/jbd2/jbd2.ko kernel/lib/crc16.ko\\n"])
+    {'ext4': ('kernel/fs/ext4/ext4.ko', ['jbd2', 'crc16'])}
+    """
+    found = {}
+    for line in lines:
+        path, colon, needed = line.partition(":")
+        if colon and path.strip():
+            found[module_name(path.strip())] = (path.strip(), [module_name(each) for each in needed.split()])
+    return found
+
+
+def parse_modules_builtin(lines: Iterable[str]) -> set[str]:
+    """Return the names of what is part of the kernel image.
+
+    >>> parse_modules_builtin(["kernel/drivers/nvme/host/nvme-core.ko"])
+    {'nvme_core'}
+    """
+    return {module_name(line.strip()) for line in lines if line.strip()}
+
+
+def parse_softdep(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Return, for each module, what is to be loaded with it if it is there.
+
+    >>> parse_softdep(["# Soft dependencies", "softdep libcrc32c pre: crc32c post: crc32c_intel"])
+    {'libcrc32c': ['crc32c', 'crc32c_intel']}
+    """
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.split()
+        if len(words) > 2 and words[0] == "softdep":
+            needed = [word.replace("-", "_") for word in words[2:] if word not in ("pre:", "post:")]
+            found.setdefault(words[1].replace("-", "_"), []).extend(needed)
+    return found
+
+
+def needed_by(name: str, dependencies: Mapping[str, Iterable[str]]) -> list[str]:
+    """Return all modules that *name* needs, directly or not, in the order found; not itself.
+
+    >>> needed_by("a", {"a": ["b", "c"], "b": ["c", "a"]})
+    ['b', 'c']
+    """
+    found: dict[str, None] = {name: None}
+    waiting = [name]
+    while waiting:
+        for each in dependencies.get(waiting.pop(0), ()):
+            if each not in found:
+                found[each] = None
+                waiting.append(each)
+    return [each for each in found if each != name]
