@@ -218,7 +218,7 @@ def test_the_scores_tell_what_a_vendor_backported() -> None:
     facts = host()
     facts["kernel"]["release"] = "4.18.0-553.el8_10.x86_64"
     prediction = predict(facts)
-    assert prediction.era.name == "5.9 on"
+    assert prediction.era.name == "5.9 to 7.0"
     assert prediction.equal == prediction.compared
     assert any("backported" in note for note in prediction.notes)
 
