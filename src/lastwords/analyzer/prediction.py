@@ -12,9 +12,9 @@ from typing import Any, Optional
 
 from lastwords.analyzer.prediction_words import reason, spared
 from lastwords.formats.badness import (
+    EXACT,
     INIT,
     LEGACY,
-    SIGNED,
     Era,
     Task,
     badness,
@@ -267,8 +267,8 @@ class _Predictor:
         ]
         era, _ = fitting(self.release or "", shown, total, page_size=self.page_size)
         if era is None:
-            era = SIGNED
-            self.notes.append("the kernel's release is not known: taken as one of 5.9 or later")
+            era = EXACT
+            self.notes.append("the kernel's release is not known: taken as a new one")
         elif self.release and era is not era_of(self.release):
             self.notes.append(
                 f"the scores are those of kernels {era.name}: the vendor backported its formula"
@@ -317,6 +317,7 @@ class _Predictor:
             record.get("oom_score_adj") or 0,
             root=record.get("uid") == 0,
             killable=record.get("rss") is not None and not record.get("kernel_thread") and not init,
+            exact_rss=record.get("rss"),
             vm_size=record.get("vm_size") or 0,
             children=self.children.get(record["pid"], ()),
             cpu_seconds=cpu / 100,
@@ -329,6 +330,7 @@ class _Predictor:
         return task._replace(
             adj=self.what_if.adj.get(task.pid, task.adj),
             rss=max(0, task.rss + grown),
+            exact_rss=None if task.exact_rss is None else max(0, task.exact_rss + grown),
             vm_size=max(0, task.vm_size + grown),
         )
 

@@ -97,7 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
     die_first()
     # This program asks to be taken first: it would hide whom it wants to show.
     without = (os.getpid(),)
-    if arguments.once or arguments.json or not sys.stdout.isatty():
+    refreshes = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if arguments.once or arguments.json or not refreshes:
         return _once(arguments, _looked(), time.time(), what_if, without)
     return _watch(arguments, what_if, without)
 
