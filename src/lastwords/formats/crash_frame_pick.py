@@ -12,7 +12,17 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.formats.crash_frames import Frame, frames_of, is_user_mode, lock_of, stack_label
-from lastwords.formats.crash_skip import ANCHORS, COMMON, HANG_BUCKETS, LOCKERS, SYSCALL_PREFIXES, WAITING
+from lastwords.formats.crash_skip import (
+    ALLOCATORS,
+    ANCHORS,
+    COMMON,
+    COMPAT,
+    HANG_BUCKETS,
+    LOCK_WRAPPERS,
+    LOCKERS,
+    SYSCALL_PREFIXES,
+    WAITING,
+)
 
 FRAMES = 1000
 """Most frames of a report that are kept: a recursion may have thousands."""
@@ -23,11 +33,23 @@ _MARKS = (
     ("gp_cpu", re.compile(r"Stack dump where RCU")),
     ("nmi", re.compile(r"NMI backtrace for cpu|^Task dump for CPU|Sending NMI")),
     ("backtrace", re.compile(r"^\s*(?:stack )?backtrace(?: \(crc \w+\))?: *$", re.IGNORECASE)),
-    ("other", re.compile(r"^\s*(?:(?:Last )?[Aa]llocated|(?:Last )?[Ff]reed)(?: by task.*| in .*)?:?\s*$|\] allocated by task "
-                         r"|^freed by task |^Uninit was |^Local variable |^The buggy address|^Last potentially related"
-                         r"|^Preemption disabled at|^page (?:last|allocated|owner)|^last function")),
+    (
+        "other",
+        re.compile(
+            r"^\s*(?:(?:Last )?[Aa]llocated|(?:Last )?[Ff]reed)(?: by task.*| in .*)?:?\s*$"
+            r"|\] allocated by task "
+            r"|^freed by task |^Uninit was |^Local variable |^The buggy address|^Last potentially related"
+            r"|^Preemption disabled at|^page (?:last|allocated|owner)|^last function"
+        ),
+    ),
     ("became", re.compile(r"which became \S+-safe at:")),
-    ("chain", re.compile(r"existing dependency chain|irq-unsafe at:|\S+-unsafe at:|was registered at:|dependencies between")),
+    (
+        "chain",
+        re.compile(
+            r"existing dependency chain|irq-unsafe at:|\S+-unsafe at:|was registered at:"
+            r"|dependencies between"
+        ),
+    ),
 )
 _CALL_TRACE = re.compile(r"Call [Tt]race:|^(?:\[.{0,20}\] )?Backtrace:|^Stack: *\(")
 _ALIEN = re.compile(r"^FAULT_INJECTION: |^WARNING: kernel stack |: vmalloc: allocation failure")
@@ -38,7 +60,7 @@ class Section:
     """Frames that follow each other, of one trace."""
 
     name: str
-    """``""`` before any trace, ``trace``, ``backtrace``, ``nmi``, ``kthread``, ``gp_cpu``, ``chain``, ``other``."""
+    """``""`` before any trace, ``trace``, or what it is the trace of: :data:`_MARKS`."""
     frames: list[Frame] = field(default_factory=list)
 
 
@@ -92,9 +114,13 @@ class Trace:
                 frames.append(frame)
                 self._left -= 1
 
-    def all_frames(self) -> list[Frame]:
-        """Return the frames of the fault itself: instruction pointer and call trace, in order."""
-        return list(self._of("trace", "nmi", "backtrace", "gp_cpu", pointers=True))
+    def frames(self) -> list[Frame]:
+        """Return the frames of the fault itself: instruction pointer and first call trace, in order."""
+        found = [frame for frame in self.sections[0].frames if frame.source == "pointer"]
+        for section in self.sections:
+            if section.name in _FAULT and section.frames:
+                return [*found, *section.frames]
+        return self.sections[0].frames
 
     def has_trace(self) -> bool:
         """Return whether there is a call trace with at least one reliable frame."""
@@ -102,7 +128,7 @@ class Trace:
         return any(f.reliable and f.source != "pointer" for s in counted for f in s.frames)
 
     def _of(self, *names: str, pointers: bool = False) -> Iterator[Frame]:
-        """Yield the reliable frames of the sections with these names, and instruction pointers before them."""
+        """Yield the reliable frames of these sections, and the instruction pointers before them."""
         marked = any(section.frames for section in self.sections if section.name in names)
         for section in self.sections:
             if section.name in names or (not section.name and not marked):
@@ -116,26 +142,26 @@ _FAULT = ("trace", "nmi", "backtrace")
 
 def _first(frames: Iterable[Frame], *skipped: re.Pattern[str]) -> Optional[str]:
     for frame in frames:
-        if not any(pattern.search(frame.name) for pattern in (COMMON, *skipped)):
+        if not any(pattern.search(frame.name) for pattern in skipped):
             return frame.name
     return None
 
 
 def _trace(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True), LOCKERS)
+    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS)
 
 
 def _locker(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True))
+    return _first(trace._of(*_FAULT, pointers=True), COMMON)
 
 
 def _bare(trace: Trace, named: Optional[str]) -> Optional[str]:
     frames = [f for section in trace.sections if section.name in ("", *_FAULT) for f in section.frames]
-    return _first(frame for frame in frames if frame.reliable)
+    return _first((frame for frame in frames if frame.reliable), COMMON, LOCKERS)
 
 
 def _backtrace(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of("backtrace", "trace"))
+    return _first(trace._of("backtrace", "trace"), COMMON, LOCKERS)
 
 
 def _header(trace: Trace, named: Optional[str]) -> Optional[str]:
@@ -147,11 +173,22 @@ def _named(trace: Trace, named: Optional[str]) -> Optional[str]:
 
 
 def _lock(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace.locks) or _bare(trace, named)
+    return _first(trace.locks, LOCK_WRAPPERS) or _bare(trace, named)
 
 
 def _became(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(f for section in trace.sections if section.name == "became" for f in section.frames)
+    return _first(
+        (f for section in trace.sections if section.name == "became" for f in section.frames), COMMON
+    )
+
+
+def _freed(trace: Trace, named: Optional[str]) -> Optional[str]:
+    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS, ANCHORS)
+
+
+def _leak(trace: Trace, named: Optional[str]) -> Optional[str]:
+    frames = [f for section in trace.sections if section.name in ("", *_FAULT) for f in section.frames]
+    return _first(frames, COMMON, ALLOCATORS)
 
 
 def _anchor(trace: Trace, named: Optional[str]) -> Optional[str]:
@@ -159,16 +196,11 @@ def _anchor(trace: Trace, named: Optional[str]) -> Optional[str]:
     for frame in frames:
         if frame.name.startswith("smp_call_function"):
             return "smp_call_function"
-    for index in range(1, len(frames)):
-        if ANCHORS.search(frames[index].name):
-            below = frames[index - 1].name
-            if not ANCHORS.search(below) and not COMMON.search(below):
-                return below
-    return _first(frames, ANCHORS) or _first(frames)
-
-
-def _double_fault(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _trace(trace, named)
+    for below, frame in zip(frames, frames[1:]):
+        is_way_in = ANCHORS.search(frame.name) or COMPAT.search(frame.name)
+        if is_way_in and not ANCHORS.search(below.name) and not COMMON.search(below.name):
+            return below.name
+    return _first(frames, COMMON, ANCHORS) or _first(frames, COMMON)
 
 
 def _hang(trace: Trace, named: Optional[str]) -> Optional[str]:
@@ -177,10 +209,6 @@ def _hang(trace: Trace, named: Optional[str]) -> Optional[str]:
         if HANG_BUCKETS.search(frame.name):
             return "synchronize_rcu" if frame.name.startswith("synchronize_") else frame.name
     return _first(frames, WAITING)
-
-
-def _caller(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _trace(trace, named)
 
 
 def _nothing(trace: Trace, named: Optional[str]) -> Optional[str]:
@@ -206,12 +234,10 @@ PICKS = {
     "became": Pick(_became),
     "named": Pick(_named, needs_trace=False),
     "lock_only": Pick(_lock, needs_trace=False),
-    "leak": Pick(_bare),
+    "freed": Pick(_freed),
+    "leak": Pick(_leak),
     "anchor": Pick(_anchor),
-    "stall": Pick(_anchor),
-    "double_fault": Pick(_double_fault),
     "hang": Pick(_hang),
-    "caller": Pick(_caller),
     "required": Pick(_nothing, needs_frame=False),
     "none": Pick(_nothing, needs_trace=False, needs_frame=False),
 }
@@ -228,5 +254,9 @@ def syscall_names(function: str) -> list[str]:
     """
     names = {function}
     if "sys_" in function.lower() or function.startswith(("SyS_", "SYSC_", "C_SYSC_", "__se_", "__do_")):
-        names |= {function[len(p) :] for p in SYSCALL_PREFIXES if function.startswith(p) and "sys" in function.lower()}
+        names |= {
+            function[len(p) :]
+            for p in SYSCALL_PREFIXES
+            if function.startswith(p) and "sys" in function.lower()
+        }
     return sorted(names, key=lambda name: (len(name), name))

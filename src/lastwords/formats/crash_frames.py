@@ -1,9 +1,10 @@
 """Stack frames in a kernel report, one line at a time, of every architecture.
 
-Sources: arch/x86/kernel/dumpstack.c (``printk_stack_address``, ``show_regs``), arch/arm64/kernel/stacktrace.c
-and process.c, arch/arm/kernel/traps.c (``dump_backtrace_entry``) and process.c, arch/powerpc/kernel/process.c,
-arch/s390/kernel/dumpstack.c, arch/riscv/kernel/stacktrace.c, lib/vsprintf.c (``%pS``, ``%pB``),
-kernel/locking/lockdep.c (``print_lock``), and what scripts/decode_stacktrace.sh makes of them.
+Sources: arch/x86/kernel/dumpstack.c (``printk_stack_address``, ``show_regs``),
+arch/arm64/kernel/stacktrace.c, arch/arm/kernel/traps.c (``dump_backtrace_entry``) and process.c,
+arch/powerpc/kernel/process.c, arch/s390/kernel/dumpstack.c, arch/riscv/kernel/stacktrace.c,
+lib/vsprintf.c (``%pS``, ``%pB``), kernel/locking/lockdep.c (``print_lock``), and what
+scripts/decode_stacktrace.sh makes of them.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ _ARM_FROM = re.compile(
     rf"(?:{_ADDRESS}\s*)?\(?{_SYMBOL}{_MODULE}\)?"
 )
 _POINTER = re.compile(
-    r"^\s*(?P<register>RIP|EIP|IP|NIP|PC|pc|epc|Krnl PSW)(?: is at\b|\s?:|\s+(?=\[))\s*(?:(?P<mode>[0-9a-f]{4}):)?"
-    rf"(?P<rest>.*)$"
+    r"^\s*(?P<register>RIP|EIP|IP|NIP|PC|pc|epc|Krnl PSW)(?: is at\b|\s?:"
+    r"|\s+(?=\[))\s*(?:(?P<mode>[0-9a-f]{4}):)?"
+    r"(?P<rest>.*)$"
 )
 _POINTED = re.compile(
     rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}(?: [0-9a-f]{{8,16}})?\s*)*\(?{_SYMBOL}{_MODULE}"
 )
 _POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+{_FILE}\s+\[inline\]")
+# PowerPC prints where a trace was interrupted.
+_INTERRUPT = re.compile(
+    rf"^\s*--- (?:interrupt|Exception): [0-9a-f]+ (?:\[?#?\d*\]? ?)?at {_SYMBOL}{_MODULE}"
+)
 _LOCK = re.compile(
-    rf"(?:\{{[^}}]*\}}(?:-\{{\d+:\d+\}})?,? (?:at|\.\.\. acquire at):|\), at:)\s*(?:{_ADDRESS}\s*)*(?P<name>{_NAME})"
+    rf"(?:\{{[^}}]*\}}(?:-\{{\d+:\d+\}})?,? (?:at|\.\.\. acquire at):"
+    rf"|\), at:)\s*(?:{_ADDRESS}\s*)*(?P<name>{_NAME})"
     r"(?:\+(?P<offset>0x[0-9a-f]+))?(?:/(?P<size>0x[0-9a-f]+))?"
 )
 _USER_MODES = ("0033", "0023", "0073", "002b", "001b")
@@ -100,8 +107,8 @@ def frames_of(text: str, stack: str = "TASK") -> list[Frame]:
     >>> frames_of(" ? lock_sock_nested+0x46/0x120 [e1000e]")[0]
     Frame(function='lock_sock_nested', offset=70, size=288, module='e1000e', reliable=False, stack='TASK', \
 source='trace')
-    >>> [f.function for f in frames_of("[<8028bd5c>] (dup_fd) from [<80132060>] (copy_process.part.3+0x5/0x18)")]
-    ['dup_fd', 'copy_process.part.3']
+    >>> [f.function for f in frames_of("[<8028bd5c>] (dup_fd) from [<80132060>] (copy_fs+0x5/0x18)")]
+    ['dup_fd', 'copy_fs']
     >>> frames_of("RIP: 0033:0x447529"), frames_of("IPv6: link becomes ready")
     ([], [])
     """
@@ -109,6 +116,8 @@ source='trace')
         return []
     if (match := _POINTER.match(text)) is not None:
         return _pointed(match, stack)
+    if (match := _INTERRUPT.match(text)) is not None:
+        return [_frame(match, stack, "trace")]
     if (match := _ARM_FROM.match(text)) is not None:
         # The callee is the caller of the line before, except on the first line.
         return [Frame(match["callee"], stack=stack, source="callee"), _frame(match, stack, "trace")]

@@ -1,10 +1,11 @@
 """Which lines begin a kernel report, what the report is called, and how its guilty frame is found.
 
-One row for each kind of report. A new kind is a new row here (or in :mod:`.crash_kinds_checks`), nothing else.
+One row for each kind of report: a new kind is a new row here or in :mod:`.crash_kinds_checks`, no more.
 Titles follow the convention of the kernel's mailing lists and public dashboards.
 
-Sources: kernel/panic.c, arch/*/kernel/traps.c and mm/fault.c, lib/bug.c, kernel/watchdog.c, kernel/hung_task.c,
-kernel/rcu/tree_stall.h, kernel/workqueue.c, arch/x86/kernel/nmi.c, arch/x86/kernel/cpu/mce/core.c.
+Sources: kernel/panic.c, arch/*/kernel/traps.c and mm/fault.c, lib/bug.c, kernel/watchdog.c,
+kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/workqueue.c, arch/x86/kernel/nmi.c,
+arch/x86/kernel/cpu/mce/core.c.
 """
 
 from __future__ import annotations
@@ -47,7 +48,6 @@ class Kind:
     """Kinds whose report this header may belong to; ``*``: any."""
     fatal: bool = False
     """Whether the kernel does not survive it."""
-
 
     @property
     def alone(self) -> bool:
@@ -95,13 +95,15 @@ _FAULTS = (
         "null_deref",
         "oops",
         "NULL pointer dereference",
-        r"(?:^|BUG: |\bU|\bu)(?:[Uu]?nable to handle )?kernel NULL pointer dereference|Kernel NULL pointer dereference",
+        r"(?:^|BUG: |\bU|\bu)(?:[Uu]?nable to handle )?kernel NULL pointer dereference"
+        r"|Kernel NULL pointer dereference",
         form("BUG: unable to handle kernel NULL pointer dereference in {frame}", _BAD_ACCESS),
     ),
     kind(
         "page_fault",
         "oops",
-        "kernel paging request|page fault for address|kernel execute from|kernel pointer dereference|Unable to handle kernel",
+        "kernel paging request|page fault for address|kernel execute from|kernel pointer dereference"
+        "|Unable to handle kernel",
         r"[Uu]nable to handle (?:kernel|page fault)|Unable to handle kernel (?:paging|execute|unknown)",
         form("BUG: unable to handle kernel paging request in {frame}", _BAD_ACCESS),
     ),
@@ -117,7 +119,8 @@ _FAULTS = (
         "stack_overflow",
         "oops",
         "kernel stack overflow|stack overflow",
-        r"^(?:BUG: )?(?:Insufficient stack space to handle exception|kernel stack overflow|Kernel stack overflow)",
+        r"^(?:BUG: )?(?:Insufficient stack space to handle exception|kernel stack overflow"
+        r"|Kernel stack overflow)",
         form("kernel stack overflow in {frame}", "stack-overflow in {frame}", pick="anchor"),
         continues="stack_guard",
         fatal=True,
@@ -141,7 +144,7 @@ _FAULTS = (
         "oops",
         "double fault|double-fault",
         r"^(?:traps: )?(?:PANIC: )?double fault(?:,|:)",
-        form("PANIC: double fault in {frame}", pick="double_fault"),
+        form("PANIC: double fault in {frame}"),
         continues="stack_guard",
         fatal=True,
     ),
@@ -173,8 +176,8 @@ _FAULTS = (
         "Internal error",
         r"^Internal error:? ",
         form("Internal error in {frame}", _BAD_ACCESS),
-        continues="null_deref page_fault page_fault_user unhandled_fault alignment_trap kernel_bug usercopy list_corruption"
-        " stack_overflow kasan ubsan",
+        continues="null_deref page_fault page_fault_user unhandled_fault alignment_trap kernel_bug "
+        "usercopy list_corruption stack_overflow kasan ubsan",
     ),
     kind(
         "oops",
@@ -184,8 +187,8 @@ _FAULTS = (
         form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: "),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),
-        continues="null_deref page_fault page_fault_user stack_guard stack_overflow kernel_bug usercopy list_corruption"
-        " double_fault gpf divide_error stack_segment kasan slab_corruption bad_trap oops_line ubsan",
+        continues="null_deref page_fault page_fault_user stack_guard stack_overflow kernel_bug usercopy "
+        "list_corruption double_fault gpf divide_error stack_segment kasan slab_corruption ubsan",
     ),
     kind(
         "kernel_bug",
@@ -193,7 +196,12 @@ _FAULTS = (
         "ernel BUG",
         r"[Kk]ernel BUG (?:at|in) (?P<where>[^!\s]+)",
         form("BUG: bad usercopy in {frame}", needs=r"^kernel BUG at (?:\S*/)?mm/usercopy\.c"),
-        form("BUG: corrupted list in {frame}", _BAD_ACCESS, needs=r"^kernel BUG at (?:\S*/)?lib/list_debug\.c"),
+        form(
+            "BUG: corrupted list in {frame}",
+            _BAD_ACCESS,
+            needs=r"^kernel BUG at "
+            r"(?:\S*/)?lib/list_debug\.c",
+        ),
         form("kernel BUG in {frame}"),
         continues="usercopy list_corruption slab_corruption page_dump",
     ),
@@ -205,20 +213,44 @@ _PANICS = (
         "panic",
         "ernel panic",
         r"(?<!end )Kernel panic(?: - not syncing)?: ?(?P<reason>.*)",
-        form("kernel panic: corrupted stack end in {frame}", "stack-overflow in {frame}", pick="anchor",
-             needs=r"Kernel panic - not syncing: corrupted stack end detected"),
-        form("kernel panic: stack is corrupted in {frame}",
-             needs=r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in:? (?P<function>[A-Za-z_][\w.]*)\+0x", pick="named"),
-        form("kernel panic: stack is corrupted in {frame}",
-             needs=r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in"),
-        form("kernel panic: {what}", needs=r"Kernel panic - not syncing: (?P<what>Attempted to kill (?:init|the idle task)!)",
-             pick="none"),
-        form("kernel panic: {what}", needs=r"Kernel panic - not syncing: (?P<what>Fatal exception|Couldn't open N_TTY ldisc)",
-             pick="required"),
-        form("kernel panic: {what}", needs=r"Kernel panic - not syncing: (?P<what>VFS: Unable to mount root fs"
-             r"|No (?:working )?init found|System is deadlocked on memory|Out of memory|sysrq triggered crash|Fatal machine check"
-             r"|NMI: Not continuing|hung_task: blocked tasks|softlockup: hung tasks|Fatal hardware error|Hard LOCKUP"
-             r"|Requested init \S+ failed|RCU Stall)", pick="required"),
+        form(
+            "kernel panic: corrupted stack end in {frame}",
+            "stack-overflow in {frame}",
+            pick="anchor",
+            needs=r"Kernel panic - not syncing: corrupted stack end detected",
+        ),
+        form(
+            "kernel panic: stack is corrupted in {frame}",
+            needs=(
+                r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in:? "
+                r"(?P<function>[A-Za-z_][\w.]*)\+0x"
+            ),
+            pick="named",
+        ),
+        form(
+            "kernel panic: stack is corrupted in {frame}",
+            needs=r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in",
+        ),
+        form(
+            "kernel panic: {what}",
+            needs=r"Kernel panic - not syncing: (?P<what>Attempted to kill (?:init|the idle task)!)",
+            pick="none",
+        ),
+        form(
+            "kernel panic: {what}",
+            needs=r"Kernel panic - not syncing: (?P<what>Fatal exception|Couldn't open N_TTY ldisc)",
+            pick="required",
+        ),
+        form(
+            "kernel panic: {what}",
+            needs=r"Kernel panic - not syncing: (?P<what>VFS: Unable to mount root fs"
+            r"|No (?:working )?init found|System is deadlocked on memory|Out of memory"
+            r"|sysrq triggered crash|Fatal machine check"
+            r"|NMI: Not continuing|hung_task: blocked tasks|softlockup: hung tasks|Fatal hardware error"
+            r"|Hard LOCKUP"
+            r"|Requested init \S+ failed|RCU Stall)",
+            pick="required",
+        ),
         form("kernel panic: {reason}", pick="required"),
         continues="*",
         fatal=True,
@@ -237,7 +269,8 @@ _HANGS = (
         "hard_lockup",
         "hang",
         "LOCKUP",
-        r"(?:Watchdog|watchdog|CPU).{0,40}[Dd]etected hard LOCKUP|watchdog: CPU \d+ (?:self-)?detected (?:H|h)ard LOCKUP",
+        r"(?:Watchdog|watchdog|CPU).{0,40}[Dd]etected hard LOCKUP"
+        r"|watchdog: CPU \d+ (?:self-)?detected (?:H|h)ard LOCKUP",
         form("BUG: hard lockup in {frame}", _STALL, pick="anchor"),
     ),
     kind(
@@ -251,15 +284,17 @@ _HANGS = (
         "hung_task",
         "hang",
         "INFO: task ",
-        r"INFO: task .{1,64}:\d+ (?:is )?blocked (?:in I/O wait )?(?:on .{1,80}?)?(?:for more than|\S* ?likely).{0,40}",
+        r"INFO: task .{1,64}:\d+ (?:is )?blocked (?:in I/O wait )?(?:on .{1,80}?)?(?:for more than"
+        r"|\S* ?likely).{0,40}",
         form("INFO: task hung in {frame}", _HANG, pick="hang"),
     ),
     kind(
         "rcu_stall",
         "hang",
         "INFO: rcu|RCU detected|detected stall|detected expedited stalls",
-        r"INFO: (?:rcu_?\w*|RCU) (?:self-)?detected (?:expedited )?stalls?|INFO: rcu_\w+ .{0,40}stall|INFO: RCU detected",
-        form("INFO: rcu detected stall in {frame}", _STALL, pick="stall"),
+        r"INFO: (?:rcu_?\w*|RCU) (?:self-)?detected (?:expedited )?stalls?|INFO: rcu_\w+ .{0,40}stall"
+        r"|INFO: RCU detected",
+        form("INFO: rcu detected stall in {frame}", _STALL, pick="anchor"),
         continues="rcu_stall",
     ),
     kind(
@@ -285,9 +320,13 @@ _HARDWARE = (
         "mce",
         "achine check|achine Check|MACHINE CHECK|Hardware Error]|HARDWARE ERROR",
         r"Machine [Cc]heck(?:: | [Ee]xception)|MACHINE CHECK EXCEPTION|HARDWARE ERROR"
-        r"|\[Hardware Error\]: (?:CPU \d+: Machine|event severity: (?:fatal|recoverable)|Hardware error from APEI)",
-        form("hardware error: fatal machine check", needs=r"Fatal machine check|Machine check: Processor context corrupt",
-             pick="none"),
+        r"|\[Hardware Error\]: (?:CPU \d+: Machine|event severity: (?:fatal|recoverable)"
+        r"|Hardware error from APEI)",
+        form(
+            "hardware error: fatal machine check",
+            needs=r"Fatal machine check|Machine check: Processor context corrupt",
+            pick="none",
+        ),
         form("hardware error: reported by firmware (APEI)", needs=r"from APEI", pick="none"),
         form("hardware error: machine check", pick="none"),
         continues="mce",
@@ -296,7 +335,8 @@ _HARDWARE = (
         "nmi",
         "nmi",
         "NMI",
-        r"Uhhuh\. NMI received|^NMI: (?:PCI system error|IOCK error|Not continuing)|^NMI: IOCK|An NMI occurred",
+        r"Uhhuh\. NMI received|^NMI: (?:PCI system error|IOCK error|Not continuing)|^NMI: IOCK"
+        r"|An NMI occurred",
         form("NMI: {what}", needs=r"NMI: (?P<what>PCI system error|IOCK error)", pick="none"),
         form("NMI: received for unknown reason", pick="none"),
         continues="nmi",

@@ -7,29 +7,54 @@ kernel/kcsan/report.c, mm/kmemleak.c, mm/slub.c, mm/usercopy.c, mm/memory.c, inc
 
 from __future__ import annotations
 
-from lastwords.formats.crash_kinds import SYMBOL, Kind, form, kind
+from lastwords.formats.crash_kinds import SYMBOL, form, kind
 
 _BAD_ACCESS = "bad-access in {frame}"
 _WARNED = r"^(?:------------\[ cut here \]------------\s*)?WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?\S*"
 
 _SANITIZERS = (
     kind(
+        "kasan_address",  # up to 4.9, of addresses that belong to no object
+        "bug",
+        "BUG: KASAN:",
+        r"BUG: KASAN: (?P<bug>[\w-]+) on address",
+        form("KASAN: {bug} {access}", needs=r"^(?P<access>Read|Write) of size", pick="required"),
+    ),
+    kind(
         "kasan",
         "bug",
         "BUG: KASAN:",
-        rf"BUG: KASAN: (?P<bug>[\w-]+(?: or [\w-]+)?) (?:in|on address) (?:{SYMBOL})?",
-        form("KASAN: invalid-free in {frame}", "invalid-free in {frame}", needs=r"BUG: KASAN: (?:double-free or )?invalid-free in",
-             pick="header"),
-        form("KASAN: double-free in {frame}", "invalid-free in {frame}", needs=r"BUG: KASAN: double-free in", pick="header"),
-        form("KASAN: {bug} {access} in {frame}", _BAD_ACCESS, needs=r"^(?P<access>Read|Write) (?:of size|at addr)", pick="header"),
+        rf"BUG: KASAN: (?P<bug>[\w-]+(?: or [\w-]+)?) in {SYMBOL}",
+        form(
+            "KASAN: invalid-free in {frame}",
+            "invalid-free in {frame}",
+            needs=r"BUG: KASAN: (?:double-free or invalid-free|invalid-free|double-free) in",
+            pick="header",
+        ),
+        form(
+            "KASAN: {bug} {access} in {frame}",
+            _BAD_ACCESS,
+            needs=r"^(?P<access>Read|Write) (?:of size|at addr)",
+            pick="header",
+        ),
     ),
     kind(
         "kfence",
         "bug",
         "BUG: KFENCE:",
         rf"BUG: KFENCE: (?P<bug>[\w -]+?) in {SYMBOL}",
-        form("KFENCE: {bug} in {frame}", _BAD_ACCESS, needs=r"BUG: KFENCE: [\w -]*(?:read|write) in", pick="bare"),
-        form("KFENCE: {bug} in {frame}", "invalid-free in {frame}", needs=r"BUG: KFENCE: invalid free in", pick="bare"),
+        form(
+            "KFENCE: {bug} in {frame}",
+            _BAD_ACCESS,
+            needs=r"BUG: KFENCE: [\w -]*(?:read|write) in",
+            pick="bare",
+        ),
+        form(
+            "KFENCE: {bug} in {frame}",
+            "invalid-free in {frame}",
+            needs=r"BUG: KFENCE: invalid free in",
+            pick="bare",
+        ),
         form("KFENCE: {bug} in {frame}", pick="bare"),
     ),
     kind(
@@ -43,8 +68,11 @@ _SANITIZERS = (
         "kcsan",
         "bug",
         "BUG: KCSAN:",
-        r"BUG: KCSAN: (?P<bug>data-race|assert: race) in (?P<first>[\w.]+)(?:\+0x\S+)?(?: / (?P<second>[\w.]+))?",
-        form("KCSAN: {bug} in {first} / {second}", needs=r"BUG: KCSAN: \S+(?: race)? in \S+ / \S+", pick="none"),
+        r"BUG: KCSAN: (?P<bug>data-race"
+        r"|assert: race) in (?P<first>[\w.]+)(?:\+0x\S+)?(?: / (?P<second>[\w.]+))?",
+        form(
+            "KCSAN: {bug} in {first} / {second}", needs=r"BUG: KCSAN: \S+(?: race)? in \S+ / \S+", pick="none"
+        ),
         form("KCSAN: {bug} in {frame}", pick="bare"),
     ),
     kind(
@@ -52,7 +80,11 @@ _SANITIZERS = (
         "warning",
         "UBSAN:",
         r"^UBSAN: (?P<bug>[\w -]+?) in ",
-        form("UBSAN: array-index-out-of-bounds in {frame}", _BAD_ACCESS, needs=r"^UBSAN: array-index-out-of-bounds"),
+        form(
+            "UBSAN: array-index-out-of-bounds in {frame}",
+            _BAD_ACCESS,
+            needs=r"^UBSAN: array-index-out-of-bounds",
+        ),
         form("UBSAN: undefined-behaviour in {frame}", needs=r"^UBSAN: Undefined behaviour"),
         form("UBSAN: {bug} in {frame}"),
     ),
@@ -69,11 +101,22 @@ _LOCKDEP = (
     kind(
         "deadlock",
         "warning",
-        "possible circular locking|possible recursive locking|lock order detected|possible irq lock inversion|deadlock scenario",
-        r"(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking|irq lock inversion dependency)"
+        "possible circular locking|possible recursive locking|lock order detected"
+        "|possible irq lock inversion|deadlock scenario",
+        r"(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking"
+        r"|irq lock inversion dependency)"
         r"|\S+-safe -> \S+-unsafe lock order|possible (?:\S+ )?deadlock)",
-        form("possible deadlock in {frame}", needs=r"which became \S+-safe at:|which became \S+-irq-safe at:", pick="became"),
-        form("possible deadlock in {frame}", needs=r"is trying to acquire|just changed the state", pick="lock"),
+        form(
+            "possible deadlock in {frame}",
+            needs=r"which became \S+-safe at:|which became \S+-irq-safe at:",
+            pick="became",
+        ),
+        form(
+            "possible deadlock in {frame}",
+            needs=r"is trying to acquire"
+            "|just changed the state",
+            pick="lock",
+        ),
     ),
     kind(
         "lock_state",
@@ -87,8 +130,11 @@ _LOCKDEP = (
         "warning",
         "suspicious RCU usage|suspicious rcu",
         r"(?P<level>WARNING|INFO): suspicious RCU usage",
-        form("{level}: suspicious RCU usage in {frame}", needs=r"suspicious rcu_\w+\(\) usage|Illegal context switch in RCU",
-             pick="backtrace"),
+        form(
+            "{level}: suspicious RCU usage in {frame}",
+            needs=r"suspicious rcu_\w+\(\) usage|Illegal context switch in RCU",
+            pick="backtrace",
+        ),
     ),
     kind(
         "unlock_balance",
@@ -108,7 +154,8 @@ _LOCKDEP = (
         "lock_held",
         "warning",
         "lock held when returning|lock held at task exit|still has locks held|still have locks held",
-        r"(?P<level>WARNING|BUG): (?:\S+ )?(?P<what>lock held when returning to user space|lock held at task exit time"
+        r"(?P<level>WARNING|BUG): (?:\S+ )?(?P<what>lock held when returning to user space"
+        r"|lock held at task exit time"
         r"|still has locks held)",
         form("{level}: {what} in {frame}", pick="lock_only"),
     ),
@@ -168,7 +215,8 @@ _CONTEXT = (
         "spinlock",
         "bug",
         "BUG: spinlock|BUG: rwlock|BUG: rwsem",
-        r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner|wrong CPU"
+        r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner"
+        r"|wrong CPU"
         r"|cpu recursion|trylock failure|already unlocked))",
         form("BUG: {what} in {frame}"),
     ),
@@ -177,7 +225,11 @@ _CONTEXT = (
         "bug",
         "workqueue leaked",
         r"BUG: workqueue leaked (?:lock or )?atomic",
-        form("BUG: workqueue leaked lock or atomic in {where}", needs=r"last function: (?P<where>[\w.]+)", pick="none"),
+        form(
+            "BUG: workqueue leaked lock or atomic in {where}",
+            needs=r"last function: (?P<where>[\w.]+)",
+            pick="none",
+        ),
     ),
     kind(
         "list_corruption",
@@ -200,8 +252,9 @@ _MEMORY = (
         "bad_page",
         "bug",
         "BUG: Bad page|Bad rss-counter|Bad swap|non-zero",
-        r"BUG: (?P<what>Bad (?:page (?:map|state|cache)|rss-counter state|swap (?:file|offset) entry)|non-zero \w+ on freeing mm)",
-        form("BUG: {what}", pick="none", needs=r"BUG: (?:Bad rss-counter|non-zero|Bad swap)"),
+        r"BUG: (?P<what>Bad (?:page (?:map|state|cache)|rss-counter state|swap (?:file|offset) entry)"
+        r"|non-zero \w+ on freeing mm)",
+        form("BUG: {what} in {frame}", needs=r"BUG: Bad page state", pick="freed"),
         form("BUG: {what}", pick="none"),
     ),
     kind(
@@ -223,8 +276,12 @@ _MEMORY = (
         "bug",
         "still in use",
         r"BUG: Dentry .{1,80}still in use",
-        form("BUG: Dentry still in use in {what}", "BUG: Dentry still in use [{why}]", pick="none",
-             needs=r"still in use \(-?\d+\) \[(?P<why>(?P<what>unmount) of .{1,60})\]"),
+        form(
+            "BUG: Dentry still in use in {what}",
+            "BUG: Dentry still in use [{why}]",
+            pick="none",
+            needs=r"still in use \(-?\d+\) \[(?P<why>(?P<what>unmount) of .{1,60})\]",
+        ),
         form("BUG: Dentry still in use", pick="none"),
     ),
     kind(
@@ -255,17 +312,28 @@ _WARNINGS = (
         "warning",
         "warning",
         "WARNING: ",
-        r"^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<where>[^\s:]+:\d+)?|^WARNING: [\w./-]+:\d+ at "
+        r"^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<where>[^\s:]+:\d+)?"
+        r"|^WARNING: [\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
         form("WARNING: refcount bug in {frame}", needs=_WARNED + r"lib/refcount\.c:"),
         form("WARNING: ODEBUG bug in {frame}", needs=_WARNED + r"lib/debugobjects\.c:"),
         form("WARNING: kobject bug in {frame}", needs=_WARNED + r"lib/kobject\.c:"),
-        form("WARNING: kmalloc bug in {frame}", needs=_WARNED + r"mm/slab_common\.c:\d+ (?:at )?kmalloc_slab"),
-        form("WARNING: proc registration bug in {frame}", needs=_WARNED + r"fs/proc/generic\.c:\d+ (?:at )?proc_register"),
+        form(
+            "WARNING: kmalloc bug in {frame}", needs=_WARNED + r"mm/slab_common\.c:\d+ (?:at )?kmalloc_slab"
+        ),
+        form(
+            "WARNING: proc registration bug in {frame}",
+            needs=_WARNED + r"fs/proc/generic\.c:\d+ (?:at )?proc_register",
+        ),
         form("WARNING: locking bug in {frame}", needs=_WARNED + r"kernel/locking/lockdep\.c:"),
-        form("WARNING: zero-size vmalloc in {frame}", needs=_WARNED + r"mm/vmalloc\.c:\d+ (?:at )?__vmalloc_node_range"),
-        form("WARNING in {caller}/usb_submit_urb", needs=_WARNED + r"drivers/usb/core/urb\.c:\d+ (?:at )?usb_submit_urb",
-             pick="caller"),
+        form(
+            "WARNING: zero-size vmalloc in {frame}",
+            needs=_WARNED + r"mm/vmalloc\.c:\d+ (?:at )?__vmalloc_node_range",
+        ),
+        form(
+            "WARNING in {frame}/usb_submit_urb",
+            needs=_WARNED + r"drivers/usb/core/urb\.c:\d+ (?:at )?usb_submit_urb",
+        ),
         form("WARNING in {frame}"),
         continues="refcount dentry_in_use rcu_stall",
     ),
@@ -273,7 +341,7 @@ _WARNINGS = (
         "fuzzer",
         "bug",
         "SYZFAIL:|SYZFATAL:",
-        r"^(?:SYZFAIL|SYZFATAL): ",
+        r"\b(?:SYZFAIL|SYZFATAL): ",
     ),
     kind(
         "trusty",

@@ -17,6 +17,7 @@ _CHANGING = (
     (re.compile(r"\b([\w./-]+\.[chS]):\d+(?::\d+)?"), r"\1:LINE"),
     (re.compile(r"\b([A-Za-z_][\w.]*)\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"), r"\1"),
     (re.compile(r"CPU#\d+"), "CPU"),
+    (re.compile(r"\d{7,}"), "NUM"),
     (re.compile(r"(?<![\w./-])-?(?:0x[0-9a-f]+|\d+)(?![\w./-])"), "NUM"),
 )
 _HEAD = (
@@ -69,14 +70,13 @@ def title_of(kind: Kind, header: re.Match[str], body: str, trace: Trace) -> Titl
             corrupted = "no frame to blame"
         if pick.needs_frame and found is None:
             found = "corrupted"
-        names = syscall_names(found) if found else [None]
-        words["caller"] = found or ""
-        if "bug" in words:
-            words["bug"] = words["bug"].strip()
+        names: list[Optional[str]] = [*syscall_names(found)] if found else [None]
         templates = (form.title, *form.alts)
         titles = [normalize(template.format(frame=name, **words)) for name in names for template in templates]
-        return Titled(titles[0], tuple(dict.fromkeys(t for t in titles[1:] if t != titles[0])), names[0], corrupted)
-    line = header.string[header.start() :].strip() if kind.forms else header.string[header.start() :].strip()
+        return Titled(
+            titles[0], tuple(dict.fromkeys(t for t in titles[1:] if t != titles[0])), names[0], corrupted
+        )
+    line = header.string[header.start() :].strip()
     for pattern, instead in _HEAD:
         line = pattern.sub(instead, line)
     return Titled(normalize(line), (), None, "an incomplete report" if kind.forms else None)
