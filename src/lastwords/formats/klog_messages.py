@@ -211,6 +211,18 @@ class Messages:
         return _of_entry(entry, number, offset)
 
 
+def lines_each(head: bytes) -> int:
+    """Return how many lines of a log a message takes at most, as its beginning shows.
+
+    >>> lines_each(b"__CURSOR=s=1\\n__REALTIME_TIMESTAMP=2\\n"), lines_each(b"[    0.000000] Linux version")
+    (40, 1)
+    """
+    first = head.lstrip()[:64]
+    if _ENTRY.match(first) or re.match(rb"\{\s*\n", first):
+        return ENTRY_LINES
+    return 3 if re.match(rb"\d{1,4},\d{1,20},\d{1,20},", first) else 1  # /dev/kmsg tells device and subsystem
+
+
 def messages(lines: Iterable[RawLine]) -> Iterator[Message]:
     """Yield the messages of all raw lines of a log."""
     made = Messages()

@@ -1,7 +1,7 @@
-"""The small files of /proc/PID: stat, status and cgroup, and how oom_adj follows from oom_score_adj.
+"""The small files of /proc/PID: stat, status and cgroup.
 
 Thousands of them are parsed while the host may be dying: plain searches instead of regular expressions.
-Sources: proc(5), fs/proc/array.c (stat, status), fs/proc/base.c (oom_adj), fs/proc/task_mmu.c (Vm*).
+Sources: proc(5), fs/proc/array.c (stat, status), fs/proc/task_mmu.c (Vm*).
 """
 
 from __future__ import annotations
@@ -182,17 +182,6 @@ def parse_membership(text: str) -> Membership:
         elif "memory" in controllers.split(","):
             memory = path
     return Membership(memory or unified, named or unified)
-
-
-def oom_adj_of(oom_score_adj: int) -> int:
-    """Return what /proc/PID/oom_adj shows for an oom_score_adj, from 2.6.36 on (proc_oom_adj_read).
-
-    >>> [oom_adj_of(value) for value in (1000, 999, 500, 0, -500, -900, -1000)]
-    [15, 15, 8, 0, -8, -15, -17]
-    """
-    if oom_score_adj == 1000:
-        return 15
-    return min(15, abs(oom_score_adj) * 17 // 1000 * (1 if oom_score_adj >= 0 else -1))
 
 
 def _field(text: str, key: str, start: int = 0) -> Optional[str]:

@@ -15,13 +15,13 @@ from contextlib import contextmanager
 from typing import Any, BinaryIO, Optional, cast
 
 from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages
+from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, lines_each
 from lastwords.model import LastwordsError
-from lastwords.roots.lines import Search, read_lines
+from lastwords.roots.lines import BLOCK, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff
 
 BEFORE = 40
-"""Lines before a word: an entry of an exported journal begins that much earlier."""
+"""Messages before a word: who asked for the kill, what an excerpt begins with."""
 
 
 class LogReader:
@@ -32,7 +32,7 @@ class LogReader:
 
     :param words: byte strings one of which a report's first line holds; few and long ones are fast, none
         at all means every line
-    :param before: lines before a word that are wanted too
+    :param before: messages before a word that are wanted too
     :param reference: when the log was written at the latest, seconds since the epoch: gives stamps a year
     """
 
@@ -68,13 +68,28 @@ class LogReader:
     def __iter__(self) -> Iterator[Message]:
         search, made = self._search, self._messages
         try:
-            for line in read_lines(self.stream, search):
+            head = self.stream.read(BLOCK)
+            made.lines_each = lines_each(head)
+            search.before *= made.lines_each
+            for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
                 if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
                     search.follow = ENTRY_LINES
                 yield from made.feed(line.number, line.offset, line.data)
             yield from made.end()
         except OSError as problem:  # CompressionError is one
             self.problem = problem.strerror or str(problem)
+
+
+class _Headed:
+    """A stream whose beginning was read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._stream.read(size)
 
 
 @contextmanager
