@@ -262,7 +262,7 @@ _HANGS = (
         "soft_lockup",
         "hang",
         "soft lockup|softlockup",
-        r"BUG: soft lockup",
+        r"BUG: soft lockup - CPU",
         form("BUG: soft lockup in {frame}", _STALL, pick="anchor"),
     ),
     kind(

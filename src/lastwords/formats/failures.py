@@ -28,7 +28,9 @@ _WORD = re.compile("|".join(re.escape(word) for word in WORDS))
 _TOGETHER = 60
 """Lines of a log within which signs of kdump are one failure."""
 _PROOFS = 12
-_OVERLAY = re.compile(r"^.{0,40}?\[[^\]]{0,20}(?:TIME|DEPEND|FAILED)[^\]]{0,8}\] |\x1b\[[0-9;]*m|\[[0-9;]+m")
+_OVERLAY = re.compile(
+    r"^.{0,40}?\[[^\]]{0,20}(?:TIME|DEPEND|FAILED)[^\]]{0,8}\] |\x1b\[[0-9;]*(?:m|(?=…))|\[[0-9;]+m"
+)
 _TAG = re.compile(r"^[\w.-]{1,40}\[\d+\]: ")
 
 
