@@ -17,8 +17,25 @@ from lastwords.formats.klog_messages import Message
 from lastwords.roots.logfile import open_log
 
 SCHEMA = "urn:lastwords:schema:crash_log:1.0"
-WORDS = tuple(word.encode() for word in sorted({*crash_reports.WORDS, *failures.WORDS, "Linux version "}))
+
+
+def _shortest(words: Iterable[str]) -> tuple[bytes, ...]:
+    """Return the words that hold no other: what holds one of all words holds one of these."""
+    kept: list[str] = []
+    for word in sorted(set(words), key=len):
+        if not any(other in word for other in kept):
+            kept.append(word)
+    return tuple(word.encode() for word in kept)
+
+
+WORDS = _shortest((*crash_reports.WORDS, *failures.WORDS))
 """Byte strings of which every line that begins a report, or tells of a failure, holds at least one."""
+GATES = {
+    b"kernel:": _shortest((*crash_reports.WORDS, *failures.KERNEL)),
+    b"kdump": _shortest(failures.WORDS),
+    b"mergency": (b"mergency",),
+}
+"""Who writes such lines, in a log that tells who wrote each; the lines before them come too."""
 
 _NOTHING: dict[str, Any] = {
     "frame": None,
@@ -110,7 +127,7 @@ def read_log(path: str) -> CrashLog:
 
     :raises lastwords.model.LastwordsError: it cannot be opened, or is a directory
     """
-    with open_log(path, WORDS, before=1) as log:
+    with open_log(path, WORDS, gates=GATES) as log:
         reader = CrashLogReader(path)
         for message in log:
             wanted = reader.feed(message)

@@ -18,7 +18,7 @@ capture, vmcore-dmesg.txt or pstore's dmesg, packed or not; - is standard input.
 convention of the kernel's mailing lists and public dashboards, where they can be searched."""
 
 NAMES = ("terminal", "json", "jsonl", "markdown", "junit", "kcidb")
-"""The formats, as :data:`lastwords.reports.crash_formats.FORMATS` has them; named here, for they load slowly."""
+"""The formats of :mod:`lastwords.reports.crash_formats`, which loads slowly."""
 
 
 def add_parser(subparsers: Any) -> None:

@@ -13,13 +13,14 @@ from typing import Optional
 
 from lastwords.formats.taint import Taint, taint_of_letters
 
+_TAINT = r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?= ))*)"
 _CPU = re.compile(
     r"^CPU: ?(?P<cpu>\d+)(?: UID: \d+)? PID: ?(?P<pid>\d+) Comm: (?P<comm>.{1,64}?)(?: Kdump: \w+)? "
-    r"(?P<taint>Not tainted|Tainted: .{0,120}?) (?P<release>\S+)(?: (?P<build>\(.+?\)|#\S.{0,80}))?"
+    rf"{_TAINT} (?P<release>\S+)(?: (?P<build>\(.+?\)|#\S.{0, 80}))?"
 )
 _OLD_PID = re.compile(
-    r"^(?:Pid: (?P<pid>\d+), )?comm: (?P<comm>.{1,64}?)(?: xid: #\d+)? (?P<taint>Not tainted"
-    r"|Tainted: .{0,60}?)"
+    r"^(?:Pid: (?P<pid>\d+), )?comm: (?P<comm>.{1,64}?)(?: xid: #\d+)? "
+    rf"{_TAINT}"
     r" \(?(?P<release>\d\S+?)\)? #?"
 )
 _OLD_CPU = re.compile(r"^CPU:? ?(?P<cpu>\d+) +(?:Not tainted|Tainted)|^CPU (?P<alone>\d+) ?$")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
-from lastwords.formats.crash_frames import Frame, frames_of, is_user_mode, lock_of, stack_label
+from lastwords.formats.crash_frames import Frame, frames_of, lock_of, stack_label
 from lastwords.formats.crash_skip import (
     ALLOCATORS,
     ANCHORS,
@@ -51,6 +51,13 @@ _MARKS = (
         ),
     ),
 )
+# One of the words of which every mark holds one: one search instead of many.
+_MARKED = re.compile(
+    r"kthread|Stack dump|NMI|Task dump|acktrace|llocated|reed|Uninit|Local var|buggy|Last pot|Preemption"
+    r"|page |last fun|safe at:|dependency chain|registered at:|dependencies"
+)
+_ASIDE = ("other", "chain", "became")
+"""Sections that do not tell of the fault itself."""
 _CALL_TRACE = re.compile(r"Call [Tt]race:|^(?:\[.{0,20}\] )?Backtrace:|^Stack: *\(")
 _ALIEN = re.compile(r"^FAULT_INJECTION: |^WARNING: kernel stack |: vmalloc: allocation failure")
 
@@ -83,27 +90,34 @@ class Trace:
         label, rest = stack_label(text)
         if label is not None:
             self._stack = label
+        # Most lines are frames, and no mark of a section tells an offset.
+        if "+0x" not in text and "[inline]" not in text:
+            self._mark(text, label)
+        elif ("at:" in text) and (lock := lock_of(text)) is not None:
+            if len(self.locks) < FRAMES:
+                self.locks.append(lock)
+        else:
+            self._add(frames_of(rest, self._stack))
+
+    def _mark(self, text: str, label: Optional[str]) -> None:
+        """Take in a line that is no frame: it may begin another trace, or be of another report."""
         if _CALL_TRACE.search(text):
             self.sections.append(Section(self._pending))
             self._pending, self._stack = "trace", label or "TASK"
             return
-        for name, pattern in _MARKS:
-            if pattern.search(text):
-                if name in ("other", "chain", "became", "backtrace"):
-                    self.sections.append(Section(name))
-                self._pending = "trace" if name in ("other", "chain", "became") else name
-                return
-        if (lock := lock_of(text)) is not None:
+        if _MARKED.search(text):
+            for name, pattern in _MARKS:
+                if pattern.search(text):
+                    is_section = name in (*_ASIDE, "backtrace")
+                    if is_section:
+                        self.sections.append(Section(name))
+                    self._pending = "trace" if is_section and name != "backtrace" else name
+                    return
+        if "at:" in text and (lock := lock_of(text)) is not None:
             if len(self.locks) < FRAMES:
                 self.locks.append(lock)
-            return
-        if self.sections[-1].name not in ("other", "chain", "became") and _ALIEN.search(text):
+        elif self.sections[-1].name not in _ASIDE and _ALIEN.search(text):
             self.alien = text.strip()
-            return
-        found = frames_of(rest, self._stack)
-        if not found and is_user_mode(text):
-            self._stack = "USER"
-        self._add(found)
 
     def _add(self, found: Iterable[Frame]) -> None:
         frames = self.sections[-1].frames
@@ -124,7 +138,7 @@ class Trace:
 
     def has_trace(self) -> bool:
         """Return whether there is a call trace with at least one reliable frame."""
-        counted = (s for s in self.sections if s.name not in ("other", "chain", "became", "kthread"))
+        counted = (s for s in self.sections if s.name not in (*_ASIDE, "kthread"))
         return any(f.reliable and f.source != "pointer" for s in counted for f in s.frames)
 
     def _of(self, *names: str, pointers: bool = False) -> Iterator[Frame]:

@@ -142,12 +142,6 @@ def lock_of(text: str) -> Optional[Frame]:
     return Frame(match["name"], _hex(offset), _hex(size), source="lock")
 
 
-def is_user_mode(text: str) -> bool:
-    """Return whether a line tells registers of user mode: the kernel's trace ends there."""
-    match = _POINTER.match(text)
-    return match is not None and match["mode"] in _USER_MODES
-
-
 def _pointed(match: re.Match[str], stack: str) -> list[Frame]:
     if match["mode"] in _USER_MODES:
         return []

@@ -130,8 +130,8 @@ class Reports:
     """Feed it every message, in order; :attr:`found` holds the reports as they end.
 
     >>> from lastwords.formats.klog_messages import messages
-    >>> log = [b"[  1.5] kernel BUG at fs/inode.c:77!", b"[  1.5] RIP: 0010:evict+0x1a/0x2b",
-    ...     b"[  1.5] Call Trace:", b"[  1.5]  iput+0x3/0x9"]
+    >>> log = [b"kernel BUG at fs/inode.c:77!", b"RIP: 0010:evict+0x1a/0x2b",
+    ...     b"Call Trace:", b" iput+0x3/0x9"]
     >>> reports = Reports()
     >>> for message in messages((n, 0, line) for n, line in enumerate(log, 1)):
     ...     wanted = reports.feed(message)

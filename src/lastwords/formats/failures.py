@@ -19,6 +19,21 @@ WORDS = tuple(
     sorted({word for sign in SIGNS for word in sign.words} | {word for row in PROGRESS for word in row[1]})
 )
 """Every line that matters holds one of these."""
+KERNEL = (
+    "nitramfs unpack",
+    "not initramfs",
+    "Failed to execute",
+    "VFS: Cannot open root device",
+    "Root-NFS",
+    "crashkernel",
+    "fadump",
+    "kexec",
+    "Linux version ",
+    "Booting Linux on physical CPU",
+    "Run /init as init",
+    "Run /sbin/init",
+)
+"""Of these, what the kernel says, besides what begins a report."""
 TAGS = re.compile(
     r"kernel|systemd|dracut|kdump|kexec|mkdumprd|makedumpfile|fsck|initrd|init|sulogin|mdadm|lvm|cryptsetup"
 )
@@ -137,7 +152,7 @@ class Failures:
 
     def _end_boot(self) -> None:
         boot, self._boot = self._boot, _Boot()
-        failed = [proof for proof in boot.proofs if proof.sign.weight != HINT]
+        failed = [proof for proof in boot.proofs if proof.sign.weight != HINT and not _was_logged(proof)]
         if boot.up:
             # A prompt after an unpack error: it did no harm. One after emergency mode: somebody mended it.
             failed = [
@@ -229,6 +244,11 @@ def _device(proofs: list[Proof], name: str) -> Optional[str]:
                 if groups.get(group):
                     return str(groups[group]).strip(" .:'\"")[:200] or None
     return None
+
+
+def _was_logged(proof: Proof) -> bool:
+    """Return whether a logger wrote a line of the kernel: its disk was there, so no root was missing."""
+    return proof.message.line.tag == "kernel" and proof.sign.stage in ("initramfs", "root mount")
 
 
 def _counts(message: Message) -> bool:

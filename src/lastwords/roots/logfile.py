@@ -10,12 +10,12 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Optional, cast
 
 from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, lines_each
+from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
 from lastwords.model import LastwordsError
 from lastwords.roots.lines import BLOCK, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff
@@ -33,6 +33,7 @@ class LogReader:
     :param words: byte strings one of which a report's first line holds; few and long ones are fast, none
         at all means every line
     :param before: messages before a word that are wanted too
+    :param gates: where lines of a long log tell who wrote them, a word counts only after its gate
     :param reference: when the log was written at the latest, seconds since the epoch: gives stamps a year
     """
 
@@ -42,9 +43,11 @@ class LogReader:
         words: Sequence[bytes] = (),
         *,
         before: int = BEFORE,
+        gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
         reference: Optional[float] = None,
     ) -> None:
         self.stream = stream
+        self._gates = gates or {}
         self._search = Search(words=words, before=before)
         self._messages = Messages()
         self.clock = Clock(reference)
@@ -71,6 +74,7 @@ class LogReader:
             head = self.stream.read(BLOCK)
             made.lines_each = lines_each(head)
             search.before *= made.lines_each
+            search.gates = self._gates if len(head) == BLOCK and is_tagged(head) else {}
             for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
                 if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
                     search.follow = ENTRY_LINES
@@ -93,14 +97,20 @@ class _Headed:
 
 
 @contextmanager
-def open_log(path: str, words: Sequence[bytes] = (), *, before: int = BEFORE) -> Iterator[LogReader]:
+def open_log(
+    path: str,
+    words: Sequence[bytes] = (),
+    *,
+    before: int = BEFORE,
+    gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
+) -> Iterator[LogReader]:
     """Open a log by its path, or standard input as ``-``.
 
     :raises LastwordsError: it cannot be opened, or is a directory
     """
     if path == "-":
         # No file tells when it was written: its last line is from now, at the latest.
-        yield LogReader(_unpacked(sys.stdin.buffer), words, before=before, reference=time.time())
+        yield LogReader(_unpacked(sys.stdin.buffer), words, before=before, gates=gates, reference=time.time())
         return
     try:
         raw = io.FileIO(path)
@@ -109,7 +119,7 @@ def open_log(path: str, words: Sequence[bytes] = (), *, before: int = BEFORE) ->
     except OSError as problem:
         raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
     with raw:
-        reader = LogReader(raw, words, before=before, reference=os.fstat(raw.fileno()).st_mtime)
+        reader = LogReader(raw, words, before=before, gates=gates, reference=os.fstat(raw.fileno()).st_mtime)
         try:
             packed = not raw.seekable() or sniff(raw.read(HEAD)) is not None
             if raw.seekable():
