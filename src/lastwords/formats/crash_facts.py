@@ -16,12 +16,13 @@ from lastwords.formats.taint import Taint, taint_of_letters
 _TAINT = r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?= ))*)"
 _CPU = re.compile(
     r"^CPU: ?(?P<cpu>\d+)(?: UID: \d+)? PID: ?(?P<pid>\d+) Comm: (?P<comm>.{1,64}?)(?: Kdump: \w+)? "
-    rf"{_TAINT} (?P<release>\S+)(?: (?P<build>\(.+?\)|#\S.{0, 80}))?"
+    rf"{_TAINT} +(?P<release>\S+)"
+    r"(?: (?P<build>\(.+?\)|#\S.{0,80}))?"
 )
 _OLD_PID = re.compile(
     r"^(?:Pid: (?P<pid>\d+), )?comm: (?P<comm>.{1,64}?)(?: xid: #\d+)? "
     rf"{_TAINT}"
-    r" \(?(?P<release>\d\S+?)\)? #?"
+    r" +\(?(?P<release>\d\S+?)\)? #?"
 )
 _OLD_CPU = re.compile(r"^CPU:? ?(?P<cpu>\d+) +(?:Not tainted|Tainted)|^CPU (?P<alone>\d+) ?$")
 _BETWEEN = re.compile(r"^(?P<release>\d\S+) (?P<build>#\S+) (?P<taint>Not tainted|Tainted: .{0,60})$")

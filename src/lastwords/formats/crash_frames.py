@@ -35,9 +35,7 @@ _POINTER = re.compile(
     r"|\s+(?=\[))\s*(?:(?P<mode>[0-9a-f]{4}):)?"
     r"(?P<rest>.*)$"
 )
-_POINTED = re.compile(
-    rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}(?: [0-9a-f]{{8,16}})?\s*)*\(?{_SYMBOL}{_MODULE}"
-)
+_POINTED = re.compile(rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}\b\s*)*\(?{_SYMBOL}{_MODULE}")
 _POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+{_FILE}\s+\[inline\]")
 # PowerPC prints where a trace was interrupted.
 _INTERRUPT = re.compile(

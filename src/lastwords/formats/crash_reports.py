@@ -35,7 +35,7 @@ _LIKE = re.compile(r"^\s|^[A-Z#][\w #./'-]{0,40}:|\+0x|^[\w ]{1,12}: ?[\[0-9a-f]
 _DERIVED = re.compile(
     r"Fatal (?:exception|machine check|hardware error)|panic_on_\w+ set|hung_task: |softlockup: "
     r"|Hard LOCKUP|RCU Stall|Machine halted"
-    r"|Attempted to kill|NMI: |: Fatal|Timeout: Not all CPUs|sysrq triggered|stack guard|kernel: panic"
+    r"|Attempted to kill|NMI: |: Fatal|Timeout: Not all CPUs|stack guard|kernel: panic"
 )
 
 LINES = 1500
@@ -45,6 +45,8 @@ LISTED = 1000
 EXCERPT = 200
 """Most lines of a report that are kept."""
 FRAMES = 200
+LINE = 1000
+"""Characters of a line that are looked at."""
 _BODY = 1 << 16
 _NOISE = 150
 """Lines unlike a report's after which it is over; messages of others after which a panic is not its end."""
@@ -100,7 +102,7 @@ class _Open:
     mixed: bool = False
 
     def feed(self, message: Message) -> None:
-        text = message.text
+        text = message.text[:LINE]
         if self.earlier is not None:
             self.earlier.feed(message)
         if self.size >= _BODY or len(self.lines) >= LINES:
@@ -149,13 +151,15 @@ class Reports:
         """Take one message in; return how many more are wanted, whatever they say."""
         if not message.is_kernel:
             return _NOISE if self._open else 0
-        text = message.text
+        text = message.text[:LINE]
         header = find_header(text)
         if header is not None:
             self._header(message, *header)
         elif "Linux" in text and _START.match(text):
             self._close_all()
             self._boot_line = message.number
+        elif "[ cut here ]" in text:
+            self._close(message.stream, only_with_trace=True)
         current = self._open.get(message.stream)
         if current is not None:
             current.feed(message)
@@ -175,7 +179,10 @@ class Reports:
     def _header(self, message: Message, kind: Kind, match: re.Match[str]) -> None:
         stream = message.stream
         current = self._open.get(stream)
-        if current is not None and _continues(kind, current):
+        if current is not None and _late(current.last, message):
+            self._close(stream)
+            current = None
+        if current is not None and _continues(kind, match, current):
             current.fatal |= kind.fatal
             current.kinds.append(kind.name)
         elif kind.name == "panic" and current is None and self._ends_another(message, match):
@@ -215,10 +222,11 @@ class Reports:
         for stream in list(self._open):
             self._close(stream)
 
-    def _close(self, stream: Stream) -> None:
-        done = self._open.pop(stream, None)
-        if done is not None:
-            self._finish(done)
+    def _close(self, stream: Stream, *, only_with_trace: bool = False) -> None:
+        current = self._open.get(stream)
+        if current is not None and (current.trace.has_trace() or not only_with_trace):
+            del self._open[stream]
+            self._finish(current)
 
     def _finish_earlier(self, done: _Open) -> None:
         if done.earlier is not None:
@@ -296,11 +304,17 @@ def _follows(before: Report, report: Report) -> bool:
     return report.first.number - before.last.number <= _CASCADE_LINES
 
 
-def _continues(kind: Kind, current: _Open) -> bool:
-    """Return whether a header belongs to the report that is open: before its trace, or always for a panic."""
+def _late(before: Message, message: Message) -> bool:
+    """Return whether a message comes too long after another to be of the same report."""
+    then, now = before.line.monotonic, message.line.monotonic
+    return then is not None and now is not None and now - then > _CASCADE_SECONDS
+
+
+def _continues(kind: Kind, header: re.Match[str], current: _Open) -> bool:
+    """Return whether a header belongs to the report that is open: before its trace, or as its panic."""
     last = current.kinds[-1]
     if kind.name == "panic":
-        return True
+        return not current.trace.has_trace() or _DERIVED.search(header["reason"]) is not None
     if kind.name == last and kind.name in kind.continues:
         return True
     return last in kind.continues and not current.trace.has_trace()

@@ -40,6 +40,8 @@ TAGS = re.compile(
 """Programs whose lines count in a log that tells who wrote them."""
 
 _WORD = re.compile("|".join(re.escape(word) for word in WORDS))
+LINE = 1000
+"""Characters of a line that are looked at."""
 _TOGETHER = 60
 """Lines of a log within which signs of kdump are one failure."""
 _PROOFS = 12
@@ -97,7 +99,7 @@ class Failures:
 
     def feed(self, message: Message) -> None:
         """Take one message in."""
-        raw = message.text
+        raw = message.text[:LINE]
         if _WORD.search(raw) is None or not _counts(message):
             return
         text = _plain(raw)
