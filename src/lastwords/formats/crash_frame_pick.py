@@ -13,6 +13,7 @@ from typing import Optional
 
 from lastwords.formats.crash_frames import Frame, frames_of, lock_of, stack_label
 from lastwords.formats.crash_skip import (
+    ALIASES,
     ALLOCATORS,
     ANCHORS,
     COMMON,
@@ -124,6 +125,9 @@ class Trace:
         for frame in found:
             if frame.source == "callee" and frames:
                 continue  # it is the caller of the line before
+            if frame.name.startswith("should_fail"):
+                self.alien = "fault injection"  # it prints a trace of its own
+                return
             if self._left > 0:
                 frames.append(frame)
                 self._left -= 1
@@ -206,10 +210,12 @@ def _leak(trace: Trace, named: Optional[str]) -> Optional[str]:
 
 
 def _anchor(trace: Trace, named: Optional[str]) -> Optional[str]:
+    if not trace.has_trace():
+        return None
     frames = list(trace._of(*_FAULT, pointers=True))
     for frame in frames:
         if frame.name.startswith("smp_call_function"):
-            return "smp_call_function"
+            return frame.name
     for below, frame in zip(frames, frames[1:]):
         is_way_in = ANCHORS.search(frame.name) or COMPAT.search(frame.name)
         if is_way_in and not ANCHORS.search(below.name) and not COMMON.search(below.name):
@@ -221,7 +227,7 @@ def _hang(trace: Trace, named: Optional[str]) -> Optional[str]:
     frames = list(trace._of("trace"))
     for frame in frames:
         if HANG_BUCKETS.search(frame.name):
-            return "synchronize_rcu" if frame.name.startswith("synchronize_") else frame.name
+            return frame.name
     return _first(frames, WAITING)
 
 
@@ -236,6 +242,15 @@ class Pick:
     find: Callable[[Trace, Optional[str]], Optional[str]]
     needs_trace: bool = True
     needs_frame: bool = True
+    has_aliases: bool = False
+    """A family of functions counts as one: :data:`lastwords.formats.crash_skip.ALIASES`."""
+
+    def names(self, function: str) -> list[str]:
+        """Return what the guilty function may be called, the canonical name first."""
+        alias = next((name for pattern, name in ALIASES if pattern.search(function)), None)
+        if self.has_aliases and alias is not None:
+            return [alias] if alias == function else [alias, function]
+        return syscall_names(function)
 
 
 PICKS = {
@@ -250,8 +265,8 @@ PICKS = {
     "lock_only": Pick(_lock, needs_trace=False),
     "freed": Pick(_freed),
     "leak": Pick(_leak),
-    "anchor": Pick(_anchor),
-    "hang": Pick(_hang),
+    "anchor": Pick(_anchor, has_aliases=True),
+    "hang": Pick(_hang, has_aliases=True),
     "required": Pick(_nothing, needs_frame=False),
     "none": Pick(_nothing, needs_trace=False, needs_frame=False),
 }

@@ -306,6 +306,11 @@ _WARNINGS = (
         "warning",
         "WARNING: kernel stack|WARNING: stack recursion",
         r"WARNING: (?P<what>kernel stack (?:frame pointer|regs))(?: at .{1,60})? has bad '?\w*'? ?value",
+        form(
+            "WARNING: {what} has bad '{register}' value",
+            needs=r"kernel stack regs at [0-9a-f]{8,16} in .* has bad '(?P<register>\w+)' value",
+            pick="none",
+        ),
         form("WARNING: {what} has bad value", pick="none"),
     ),
     kind(

@@ -110,7 +110,8 @@ class _Open:
             return
         self.lines.append(text.strip())
         self.size += len(text)
-        self.trace.feed(text)
+        if len(self.lines) > 1:
+            self.trace.feed(text)
         if self.trace.alien is None:
             self.whole = len(self.lines)
         if len(self.lines) == 1 or (not message.bare and _LIKE.search(text)):

@@ -196,8 +196,14 @@ ALLOCATORS = _pattern(r"alloc create_object _create_chunk ^idr_ ^kmem ^kstrdup ^
 LOCKERS = _pattern(r"_lock$ _unlock$ _trylock$")
 """Not guilty besides, except where the report is about the taking of a lock."""
 
-HANG_BUCKETS = _pattern(r"^rtnl_lock$ ^synchronize_rcu ^synchronize_net$ ^synchronize_srcu")
+HANG_BUCKETS = _pattern(r"^rtnl_lock$ ^synchronize_(?:rcu|sched|net|srcu)")
 """Hangs in these are one bug, wherever they were called from."""
+
+ALIASES = (
+    (re.compile(r"^smp_call_function"), "smp_call_function"),
+    (re.compile(r"^synchronize_(?:rcu|sched|net|srcu)"), "synchronize_rcu"),
+)
+"""Families of functions in which a hang or stall is one bug: the name it is given."""
 
 ANCHORS = _pattern(
     _ENTRY,
@@ -232,7 +238,6 @@ SYSCALL_PREFIXES = (
     "__s390_",
     "__se_",
     "__do_",
-    "compat_",
     "SyS_",
     "SYSC_",
     "C_SYSC_",

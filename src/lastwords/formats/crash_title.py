@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.crash_frame_pick import PICKS, Trace, syscall_names
+from lastwords.formats.crash_frame_pick import PICKS, Trace
 from lastwords.formats.crash_kinds import Kind
 
 LENGTH = 120
@@ -70,7 +70,7 @@ def title_of(kind: Kind, header: re.Match[str], body: str, trace: Trace) -> Titl
             corrupted = "no frame to blame"
         if pick.needs_frame and found is None:
             found = "corrupted"
-        names: list[Optional[str]] = [*syscall_names(found)] if found else [None]
+        names: list[Optional[str]] = [*pick.names(found)] if found else [None]
         templates = (form.title, *form.alts)
         titles = [normalize(template.format(frame=name, **words)) for name in names for template in templates]
         return Titled(
