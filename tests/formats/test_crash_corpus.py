@@ -103,7 +103,9 @@ def test_reports_titles_and_frames() -> None:
             good.setdefault("title of whole reports", []).append(right)
             good.setdefault("called corrupted", []).append(first is not None and first.corrupted is None)
             if case.frame:
-                good.setdefault("frame", []).append((first is not None and first.frame == case.frame) or right)
+                good.setdefault("frame", []).append(
+                    (first is not None and first.frame == case.frame) or right
+                )
             if right and first is not None:
                 good.setdefault("alternatives", []).append(set(first.alts) == case.alts)
     share = {name: sum(each) / len(each) for name, each in good.items()}

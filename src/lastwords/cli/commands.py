@@ -11,11 +11,22 @@ from lastwords.plugins import Plugins
 @hookimpl
 def register_commands(subparsers: Any, plugins: Plugins) -> None:
     """Add the built-in commands, in the order of the help."""
-    from lastwords.cli import check, collect, info, oops, open_command, same, sos_plugin, validate
+    from lastwords.cli import (
+        check,
+        collect,
+        info,
+        oom_command,
+        oops,
+        open_command,
+        same,
+        sos_plugin,
+        validate,
+    )
 
     collect.add_parser(subparsers, plugins)
     open_command.add_parser(subparsers, plugins)
     check.add_parser(subparsers, plugins)
+    oom_command.add_parser(subparsers)
     oops.add_parser(subparsers)
     same.add_parser(subparsers)
     validate.add_parser(subparsers)

@@ -169,6 +169,10 @@ def _trace(trace: Trace, named: Optional[str]) -> Optional[str]:
     return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS)
 
 
+def _traced(trace: Trace, named: Optional[str]) -> Optional[str]:
+    return _trace(trace, named) if trace.has_trace() else None
+
+
 def _locker(trace: Trace, named: Optional[str]) -> Optional[str]:
     return _first(trace._of(*_FAULT, pointers=True), COMMON)
 
@@ -255,6 +259,7 @@ class Pick:
 
 PICKS = {
     "trace": Pick(_trace),
+    "traced": Pick(_traced),
     "locker": Pick(_locker),
     "bare": Pick(_bare),
     "backtrace": Pick(_backtrace),

@@ -144,7 +144,7 @@ _FAULTS = (
         "oops",
         "double fault|double-fault",
         r"^(?:traps: )?(?:PANIC: )?double fault(?:,|:)",
-        form("PANIC: double fault in {frame}"),
+        form("PANIC: double fault in {frame}", pick="traced"),
         continues="stack_guard",
         fatal=True,
     ),

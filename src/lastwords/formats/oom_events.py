@@ -26,8 +26,7 @@ from lastwords.formats.oom_report import (
 from lastwords.formats.oom_user import UserKillers
 
 WORDS = (
-    b"oom-killer:",
-    b"oom-kill:",
+    b"oom-kill",
     b"Killed process ",
     b"VM: killing process ",
     b"oomd kill: ",
@@ -43,6 +42,7 @@ AFTER_KILL = 60
 """The same after a kill: the reaper's lines, the rest of a group."""
 _PANIC_BEFORE = 60.0
 _SYSRQ_MESSAGES = 8
+_SYSRQ_SECONDS = 5.0
 _MOST_OPEN = 64
 _HOSTS = 64
 
@@ -100,7 +100,7 @@ class _Host:
     events: list[_Open] = field(default_factory=list)
     pending: Optional[Message] = None
     daemons: UserKillers = field(default_factory=UserKillers)
-    sysrq: int = -1000
+    sysrq: tuple[int, Optional[float]] = (-1000, None)
     panic: Optional[tuple[str, str, Optional[float], int]] = None
 
 
@@ -120,7 +120,6 @@ class OomEvents:
             for item in host.events:
                 reach = AFTER_KILL if item.ended or item.reader.event.victims else REACH
                 wanted = max(wanted, item.count + reach - self._count)
-            wanted = max(wanted, 4 if host.pending is not None else 0)
         return wanted
 
     def feed(self, message: Message) -> list[OomEvent]:
@@ -183,12 +182,14 @@ class OomEvents:
         if "oom-killer" in text and (trigger := parse_trigger(bare)) is not None:
             event = self._opened(host, message, sure=True).reader.event
             event.trigger = trigger
-            event.manual = self._count - host.sysrq <= _SYSRQ_MESSAGES
+            count, then = host.sysrq
+            now = event.monotonic or event.time
+            event.manual = self._count - count <= _SYSRQ_MESSAGES and _near(then, now, _SYSRQ_SECONDS)
             if host.panic is not None and _near(host.panic[2], event.monotonic or event.time, _PANIC_BEFORE):
                 event.panic, event.panic_kind = host.panic[:2]
             return
         if is_sysrq(bare):
-            host.sysrq = self._count
+            host.sysrq = self._count, message.line.monotonic or self._time(message)
             return
         if "panic" in text and (panic := parse_panic(text)) is not None:
             host.panic = (*panic, message.line.monotonic or self._time(message), self._count)

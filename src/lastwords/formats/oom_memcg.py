@@ -105,7 +105,9 @@ class GroupReader:
             self._stats = self.group.stats
             self.group.path = self.group.path or path
             return
-        if not self.group.stats and path in (None, self.group.path):
+        # The group itself comes first, those below it after.
+        if not self.group.stats and not self.group.below and self.group.path in (None, path):
             self.group.stats.update(values)
+            self.group.path = path or self.group.path
         elif path and len(self.group.below) < _MOST_GROUPS:
             self.group.below[path] = values

@@ -33,7 +33,7 @@ _COUNTERS = re.compile(
     r"\s{0,40}(?:active_anon|active_file|Active|unevictable|slab_reclaimable|mapped|sec_pagetables|free"
     r"|kernel_misc_reclaimable|dirty|writeback|slab|shadow_call_stack|gpu_active):\s{0,6}\d"
 )
-_SWAP = re.compile(r"(Free|Total) swap ?[=:] *(\d{1,15})kB")
+_SWAP = re.compile(r"(Free|Total) swap {0,4}[=:] {0,20}(\d{1,15})kB")
 _PAGES = re.compile(
     r"(\d{1,15}) (?:pages (?:of )?(RAM|HighMem/MovableOnly|HighMem|HIGHMEM|reserved|hwpoisoned|cma reserved"
     r"|slab|in swap cache|shared|swap cached)|(reserved) pages|(total pagecache) pages)"

@@ -147,6 +147,8 @@ class OomEvent:
     taint: Optional[str] = None
     chosen: Optional[tuple[int, Optional[str], Optional[int]]] = None
     """pid, comm and printed score of the task that the kernel chose; a child may have died for it."""
+    allocating_task: bool = False
+    """vm.oom_kill_allocating_task: nobody was weighed."""
     oom_group: Optional[str] = None
     victims: list[Victim] = field(default_factory=list)
     already_exiting: list[tuple[int, str]] = field(default_factory=list)
@@ -316,6 +318,7 @@ class ReportReader:
             event.constraint = "memory_policy"
         elif "cpuset" in why:
             event.constraint = "cpuset"
+        event.allocating_task = event.allocating_task or "oom_kill_allocating_task" in why
 
     def kill(self, text: str) -> bool:
         """Take in a line that tells of a kill; return whether it does."""

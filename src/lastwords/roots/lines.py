@@ -45,6 +45,8 @@ class Search:
     gates: Mapping[bytes, Sequence[bytes]] = field(default_factory=dict)
     """When given, a word counts only after its gate in the same line: ``kernel:`` -> words, in a syslog."""
     before: int = 0
+    redacted: bool = True
+    """Whether secrets are removed from the lines: False only where none of them is ever shown."""
     limit: Optional[int] = None
     """Bytes to look at: the last ones of a plain file, the first ones of a stream."""
 
@@ -84,14 +86,14 @@ def read_lines(stream: BinaryIO, search: Search, windows: Sequence[dict[str, int
     blocks = _limited(_blocks(stream), search)
     if windows or not search.words:
         for line in _filtered(_numbered(blocks, windows, search.skipped), search):
-            yield _clean(line)
+            yield _clean(line) if search.redacted else line
         if windows and search.last is not None:
             # The last line of a log is always kept: it tells how long the log was.
             search.lines = search.last.number
             search.size = search.last.offset + len(search.last.data) + 1
         return
     for line in _searched(blocks, search):
-        yield _clean(line)
+        yield _clean(line) if search.redacted else line
 
 
 def iter_lines(stream: BinaryIO) -> Iterator[bytes]:

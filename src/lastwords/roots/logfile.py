@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Optional, cast
 from lastwords.formats.klog import Clock
 from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
 from lastwords.model import LastwordsError
-from lastwords.roots.lines import BLOCK, Search, read_lines
+from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff
 
 BEFORE = 40
@@ -34,6 +34,7 @@ class LogReader:
         at all means every line
     :param before: messages before a word that are wanted too
     :param gates: where lines of a long log tell who wrote them, a word counts only after its gate
+    :param redacted: whether secrets are removed from lines; they need not be where no line is shown
     :param reference: when the log was written at the latest, seconds since the epoch: gives stamps a year
     """
 
@@ -44,11 +45,12 @@ class LogReader:
         *,
         before: int = BEFORE,
         gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
+        redacted: bool = True,
         reference: Optional[float] = None,
     ) -> None:
         self.stream = stream
         self._gates = gates or {}
-        self._search = Search(words=words, before=before)
+        self._search = Search(words=words, before=before, redacted=redacted)
         self._messages = Messages()
         self.clock = Clock(reference)
         self.problem: Optional[str] = None
@@ -78,7 +80,7 @@ class LogReader:
             for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
                 if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
                     search.follow = ENTRY_LINES
-                yield from made.feed(line.number, line.offset, line.data)
+                yield from made.feed(line.number, line.offset, line.data[:LINE_LIMIT])
             yield from made.end()
         except OSError as problem:  # CompressionError is one
             self.problem = problem.strerror or str(problem)
@@ -103,6 +105,7 @@ def open_log(
     *,
     before: int = BEFORE,
     gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
+    redacted: bool = True,
 ) -> Iterator[LogReader]:
     """Open a log by its path, or standard input as ``-``.
 
@@ -110,7 +113,8 @@ def open_log(
     """
     if path == "-":
         # No file tells when it was written: its last line is from now, at the latest.
-        yield LogReader(_unpacked(sys.stdin.buffer), words, before=before, gates=gates, reference=time.time())
+        stream = _unpacked(sys.stdin.buffer)
+        yield LogReader(stream, words, before=before, gates=gates, redacted=redacted, reference=time.time())
         return
     try:
         raw = io.FileIO(path)
@@ -119,7 +123,8 @@ def open_log(
     except OSError as problem:
         raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
     with raw:
-        reader = LogReader(raw, words, before=before, gates=gates, reference=os.fstat(raw.fileno()).st_mtime)
+        written = os.fstat(raw.fileno()).st_mtime
+        reader = LogReader(raw, words, before=before, gates=gates, redacted=redacted, reference=written)
         try:
             packed = not raw.seekable() or sniff(raw.read(HEAD)) is not None
             if raw.seekable():
