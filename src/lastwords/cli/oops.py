@@ -41,7 +41,9 @@ def add_parser(subparsers: Any) -> None:
         "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
     )
     group.add_argument("--format", metavar="NAME", help=", ".join(NAMES))
-    group.add_argument("--fail", action="store_true", help="exit with 1 if there is any report")
+    group.add_argument(
+        "--fail-on", choices=("any", "fatal"), help="exit with 1 if there is any report, or a fatal one"
+    )
     group.add_argument(
         "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
     )
@@ -60,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
     look = Look(width, options.use_color(arguments.color))
     logs: list[CrashLog] = []
-    failed = found = False
+    failed = False
+    worst = ""
     for path in arguments.files:
         try:
             log = read_log(path)
@@ -69,7 +72,7 @@ def run(arguments: argparse.Namespace) -> int:
             failed = True
             continue
         failed |= log.problem is not None
-        found |= bool(log.reports)
+        worst = max(worst, *("fatal" if entry["fatal"] else "any" for entry in log.reports), "")
         if log.problem is not None:
             print(f"lastwords: {path}: {log.problem}; what was read before is shown", file=sys.stderr)
         if chosen.whole:
@@ -81,4 +84,5 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdout.write(chosen.render(logs, look))
     if failed:
         return ExitCode.BAD_INPUT
-    return ExitCode.FINDINGS if found and arguments.fail else ExitCode.OK
+    wanted = arguments.fail_on
+    return ExitCode.FINDINGS if worst and wanted and worst >= wanted else ExitCode.OK

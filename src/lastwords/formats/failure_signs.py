@@ -317,7 +317,7 @@ PROGRESS = (
             "Finished system initialization",
         ),
         re.compile(
-            r"^\S+ login: |Startup finished in .*\(userspace\)|Reached target .{0,12}(?:Multi-User"
+            r"^\S+ login:(?: |$)|Startup finished in .*\(userspace\)|Reached target .{0,12}(?:Multi-User"
             r"|multi-user\.target|Graphical)"
         ),
     ),

@@ -126,7 +126,7 @@ class Failures:
             stage = STAGES.index(name)
             # A kernel starts a boot, unless firmware or loader did just before; these do after a kernel. The
             # first lines of an arm64 kernel say twice that it starts.
-            if boot.kernel and stage <= 2 and message.number - boot.seen > 2:
+            if boot.kernel and stage <= 2 and message.number - boot.seen > 1:
                 self._end_boot()
                 boot = self._boot
             boot.seen = message.number if stage == 2 else boot.seen
