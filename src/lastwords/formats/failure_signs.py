@@ -309,7 +309,7 @@ PROGRESS = (
     (
         "up",
         (
-            " login: ",
+            " login:",
             "Startup finished in",
             "Reached target Multi-User",
             "multi-user.target",
