@@ -47,6 +47,8 @@ class Search:
     before: int = 0
     redacted: bool = True
     """Whether secrets are removed from the lines: False only where none of them is ever shown."""
+    stems: Sequence[bytes] = ()
+    """Few byte strings of which each word holds one: looked for first, then the words in their lines."""
     limit: Optional[int] = None
     """Bytes to look at: the last ones of a plain file, the first ones of a stream."""
 
@@ -292,12 +294,13 @@ def _hits(data: bytes, search: Search) -> list[int]:
     found: set[int] = set()
     data += b"" if data.endswith(b"\n") else b"\n"
     if not search.gates:
-        for word in search.words:
+        for word in search.stems or search.words:
             at = data.find(word)
             while at >= 0:
-                found.add(data.rfind(b"\n", 0, at) + 1)
-                end = data.find(b"\n", at)
-                at = data.find(word, end) if end >= 0 else -1
+                start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+                if not search.stems or search.hit(data[start:end]):
+                    found.add(start)
+                at = data.find(word, end)
         return sorted(found)
     for pattern in _patterns(tuple(search.gates)):
         ends: dict[bytes, list[int]] = {}

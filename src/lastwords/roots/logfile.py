@@ -32,6 +32,7 @@ class LogReader:
 
     :param words: byte strings one of which a report's first line holds; few and long ones are fast, none
         at all means every line
+    :param stems: still fewer, of which each word holds one (:class:`Search`)
     :param before: messages before a word that are wanted too
     :param gates: where lines of a long log tell who wrote them, a word counts only after its gate
     :param redacted: whether secrets are removed from lines; they need not be where no line is shown
@@ -43,6 +44,7 @@ class LogReader:
         stream: BinaryIO,
         words: Sequence[bytes] = (),
         *,
+        stems: Sequence[bytes] = (),
         before: int = BEFORE,
         gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
         redacted: bool = True,
@@ -50,7 +52,7 @@ class LogReader:
     ) -> None:
         self.stream = stream
         self._gates = gates or {}
-        self._search = Search(words=words, before=before, redacted=redacted)
+        self._search = Search(words=words, stems=stems, before=before, redacted=redacted)
         self._messages = Messages()
         self.clock = Clock(reference)
         self.problem: Optional[str] = None
@@ -99,22 +101,15 @@ class _Headed:
 
 
 @contextmanager
-def open_log(
-    path: str,
-    words: Sequence[bytes] = (),
-    *,
-    before: int = BEFORE,
-    gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
-    redacted: bool = True,
-) -> Iterator[LogReader]:
-    """Open a log by its path, or standard input as ``-``.
+def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[LogReader]:
+    """Open a log by its path, or standard input as ``-``. The rest is what :class:`LogReader` takes.
 
     :raises LastwordsError: it cannot be opened, or is a directory
     """
     if path == "-":
         # No file tells when it was written: its last line is from now, at the latest.
         stream = _unpacked(sys.stdin.buffer)
-        yield LogReader(stream, words, before=before, gates=gates, redacted=redacted, reference=time.time())
+        yield LogReader(stream, words, reference=time.time(), **how)
         return
     try:
         raw = io.FileIO(path)
@@ -124,7 +119,7 @@ def open_log(
         raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
     with raw:
         written = os.fstat(raw.fileno()).st_mtime
-        reader = LogReader(raw, words, before=before, gates=gates, redacted=redacted, reference=written)
+        reader = LogReader(raw, words, reference=written, **how)
         try:
             packed = not raw.seekable() or sniff(raw.read(HEAD)) is not None
             if raw.seekable():
