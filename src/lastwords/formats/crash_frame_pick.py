@@ -137,7 +137,11 @@ class Trace:
         found = [frame for frame in self.sections[0].frames if frame.source == "pointer"]
         for section in self.sections:
             if section.name in _FAULT and section.frames:
-                return [*found, *section.frames]
+                # x86 prints the instruction pointer once more at the end.
+                return [
+                    *found,
+                    *(frame for frame in section.frames if frame.source != "pointer" or not found),
+                ]
         return self.sections[0].frames
 
     def has_trace(self) -> bool:

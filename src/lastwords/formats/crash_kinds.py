@@ -321,12 +321,13 @@ _HARDWARE = (
         "achine check|achine Check|MACHINE CHECK|Hardware Error]|HARDWARE ERROR",
         r"Machine [Cc]heck(?:: | [Ee]xception)|MACHINE CHECK EXCEPTION|HARDWARE ERROR"
         r"|\[Hardware Error\]: (?:CPU \d+: Machine|event severity: (?:fatal|recoverable)"
-        r"|Hardware error from APEI)",
+        r"|Hardware error from APEI|Machine check events logged)",
         form(
             "hardware error: fatal machine check",
             needs=r"Fatal machine check|Machine check: Processor context corrupt",
             pick="none",
         ),
+        form("hardware error: machine check events logged", needs=r"events logged", pick="none"),
         form("hardware error: reported by firmware (APEI)", needs=r"from APEI", pick="none"),
         form("hardware error: machine check", pick="none"),
         continues="mce",

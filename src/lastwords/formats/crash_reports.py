@@ -47,6 +47,8 @@ EXCERPT = 200
 FRAMES = 200
 LINE = 1000
 """Characters of a line that are looked at."""
+LONG_LINE = 8000
+"""Characters of a line that are kept: a list of modules is long."""
 _BODY = 1 << 16
 _NOISE = 150
 """Lines unlike a report's after which it is over; messages of others after which a panic is not its end."""
@@ -102,7 +104,7 @@ class _Open:
     mixed: bool = False
 
     def feed(self, message: Message) -> None:
-        text = message.text[:LINE]
+        text = message.text[:LONG_LINE]
         if self.earlier is not None:
             self.earlier.feed(message)
         if self.size >= _BODY or len(self.lines) >= LINES:
@@ -111,10 +113,10 @@ class _Open:
         self.lines.append(text.strip())
         self.size += len(text)
         if len(self.lines) > 1:
-            self.trace.feed(text)
+            self.trace.feed(text[:LINE])
         if self.trace.alien is None:
             self.whole = len(self.lines)
-        if len(self.lines) == 1 or (not message.bare and _LIKE.search(text)):
+        if len(self.lines) == 1 or (not message.bare and _LIKE.search(text[:LINE])):
             self.noise, self.told, self.last = 0, len(self.lines), message
         else:
             self.noise += 1
