@@ -34,7 +34,7 @@ VERBS = (
     "closed",
     "reloading",
     "timeout",
-    "killed",
+    "exited",
     "new",
 )
 THINGS = (

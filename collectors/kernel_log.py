@@ -211,7 +211,7 @@ class _Gathering:
             return
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
-            search.words, search.gates, search.before = WORDS, GATES, BEFORE
+            search.words, search.gates, search.before = WORDS, dict.fromkeys(GATES, WORDS), BEFORE
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
         scan = LogScan(log.path, log.clock, all_kernel=log.one_boot, boot=log.boot, kept_bytes=room)
         whole: Optional[list[Line]] = [] if log.one_boot else None

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lastwords.formats.klog_messages import messages
-from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
+from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
 from lastwords.formats.oom_report import OomEvent
 from lastwords.roots.logfile import LogReader
 
@@ -37,7 +37,7 @@ def index() -> dict[str, dict[str, str]]:
 
 def events_of(log: bytes) -> list[OomEvent]:
     """Return the events of a log, found as the command finds them."""
-    reader = LogReader(io.BytesIO(log), WORDS, before=BEFORE, reference=1772445600.0)
+    reader = LogReader(io.BytesIO(log), WORDS, stems=STEMS, before=BEFORE, reference=1772445600.0)
     made = OomEvents(reader.clock)
     found = []
     for message in reader:

@@ -17,8 +17,10 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
         info,
         initramfs,
         oom_command,
+        oops,
         open_command,
         plan,
+        same,
         sos_plugin,
         top,
         validate,
@@ -29,6 +31,8 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
     open_command.add_parser(subparsers, plugins)
     check.add_parser(subparsers, plugins)
     oom_command.add_parser(subparsers)
+    oops.add_parser(subparsers)
+    same.add_parser(subparsers)
     vmcore.add_parser(subparsers)
     initramfs.add_parser(subparsers, plugins)
     top.add_parser(subparsers)

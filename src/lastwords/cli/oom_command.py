@@ -12,7 +12,7 @@ from typing import Any
 from lastwords import __version__
 from lastwords.analyzer.oom.explain import SCHEMA, Explanation, explain
 from lastwords.cli import options
-from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
+from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
 from lastwords.hookspecs import Look
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.reports.oom_terminal import Page, Screen
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     for path in arguments.files:
         try:
-            with open_log(path, WORDS, before=BEFORE, redacted=False) as reader:
+            with open_log(path, WORDS, stems=STEMS, before=BEFORE, redacted=False) as reader:
                 show(arguments, path, reader)
         except options.UsageError:
             raise

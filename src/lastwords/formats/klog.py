@@ -142,7 +142,7 @@ class LogLine:
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 # An extended netconsole may put the kernel's release first.
 _KMSG = re.compile(r"(?:\d+\.\d[\w.+-]{0,64},)?(\d{1,4}),(\d{1,20}),(\d{1,20}),([^;]{0,120});")
-_PRINTK = re.compile(r"\[ *(\d{1,10}\.\d{3,6})\] ?")
+_PRINTK = re.compile(r"\[[ \t]*(\d{1,10}\.\d{3,6})\] ?")
 _PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,10}\.\d{6})\] ?")
 # printk's own; MediaTek's Android kernels tell CPU, pid and comm: (1)[812:kworker/1:0]
 _CALLER = re.compile(r"\[ *([TC]\d+)\] ?| ?\(\d{1,3}\)\[(\d{1,10}):[^\]]{1,64}\]")

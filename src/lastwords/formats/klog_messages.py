@@ -29,6 +29,8 @@ _FIELD_LIMIT = 1 << 16
 _FRAGMENTED = 16
 """Messages whose fragments are waited for at a time, and most fragments of one, times four."""
 _ENTRY_FIELDS = 256
+_SAMPLE = 200
+"""Lines by which a log is judged."""
 
 _ESCAPES = re.compile(r"(?:\x1b|#033)(?:\[[0-9;?]{0,20}[@-~]|[()][0-9A-B])|\0")
 # Not the ">" that marks a row of memory in a sanitizer's report.
@@ -221,6 +223,19 @@ def lines_each(head: bytes) -> int:
     if _ENTRY.match(first) or re.match(rb"\{\s*\n", first):
         return ENTRY_LINES
     return 3 if re.match(rb"\d{1,4},\d{1,20},\d{1,20},", first) else 1  # /dev/kmsg tells device and subsystem
+
+
+def is_tagged(head: bytes) -> bool:
+    """Return whether the lines of a log tell which program wrote each, as its beginning shows.
+
+    >>> is_tagged(b"Mar  1 03:14:07 app07 kernel: x\\nMar  1 03:14:07 app07 sshd[12]: y\\n")
+    True
+    >>> is_tagged(b"[    0.000000] Linux version 6.1.0\\n")
+    False
+    """
+    lines = head.decode("utf-8", "replace").splitlines()[:_SAMPLE]
+    tagged = sum(parse_line(line).tag is not None for line in lines)
+    return tagged * 10 > len(lines) * 9
 
 
 def messages(lines: Iterable[RawLine]) -> Iterator[Message]:

@@ -70,7 +70,8 @@ _OTHER = re.compile(
 _MEMCG_FRAMES = ("mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize", "mem_cgroup_oom")
 
 _SHORT = {"total-vm": "total_vm", "vsz": "total_vm"}
-CONSTRAINTS = ("none", "cpuset", "memory_policy", "memcg")
+LEGACY = (2, 6, 18)
+"""What an old kernel is taken for that does not tell its version (RHEL 5)."""
 
 
 @dataclass
@@ -87,6 +88,8 @@ class Trigger:
     """log2 of the pages asked for; -1 for SysRq-f."""
     oom_score_adj: Optional[int] = None
     """On the scale of oom_adj up to 2.6.35."""
+    legacy: bool = False
+    """The words are those of 2.6.35 or before."""
 
 
 @dataclass
@@ -168,8 +171,10 @@ class OomEvent:
 
     @property
     def version(self) -> Optional[Version]:
-        """Version of the kernel, or None."""
+        """Version of the kernel, or None. A report of old words is told from them."""
         match = re.match(r"\(?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", self.release or "")
+        if match is None and self.trigger is not None and self.trigger.legacy:
+            return LEGACY
         return tuple(int(part) for part in match.groups("0")) if match else None
 
     @property
@@ -371,6 +376,7 @@ def parse_trigger(text: str) -> Optional[Trigger]:
         gfp_flags=(mask["flags"] or None) if mask else None,
         order=int(order[1]) if order else None,
         oom_score_adj=named.get("oom_score_adj", int(adj[2]) if adj else None),
+        legacy="comm" not in match.groupdict() or (adj is not None and "oom_score_adj" not in named),
     )
 
 

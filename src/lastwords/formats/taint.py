@@ -88,3 +88,19 @@ def decode_taint(value: int, vendor: Optional[str] = None) -> list[Taint]:
             letter, meaning = special.get(bit) or _KERNEL.get(bit) or (None, "unknown")
             found.append(Taint(bit, letter, meaning))
     return found
+
+
+_BY_LETTER = {letter: bit for bit, (letter, _) in reversed(_KERNEL.items())}
+
+
+def taint_of_letters(letters: str) -> list[Taint]:
+    """Return what the letters behind ``Tainted:`` stand for; G says only that no module is proprietary.
+
+    >>> [(each.bit, each.letter) for each in taint_of_letters("GWO")]
+    [(9, 'W'), (12, 'O')]
+    """
+    found = []
+    for letter in dict.fromkeys(letters.replace("G", "").replace(" ", "")):
+        bit = _BY_LETTER.get(letter)
+        found.append(Taint(-1, letter, "unknown") if bit is None else Taint(bit, letter, _KERNEL[bit][1]))
+    return found

@@ -28,6 +28,7 @@ EATERS_SHOWN = 5
 PROGRAMS_SHOWN = 2
 ZONES_SHOWN = 6
 VICTIMS_SHOWN = 5
+PIDS_SHOWN = 20
 LISTED = 40
 """Events in the list at the top: the last ones."""
 _CONSTRAINTS = {
@@ -271,7 +272,12 @@ def _outcome(grid: Table, item: Explanation) -> None:
     from rich.text import Text
 
     event = item.event
-    for at, victim in enumerate(event.victims[:VICTIMS_SHOWN]):
+    unnamed = [str(victim.pid) for victim in event.victims if victim.comm is None]
+    if unnamed:
+        more = f" and {len(unnamed) - PIDS_SHOWN} more" if len(unnamed) > PIDS_SHOWN else ""
+        grid.add_row(_label("killed"), Text(f"pid {', '.join(unnamed[:PIDS_SHOWN])}{more}", style="red"))
+    named = [victim for victim in event.victims if victim.comm is not None]
+    for at, victim in enumerate(named[:VICTIMS_SHOWN]):
         parts = [
             f"{name} {sizes.size(size)}"
             for name, size in (
@@ -293,9 +299,9 @@ def _outcome(grid: Table, item: Explanation) -> None:
         line = Text(victim_words(victim), style="red")
         line.append(f"  {words.plain(', '.join(parts))}", style="")
         grid.add_row(_label("killed" if at == 0 else ""), line)
-    if len(event.victims) > VICTIMS_SHOWN:
-        grid.add_row("", _label(f"and {len(event.victims) - VICTIMS_SHOWN} more"))
-    if event.task_memcg and event.task_memcg != event.memcg:
+    if len(named) > VICTIMS_SHOWN:
+        grid.add_row("", _label(f"and {len(named) - VICTIMS_SHOWN} more"))
+    if event.task_memcg and event.task_memcg not in ("/", event.memcg) and event.killer == "kernel":
         grid.add_row("", Text(words.plain(f"in {event.task_memcg}")))
     if event.panic:
         grid.add_row(Text("panic", style="bold red"), Text(words.plain(event.panic)))

@@ -6,9 +6,11 @@ only of what a :class:`Search` wants; the rest is searched as blocks, for byte s
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import BinaryIO, Optional
 
 from lastwords.formats.redact import redact
@@ -40,11 +42,13 @@ class Search:
     """
 
     words: Sequence[bytes] = ()
-    gates: Sequence[bytes] = ()
-    """When given, a word counts only after one of these in the same line: ``kernel:`` in a syslog."""
+    gates: Mapping[bytes, Sequence[bytes]] = field(default_factory=dict)
+    """When given, a word counts only after its gate in the same line: ``kernel:`` -> words, in a syslog."""
     before: int = 0
     redacted: bool = True
     """Whether secrets are removed from the lines: False only where none of them is ever shown."""
+    stems: Sequence[bytes] = ()
+    """Few byte strings of which each word holds one: looked for first, then the words in their lines."""
     limit: Optional[int] = None
     """Bytes to look at: the last ones of a plain file, the first ones of a stream."""
 
@@ -66,12 +70,13 @@ class Search:
         """Return whether a line holds what is searched for."""
         if not self.words:
             return True
-        if self.gates:
-            starts = [at for gate in self.gates if (at := line.find(gate)) >= 0]
-            if not starts:
-                return False
-            line = line[min(starts) :]
-        return any(word in line for word in self.words)
+        if not self.gates:
+            return any(word in line for word in self.words)
+        for gate, words in self.gates.items():
+            at = line.find(gate)
+            if at >= 0 and any(line.find(word, at) >= 0 for word in words):
+                return True
+        return False
 
 
 def read_lines(stream: BinaryIO, search: Search, windows: Sequence[dict[str, int]] = ()) -> Iterator[Line]:
@@ -289,26 +294,36 @@ def _hits(data: bytes, search: Search) -> list[int]:
     found: set[int] = set()
     data += b"" if data.endswith(b"\n") else b"\n"
     if not search.gates:
-        for word in search.words:
+        for word in search.stems or search.words:
             at = data.find(word)
             while at >= 0:
-                found.add(data.rfind(b"\n", 0, at) + 1)
-                end = data.find(b"\n", at)
-                at = data.find(word, end) if end >= 0 else -1
+                start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+                if not search.stems or search.hit(data[start:end]):
+                    found.add(start)
+                at = data.find(word, end)
         return sorted(found)
-    for gate in search.gates:
-        # Most blocks of a log hold few lines behind a gate: these are cut out, and searched as one.
-        behind = b"\n".join([part[: part.find(b"\n")] for part in data.split(gate)[1:]])
-        words = [word for word in search.words if word in behind]
-        at = data.find(gate) if words else -1
-        while at >= 0:
-            end = data.find(b"\n", at)
-            end = len(data) if end < 0 else end
-            part = data[at:end]
-            if any(word in part for word in words):
-                found.add(data.rfind(b"\n", 0, at) + 1)
-            at = data.find(gate, end)
+    for pattern in _patterns(tuple(search.gates)):
+        ends: dict[bytes, list[int]] = {}
+        for match in pattern.finditer(data):
+            ends.setdefault(match[0], []).append(match.end())
+        for gate, starts in ends.items():
+            # Most blocks of a log hold few lines behind a gate: these are cut out, and searched as one.
+            behind = b"\n".join([data[at : data.find(b"\n", at)] for at in starts])
+            words = [word for word in search.gates[gate] if word in behind]
+            for at in starts if words else ():
+                part = data[at : data.find(b"\n", at)]
+                if any(word in part for word in words):
+                    found.add(data.rfind(b"\n", 0, at) + 1)
     return sorted(found)
+
+
+@lru_cache(maxsize=8)
+def _patterns(gates: tuple[bytes, ...]) -> list[re.Pattern[bytes]]:
+    """Return expressions for the gates, one for each first byte: for that the regex engine looks quickly."""
+    by_first: dict[bytes, list[bytes]] = {}
+    for gate in gates:
+        by_first.setdefault(gate[:1], []).append(re.escape(gate))
+    return [re.compile(b"|".join(some)) for some in by_first.values()]
 
 
 def _clean(line: Line) -> Line:

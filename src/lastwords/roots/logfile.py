@@ -10,12 +10,12 @@ import io
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Optional, cast
 
 from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, lines_each
+from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
 from lastwords.model import LastwordsError
 from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff
@@ -32,7 +32,9 @@ class LogReader:
 
     :param words: byte strings one of which a report's first line holds; few and long ones are fast, none
         at all means every line
+    :param stems: still fewer, of which each word holds one (:class:`Search`)
     :param before: messages before a word that are wanted too
+    :param gates: where lines of a long log tell who wrote them, a word counts only after its gate
     :param redacted: whether secrets are removed from lines; they need not be where no line is shown
     :param reference: when the log was written at the latest, seconds since the epoch: gives stamps a year
     """
@@ -42,12 +44,15 @@ class LogReader:
         stream: BinaryIO,
         words: Sequence[bytes] = (),
         *,
+        stems: Sequence[bytes] = (),
         before: int = BEFORE,
+        gates: Optional[Mapping[bytes, Sequence[bytes]]] = None,
         redacted: bool = True,
         reference: Optional[float] = None,
     ) -> None:
         self.stream = stream
-        self._search = Search(words=words, before=before, redacted=redacted)
+        self._gates = gates or {}
+        self._search = Search(words=words, stems=stems, before=before, redacted=redacted)
         self._messages = Messages()
         self.clock = Clock(reference)
         self.problem: Optional[str] = None
@@ -73,6 +78,7 @@ class LogReader:
             head = self.stream.read(BLOCK)
             made.lines_each = lines_each(head)
             search.before *= made.lines_each
+            search.gates = self._gates if len(head) == BLOCK and is_tagged(head) else {}
             for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
                 if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
                     search.follow = ENTRY_LINES
@@ -95,17 +101,15 @@ class _Headed:
 
 
 @contextmanager
-def open_log(
-    path: str, words: Sequence[bytes] = (), *, before: int = BEFORE, redacted: bool = True
-) -> Iterator[LogReader]:
-    """Open a log by its path, or standard input as ``-``.
+def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[LogReader]:
+    """Open a log by its path, or standard input as ``-``. The rest is what :class:`LogReader` takes.
 
     :raises LastwordsError: it cannot be opened, or is a directory
     """
     if path == "-":
         # No file tells when it was written: its last line is from now, at the latest.
         stream = _unpacked(sys.stdin.buffer)
-        yield LogReader(stream, words, before=before, redacted=redacted, reference=time.time())
+        yield LogReader(stream, words, reference=time.time(), **how)
         return
     try:
         raw = io.FileIO(path)
@@ -115,7 +119,7 @@ def open_log(
         raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
     with raw:
         written = os.fstat(raw.fileno()).st_mtime
-        reader = LogReader(raw, words, before=before, redacted=redacted, reference=written)
+        reader = LogReader(raw, words, reference=written, **how)
         try:
             packed = not raw.seekable() or sniff(raw.read(HEAD)) is not None
             if raw.seekable():

@@ -235,7 +235,7 @@ def hugetlb(picture: Picture) -> Iterator[Cause]:
     yield Cause(
         "hugetlb",
         "high" if idle > size // 4 or portion > 0.7 else "medium",
-        f"{in_words(size)} are reserved for huge pages, {in_words(idle)} of them unused",
+        f"{in_words(size)} are reserved for huge pages, {in_words(idle) if idle else 'none'} of them unused",
         "Only programs that ask for huge pages can use them; everything else has to live with the rest.",
         ("Reserve what is used: vm.nr_hugepages, hugepages= on the kernel command line.",),
     )

@@ -62,7 +62,7 @@ def choice(event: OomEvent) -> Optional[Choice]:
     printed = event.chosen[2] if event.chosen else None
     if event.allocating_task:
         return Choice(pid, None, why="vm.oom_kill_allocating_task: whoever asks is killed, nobody is weighed")
-    era = era_of(event.release or "") or _era_of_table(event)
+    era = era_of(event.release or "") or _era_of_words(event)
     if era is None:
         return Choice(pid, None, printed=printed, why="the report does not tell the kernel's version")
     if era is LEGACY:
@@ -148,8 +148,10 @@ def _total(event: OomEvent) -> tuple[int, bool]:
     return total_pages(info.ram, info.swap_total or 0, page_size=page), event.constraint == "none"
 
 
-def _era_of_table(event: OomEvent) -> Optional[Era]:
-    """Return the era that the columns of the table allow, when only they tell the kernel."""
+def _era_of_words(event: OomEvent) -> Optional[Era]:
+    """Return the era that the words of the report allow, when only they tell the kernel."""
+    if event.trigger is not None and event.trigger.legacy:
+        return LEGACY
     columns = event.columns or ()
     if "rss_anon" in columns:
         return SIGNED

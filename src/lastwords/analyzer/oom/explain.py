@@ -25,6 +25,7 @@ _EVENT = (
     "last_line",
     "offset",
 )
+_ALLOCATION = ("gfp_mask", "gfp_flags", "order")
 _CONTEXT = (
     "manual",
     "constraint",
@@ -71,7 +72,12 @@ class Explanation:
         event = self.event
         found: dict[str, Any] = {name: getattr(event, name) for name in _EVENT}
         found["complete"] = self.complete
-        found["trigger"] = asdict(event.trigger) if event.trigger is not None else None
+        asked = asdict(event.trigger) if event.trigger is not None else None
+        if asked is not None:
+            del asked["legacy"]
+        named = asked is not None and asked["comm"] is not None
+        found["trigger"] = asked if named else None
+        found["allocation"] = {name: asked[name] for name in _ALLOCATION} if asked and not named else None
         found.update({name: getattr(event, name) for name in _CONTEXT})
         found["victims"] = [asdict(victim) for victim in event.victims]
         found["already_exiting"] = [{"pid": pid, "comm": comm} for pid, comm in event.already_exiting]

@@ -1,0 +1,88 @@
+"""``lastwords oops``: every kernel crash, hang, warning and boot failure in a log."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from typing import Any
+
+from lastwords.cli import options
+from lastwords.cli.options import UsageError
+from lastwords.model import ExitCode, LastwordsError
+
+DESCRIPTION = """\
+Find every death in kernel logs: oopses, panics, hangs, warnings of the kernel, boots that failed and crash
+dumps that could not be made. FILE is a dmesg, /var/log/messages, a journal (text or export), a console
+capture, vmcore-dmesg.txt or pstore's dmesg, packed or not; - is standard input. Titles follow the
+convention of the kernel's mailing lists and public dashboards, where they can be searched."""
+
+NAMES = ("terminal", "json", "jsonl", "markdown", "junit", "kcidb")
+"""The formats of :mod:`lastwords.reports.crash_formats`, which loads slowly."""
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser(
+        "oops",
+        help="every kernel crash, hang, warning and boot failure in a log",
+        description=DESCRIPTION,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+")
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+    )
+    group.add_argument(
+        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
+    )
+    group.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
+    )
+    group.add_argument("--format", metavar="NAME", help=", ".join(NAMES))
+    group.add_argument(
+        "--fail-on", choices=("any", "fatal"), help="exit with 1 if there is any report, or a fatal one"
+    )
+    group.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
+    )
+    parser.set_defaults(run=run, format="terminal")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command. One input that cannot be read does not stop the others."""
+    if arguments.format not in NAMES:
+        raise UsageError(f"--format {arguments.format}: expected one of {', '.join(NAMES)}")
+    from lastwords.analyzer.crash_log import CrashLog, read_log
+    from lastwords.hookspecs import Look
+    from lastwords.reports.crash_formats import FORMATS
+
+    chosen = FORMATS[arguments.format]
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    look = Look(width, options.use_color(arguments.color))
+    logs: list[CrashLog] = []
+    failed = False
+    worst = ""
+    for path in arguments.files:
+        try:
+            log = read_log(path)
+        except LastwordsError as problem:
+            print(f"lastwords: {problem}", file=sys.stderr)
+            failed = True
+            continue
+        failed |= log.problem is not None
+        worst = max(worst, *("fatal" if entry["fatal"] else "any" for entry in log.reports), "")
+        if log.problem is not None:
+            print(f"lastwords: {path}: {log.problem}; what was read before is shown", file=sys.stderr)
+        if chosen.whole:
+            logs.append(log)
+        else:
+            sys.stdout.write(chosen.render([log], look))
+            sys.stdout.flush()
+    if chosen.whole:
+        sys.stdout.write(chosen.render(logs, look))
+    if failed:
+        return ExitCode.BAD_INPUT
+    wanted = arguments.fail_on
+    return ExitCode.FINDINGS if worst and wanted and worst >= wanted else ExitCode.OK

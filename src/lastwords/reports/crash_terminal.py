@@ -1,0 +1,89 @@
+"""The deaths of a log on a screen: what died, of what, where that is written, what else followed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Optional
+
+from lastwords.analyzer.crash_log import CrashLog, Entry
+from lastwords.hookspecs import Look
+from lastwords.reports import crash_words, words
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SHOWN = 40
+"""Reports of one log that a screen shows; the other formats have all."""
+_PROOFS = 6
+
+
+def terminal(logs: Sequence[CrashLog], look: Look) -> str:
+    """Return the text for each log, causes first, what followed from them below and short."""
+    from rich.console import Console
+
+    page = io.StringIO()
+    console = Console(
+        file=page,
+        width=look.width,
+        force_terminal=look.color,
+        no_color=not look.color,
+        color_system="standard" if look.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+    for log in logs:
+        _log(console, log)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
+
+
+def _log(console: Console, log: CrashLog) -> None:
+    from rich.text import Text
+
+    head = Text(words.plain(log.path), style="bold")
+    head.append(": " + crash_words.headline(log), "" if log.reports else "green")
+    console.print(head)
+    if log.problem:
+        console.print(Text(f"not read to its end: {words.plain(log.problem)}", style="yellow"))
+    causes = [(index, entry) for index, entry in enumerate(log.reports) if entry["cause"] is None]
+    for index, entry in causes[:SHOWN]:
+        followers = [each for each in log.reports if each["cause"] == index]
+        _report(console, entry, followers)
+    if len(causes) > SHOWN:
+        console.print(Text(f"\n... and {len(causes) - SHOWN} more: see --json", style="dim"))
+    console.print()
+
+
+def _report(console: Console, entry: Entry, followers: list[Entry]) -> None:
+    from rich.text import Text
+
+    fatal = entry["fatal"]
+    title = Text("\n" + ("FATAL " if fatal else ""), style="bold red" if fatal else "bold yellow")
+    title.append(words.plain(entry["title"]), "bold")
+    if entry["device"]:
+        title.append(f" ({words.plain(entry['device'])})")
+    console.print(title)
+    _line(console, crash_words.place(entry), "dim")
+    _line(console, crash_words.machine(entry))
+    _line(console, crash_words.doubt(entry), "yellow")
+    _line(console, crash_words.trace(entry))
+    if entry["why"]:
+        _line(console, entry["why"])
+        for proof in entry["excerpt"][:_PROOFS]:
+            _line(console, "| " + proof, "dim")
+        for step in entry["fix"]:
+            _line(console, "- " + step, "cyan")
+    for follower in followers[:_PROOFS]:
+        _line(console, f"then, line {follower['line']}: {follower['title']}", "dim")
+    if len(followers) > _PROOFS:
+        _line(console, f"then {len(followers) - _PROOFS} more", "dim")
+
+
+def _line(console: Console, text: Optional[str], style: str = "") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    if text:
+        console.print(Padding(Text(words.plain(text), style=style), (0, 0, 0, 2)))

@@ -1,0 +1,193 @@
+"""``lastwords oops`` and ``lastwords same``: what they print, in every format, and what they do with bad input."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import jsonschema
+import pytest
+from crash_texts import QUIET, SAMPLES
+
+from lastwords import schemas
+from lastwords.cli.main import run
+
+NULL = SAMPLES["NULL dereference, x86-64, module"]
+BOOT = """\
+[    0.000000] Linux version 6.1.0-18-amd64 (gcc-12)
+[    1.196900] Initramfs unpacking failed: ZSTD-compressed data is corrupt
+[    1.697926] VFS: Cannot open root device "vda" or unknown-block(0,0): error -6
+[    1.698378] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)
+[    1.698400] Call Trace:
+[    1.698500]  panic+0x118/0x2f4
+"""
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    path = tmp_path / "messages"
+    lines = [
+        f"Mar  1 02:14:07 web kernel: [  511.25000{n % 10}] {text}"
+        for n, text in enumerate(NULL.text.splitlines())
+    ]
+    path.write_text("\n".join(["Mar  1 02:14:00 web sshd[12]: WARNING: no", *lines]) + "\n")
+    return path
+
+
+def printed(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> str:
+    assert run(argv) == code
+    return capsys.readouterr().out
+
+
+def test_json_is_as_its_schema_says(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, "oops", "--json", str(log)))
+    jsonschema.Draft202012Validator(schemas.load("crash_log")).validate(found)
+    (entry,) = found["reports"]
+    assert (entry["title"], entry["frame"], entry["fatal"]) == (NULL.title, "acme_irq", True)
+    assert (entry["line"], entry["host"], entry["monotonic"]) == (2, "web", 511.25)
+    assert entry["signature"]["merge"] == [NULL.title, "bad-access in acme_irq"]
+    raw = log.read_bytes()
+    assert raw[entry["offset"] :].startswith(b"Mar  1 02:14:07 web kernel: [  511.250000] BUG: kernel NULL")
+    assert b"Kernel panic" in raw[entry["last_offset"] :].splitlines()[0]
+
+
+def test_jsonl_has_a_line_for_each_input_in_order(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet = tmp_path / "quiet"
+    quiet.write_text(QUIET)
+    found = [
+        json.loads(line) for line in printed(capsys, "oops", "--jsonl", str(quiet), str(log)).splitlines()
+    ]
+    assert [(each["path"], len(each["reports"])) for each in found] == [(str(quiet), 0), (str(log), 1)]
+
+
+def test_a_failed_boot_is_a_report_of_its_own_and_the_panic_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "boot").write_text(BOOT)
+    boot, panic = json.loads(printed(capsys, "oops", "--json", str(tmp_path / "boot")))["reports"]
+    assert (boot["kind"], boot["stage"], boot["class"]) == ("boot_failure", "initramfs", "initramfs_unpack")
+    assert (panic["title"], panic["cause"]) == ("kernel panic: VFS: Unable to mount root fs", 0)
+    assert "corrupt" in boot["excerpt"][0]
+    assert boot["fix"]
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_the_screen_says_it_at_a_glance(
+    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    screen = printed(capsys, "oops", str(log))
+    assert max(map(len, screen.splitlines())) <= int(width)
+    flat = " ".join(screen.split())
+    assert f"FATAL {NULL.title}" in flat
+    assert "kernel 6.1.0-18-amd64, CPU 3, kworker/3:1 (pid 871), tainted GWOE" in flat
+    assert "acme_irq [acme] < acme_work [acme] < process_one_work" in flat
+
+
+def test_markdown_escapes_what_the_log_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "log").write_text("[    1.000000] Kernel panic - not syncing: <b>*evil*</b>\n")
+    page = printed(capsys, "oops", "--markdown", str(tmp_path / "log"))
+    assert "&lt;b&gt;\\*evil\\*&lt;/b&gt;" in page
+
+
+def test_junit_is_read_by_an_xml_parser(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = log.parent / "quiet"
+    other.write_text("\0\x1b<&]]>\n")
+    suites = ElementTree.fromstring(printed(capsys, "oops", "--format", "junit", str(log), str(other)))
+    first, second = suites.findall("testsuite")
+    (failure,) = first.iter("failure")
+    assert (first.get("failures"), failure.get("message")) == ("1", NULL.title)
+    assert second.get("failures") == "0"
+
+
+def test_kcidb_is_valid(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed(capsys, "oops", "--format", "kcidb", str(log), str(log)))
+    (issue,), incidents = found["issues"], found["incidents"]
+    assert issue["report_subject"] == NULL.title
+    assert [each["issue_id"] for each in incidents] == [issue["id"]] * 2
+    kcidb_io = pytest.importorskip("kcidb_io", reason="kcidb-io is not installed")
+    assert kcidb_io.schema.V5_3.is_valid(found)
+
+
+def test_packed_logs_and_standard_input(
+    log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = log.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(log.read_bytes()))
+    assert json.loads(printed(capsys, "oops", "--jsonl", str(packed)))["reports"][0]["title"] == NULL.title
+
+    class Input:
+        buffer = io.BytesIO(log.read_bytes())
+
+    monkeypatch.setattr("sys.stdin", Input)
+    found = json.loads(printed(capsys, "oops", "--jsonl", "-"))
+    assert (found["path"], found["reports"][0]["title"]) == ("-", NULL.title)
+
+
+def test_what_cannot_be_read_is_one_line_and_does_not_stop_the_others(
+    log: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["oops", "--jsonl", str(log.parent / "none"), str(log.parent), str(log)]) == 4
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1
+    assert [line.startswith("lastwords: ") for line in err.splitlines()] == [True, True]
+
+
+def test_a_cut_archive_tells_what_was_read(log: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = log.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(log.read_bytes())[:-30])
+    found = json.loads(printed(capsys, "oops", "--json", str(packed), code=4))
+    assert found["problem"]
+
+
+def test_exit_codes(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = tmp_path / "empty"
+    empty.write_bytes(b"")
+    warned = tmp_path / "warned"
+    warned.write_text(SAMPLES["WARN, x86-64"].text)
+    assert run(["oops", str(empty)]) == 0
+    assert run(["oops", "--fail-on", "any", str(empty)]) == 0
+    assert run(["oops", "--fail-on", "any", str(warned)]) == 1
+    assert run(["oops", "--fail-on", "fatal", str(warned)]) == 0
+    assert run(["oops", "--fail-on", "fatal", str(log)]) == 1
+    assert run(["oops", "--format", "yaml", str(log)]) == 2
+
+
+def test_a_long_syslog_is_searched_for_what_the_kernel_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = "Mar  1 02:14:07 web app[12]: BUG: unable to handle kernel paging request\n" * 9000
+    lines = "".join(f"Mar  1 02:14:07 web kernel: {text}\n" for text in NULL.text.splitlines())
+    (tmp_path / "long").write_text(noise + lines + noise)
+    found = json.loads(printed(capsys, "oops", "--json", str(tmp_path / "long")))
+    assert [entry["title"] for entry in found["reports"]] == [NULL.title]
+    assert (found["reports"][0]["line"], found["lines"]) == (9001, 18000 + len(NULL.text.splitlines()))
+
+
+def test_same_groups_logs_by_their_death(
+    log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "other machine"
+    text = (
+        NULL.text.replace("CPU: 3 PID: 871", "CPU: 0 PID: 4")
+        .replace("+0x2e/", "+0x31/")
+        .replace("6.1.0-18", "6.1.0-21")
+    )
+    moved.write_text(text)
+    other, quiet = tmp_path / "other", tmp_path / "quiet"
+    other.write_text(SAMPLES["KASAN"].text)
+    quiet.write_text("")
+    lines = printed(capsys, "same", "--jsonl", str(other), str(log), str(quiet), str(moved)).splitlines()
+    groups = [json.loads(line) for line in lines]
+    assert [(group["title"], group["paths"]) for group in groups] == [
+        (NULL.title, [str(log), str(moved)]),
+        (SAMPLES["KASAN"].title, [str(other)]),
+        (None, [str(quiet)]),
+    ]
+    assert len(groups[0]["ways"]) == 1
+    assert f"{NULL.title}: 2 logs" in printed(capsys, "same", str(log), str(moved))
