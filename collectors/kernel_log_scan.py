@@ -7,12 +7,16 @@ than may be kept, its newest windows and events stay.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lastwords.formats.crash_reports import Report, Reports
+from lastwords.formats.crash_signature import signature_of_report
 from lastwords.formats.kevents import USER_KILLERS, Found, detect, kill_summary
 from lastwords.formats.klog import Clock, LogLine, parse_line
+from lastwords.formats.klog_messages import Message
 from lastwords.model import Event, event
 from lastwords.roots.lines import Line
 
@@ -42,6 +46,8 @@ OTHER_EVENTS = 200
 _FLOODS = ("io_error", "filesystem_error", "segfault")
 """Kinds that a dying disk or program logs by the million: those after the first are only read at the end."""
 _DIGITS = b"0123456789abcdef"
+_ENTITLED = ("panic", "oops", "bug", "warning", "hang", "mce", "nmi")
+"""Kinds of events that a kernel report tells of."""
 KEPT_BYTES = 2 << 20
 """Bytes kept of one log."""
 
@@ -85,6 +91,7 @@ class LogScan:
     _shape: bytes = b""
     """The latest line of a flood, without its numbers."""
     _flood: str = ""
+    _reports: Reports = field(default_factory=Reports)
     _flooded: dict[str, deque[Line]] = field(default_factory=dict)
     """The newest lines of floods, whose events are not made yet."""
 
@@ -98,8 +105,10 @@ class LogScan:
             self._keep(line)
             return self._until - line.number
         parsed = parse_line(line.data.decode("utf-8", "replace").lstrip("\0"))
-        if self._counts_as_kernel(parsed) and (found := detect(parsed.text, parsed.tag)) is not None:
-            self._found(line, parsed, found)
+        if self._counts_as_kernel(parsed):
+            self._reports.feed(Message(parsed, line.number, line.offset))
+            if (found := detect(parsed.text, parsed.tag)) is not None:
+                self._found(line, parsed, found)
         if line.number <= self._until:
             self._keep(line)
         elif line.number <= self._maybe_until and not self._report_is_over(parsed):
@@ -120,7 +129,9 @@ class LogScan:
                     self._list(kind, self._made(line, parsed, again))
         self._flooded = {}
         found = [item for items in self._events.values() for item in items]
-        return sorted(found, key=lambda item: item["line"])
+        found.sort(key=lambda item: item["line"])
+        _entitle(found, self._reports.end())
+        return found
 
     def kept(self) -> list[Line]:
         """Return the lines to keep, in order."""
@@ -252,3 +263,19 @@ class LogScan:
                 return
             if self._size <= self.kept_bytes // 2:
                 return
+
+
+def _entitle(events: list[Event], reports: list[Report]) -> None:
+    """Tell events what the report is called that they are part of: both are in the order of the log."""
+    starts = [report.first.number for report in reports]
+    for item in events:
+        at = bisect_right(starts, item["line"]) - 1
+        if item["kind"] not in _ENTITLED or at < 0 or reports[at].last.number < item["line"]:
+            continue
+        report = reports[at]
+        item["details"]["title"] = report.title
+        item["details"]["signature"] = signature_of_report(report).split
+        if report.frame is not None:
+            item["details"]["frame"] = report.frame
+        if report.corrupted is not None:
+            item["details"]["corrupted"] = report.corrupted

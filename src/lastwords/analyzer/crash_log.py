@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lastwords.analyzer.signature import signature_of_failure, signature_of_report
 from lastwords.formats import crash_reports, failures
 from lastwords.formats.crash_frames import Frame
 from lastwords.formats.crash_reports import Report, Reports
+from lastwords.formats.crash_signature import signature_of_failure, signature_of_report
 from lastwords.formats.failure_texts import TEXTS
 from lastwords.formats.failures import Failure, Failures
 from lastwords.formats.klog import Clock

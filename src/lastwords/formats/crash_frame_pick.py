@@ -16,6 +16,7 @@ from lastwords.formats.crash_skip import (
     ALIASES,
     ALLOCATORS,
     ANCHORS,
+    BASICS,
     COMMON,
     COMPAT,
     HANG_BUCKETS,
@@ -170,7 +171,9 @@ def _first(frames: Iterable[Frame], *skipped: re.Pattern[str]) -> Optional[str]:
 
 
 def _trace(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS)
+    frames = list(trace._of(*_FAULT, pointers=True))
+    found = _first(frames, COMMON, LOCKERS)
+    return found if found or trace.has_trace() else _first(frames, BASICS)
 
 
 def _traced(trace: Trace, named: Optional[str]) -> Optional[str]:

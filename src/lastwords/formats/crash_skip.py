@@ -173,6 +173,9 @@ COMMON = _pattern(
 )
 """Never guilty, whatever the kind of report."""
 
+BASICS = _pattern(_REPORTING, _TRAPS, _LOCKING, _MEMORY, _COPYING)
+"""Not guilty even where the instruction pointer is all there is."""
+
 WAITING = _pattern(
     _REPORTING,
     _TRAPS,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lastwords.analyzer.crash_log import CrashLog, Entry
-from lastwords.analyzer.signature import VERSION
+from lastwords.formats.crash_signature import VERSION
 from lastwords.hookspecs import Look
 
 ORIGIN = "lastwords"

@@ -63,7 +63,10 @@ def dump_incomplete(case: Case) -> Iterator[Finding]:
 
 @rule("crash-happened", needs=("kernel_log",))
 def crash_happened(case: Case) -> Iterator[Finding]:
-    """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind."""
+    """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind.
+
+    It names the title under which each is known on the kernel's lists and dashboards.
+    """
     for kind, (title, severity) in DEATHS.items():
         events = [event for event in case.events if event["kind"] == kind]
         if not events:
@@ -78,8 +81,18 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             "The log says: " + str(last["summary"]),
             subject=kind,
             evidence=tuple(map(proof, events[-SHOWN:])),
-            fix=("Search the kernel lists and the distribution's bugs for the words of the first report.",),
+            fix=tuple(_search(events)),
         )
+
+
+def _search(events: list[Event]) -> Iterator[str]:
+    """Yield what to search for: the titles of the last reports, each once."""
+    titles = dict.fromkeys(event["details"].get("title") for event in events[-SHOWN:])
+    for title in titles:
+        if title is not None:
+            yield f'Search the kernel lists and the distribution\'s bugs for "{title}".'
+    if not any(titles):
+        yield "Search the kernel lists and the distribution's bugs for the words of the first report."
 
 
 def proof(event: Event) -> Proof:
