@@ -56,6 +56,7 @@ _START = re.compile(
     r"|memory(?:\+swap)?: |swap: |kmem: "
     r"|Memory |CPU|Pid: |Hardware name|Call Trace|Kernel panic|[Ss]ys[Rr]q|VM: |Unreclaimable"
 )
+_FIELD = re.compile(r"(?!=)[^\s=]{0,200}=")
 _LONG = re.compile(
     r".{1,64} invoked oom-killer|oom-kill:|(?:[^:]{1,80}: )?Kill(?:ed)? process|(?:Node \d+ )?[A-Z]\w+ free:"
     r"|\[ *\d+\] +\d|Node \d+ active_anon:|CPU: \d+ |Pid: |\[ {1,4}pid|Tasks? in |Memory cgroup stats"
@@ -175,7 +176,7 @@ class OomEvents:
         if line.stamp is None and line.unix is None and line.monotonic is None and line.tag is None:
             if _REST.match(text) is not None:
                 return _LONG.match(pending.text) is not None
-            return bool(text.strip()) and _is_open(pending.text) and not _START.match(text)
+            return _is_end(text, pending.text) and not _START.match(text)
         return text.startswith(",") and pending.text.startswith("oom-kill:")
 
     # -- whose line is it -------------------------------------------------------------------------------
@@ -299,13 +300,12 @@ def oom_events(messages: Iterable[Message], clock: Clock) -> Iterator[OomEvent]:
     yield from made.end()
 
 
-def _is_open(text: str) -> bool:
-    """Whether a line was wrapped: its end is missing."""
-    if text.startswith("oom-kill:"):
-        return "uid=" not in text
-    if text.startswith("Task in /"):
-        return "limit of /" not in text
-    return "invoked oom-killer" in text and "adj=" not in text
+def _is_end(text: str, pending: str) -> bool:
+    """Whether a line is the end that a wrapped one lacks, in a log without prefixes."""
+    if pending.startswith("Task in /"):
+        return "limit of /" not in pending and "limit of /" in text
+    lacks = "uid=" if pending.startswith("oom-kill:") else "adj=" if "invoked oom-killer" in pending else None
+    return lacks is not None and lacks not in pending and _FIELD.match(text) is not None
 
 
 def _begins(text: str) -> bool:
