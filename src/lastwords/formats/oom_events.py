@@ -80,6 +80,8 @@ _BEGINNINGS = (
     "[ pid",
     "[  pid",
 )
+_WIDTH = 42
+"""Where a message is wrapped at the earliest, the next word included: mails are, behind a syslog's prefix."""
 _LONGEST = 8192
 """Characters of a message that are looked at: the kernel's are shorter than 1,024, most of them."""
 
@@ -171,7 +173,9 @@ class OomEvents:
     def _continues(message: Message, pending: Message) -> bool:
         text = message.text
         if message.bare:
-            return text.strip() != "" and not _START.match(text)
+            first = text.split(None, 1)[:1]
+            long = bool(first) and len(pending.text) + len(first[0]) >= _WIDTH
+            return long and not _START.match(text)
         line = message.line
         if line.stamp is None and line.unix is None and line.monotonic is None and line.tag is None:
             if _REST.match(text) is not None:
@@ -215,6 +219,8 @@ class OomEvents:
             self._kill(host, message, bare)
             return
         current = self._current(host, caller)
+        if current is not None and current.reader.event.victims and _begins(bare):
+            current = None  # of the next kill, whose first lines were lost
         if current is not None and current.reader.take(text):
             self._touch(current, message)
             current.sure = current.sure or current.reader.event.chosen is not None
