@@ -8,7 +8,6 @@ lack lines) is an event of its own, without a trigger.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -296,14 +295,6 @@ class OomEvents:
             if _counts(item):
                 found.append(_settled(item))
         return found
-
-
-def oom_events(messages: Iterable[Message], clock: Clock) -> Iterator[OomEvent]:
-    """Yield the OOM events of a log, all messages of which are given."""
-    made = OomEvents(clock)
-    for message in messages:
-        yield from made.feed(message)
-    yield from made.end()
 
 
 def _is_end(text: str, pending: str) -> bool:
