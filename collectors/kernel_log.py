@@ -87,6 +87,8 @@ class _Log:
     boot: Optional[str] = None
     one_boot: bool = False
     """Every line is the kernel's, of one boot: dmesg, pstore."""
+    all_kernel: bool = False
+    """A line without a program's tag is the kernel's."""
 
 
 class KernelLogCollector(Collector):
@@ -136,6 +138,8 @@ class _Gathering:
 
     def logs(self) -> Iterator[_Log]:
         """Yield the logs, in the order in which they are worth reading."""
+        for path in self.root.logs:
+            yield self._log(path)
         clock = Clock(self.root.taken_at, self.zone, self.boot_time)
         yield self._command(DMESG, "dmesg", 15.0, clock, boot=self.boot_id, one_boot=True)
         yield from self._records(PSTORE, "pstore")
@@ -170,6 +174,14 @@ class _Gathering:
             boot_time = self._boot_time_of_record(node)
             clock = Clock(node.mtime or self.root.taken_at, self.zone, boot_time, "time of the record")
             yield self._file(node, kind, clock, one_boot=True)
+
+    def _log(self, path: str) -> _Log:
+        """Return the log that is the input: of any form, of one boot or many, of the kernel alone or not."""
+
+        def lines(search: Search) -> Iterator[Line]:
+            return self.root.lines(path, search)
+
+        return _Log(path, "log", lines, Clock(self.root.taken_at, self.zone), all_kernel=True)
 
     def _file(self, node: Node, kind: str, clock: Clock, *, one_boot: bool) -> _Log:
         def lines(search: Search) -> Iterator[Line]:
@@ -211,9 +223,12 @@ class _Gathering:
             return
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
-            search.words, search.gates, search.before = WORDS, dict.fromkeys(GATES, WORDS), BEFORE
+            search.words, search.before = WORDS, BEFORE
+            search.gates = {} if log.all_kernel else dict.fromkeys(GATES, WORDS)
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
-        scan = LogScan(log.path, log.clock, all_kernel=log.one_boot, boot=log.boot, kept_bytes=room)
+        scan = LogScan(
+            log.path, log.clock, all_kernel=log.one_boot or log.all_kernel, boot=log.boot, kept_bytes=room
+        )
         whole: Optional[list[Line]] = [] if log.one_boot else None
         error = None
         try:

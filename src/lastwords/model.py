@@ -183,10 +183,14 @@ def event(
 
 
 def event_order(item: Event) -> tuple[float, float, str, int]:
-    """Sort key: oldest first; events without a time come first, in the order of their source."""
+    """Sort key: oldest first; events without a time come first, in the order of their source.
+
+    That may tell of several boots, so seconds since boot order only what has the same time.
+    """
+    time = item.get("time") or 0.0
     return (
-        item.get("time") or 0.0,
-        item.get("monotonic") or 0.0,
+        time,
+        (item.get("monotonic") or 0.0) if time else 0.0,
         item.get("path") or "",
         item.get("line") or 0,
     )

@@ -14,6 +14,7 @@ from lastwords.model import Case, LastwordsError, event_order
 from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
+from lastwords.roots.logs import is_log, log_root
 from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
 from lastwords.roots.vmcore import is_vmcore, vmcore_root
@@ -72,6 +73,8 @@ def open_case(
         return case_of(gather(directory_root(path), run, progress=progress))
     if os.path.isfile(path) and is_vmcore(path):
         return case_of(gather(vmcore_root(path), run, progress=progress))
+    if os.path.isfile(path) and is_log(path):
+        return case_of(gather(log_root(path), run, progress=progress))
     tree = open_tree(path, run)
     if is_bundle(tree):
         return _from_bundle(Bundle(tree, path), run, recollect, progress)
@@ -84,7 +87,7 @@ def open_case(
     if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
         return case_of(gather(directory_root(path), run, progress=progress))
     raise NotOurs(
-        f"{path}: expected a bundle, a sosreport, a crash dump or the tree of a host, found none of them"
+        f"{path}: expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none"
     )
 
 

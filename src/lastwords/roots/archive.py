@@ -162,7 +162,7 @@ class ArchiveTree(Tree):
         except (TarError, CompressionError) as problem:
             reason = getattr(problem, "strerror", None) or str(problem)
             if count == 0:
-                expected = "expected a bundle or a sosreport, found no archive that can be read"
+                expected = "expected a bundle, a sosreport or a kernel log, found no archive that can be read"
                 raise BadArchive(f"{self.path}: {expected}: {reason}") from None
             self.damage = f"the archive is damaged after {count} members: {reason}"
         except OSError as problem:

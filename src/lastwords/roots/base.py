@@ -113,9 +113,10 @@ class Root:
         clock: Optional[Callable[[], float]] = None,
         where: str = "",
         notes: Sequence[str] = (),
+        logs: Sequence[str] = (),
     ) -> None:
         self.kind = kind
-        """``live``, ``directory``, ``sosreport``, ``bundle`` or ``vmcore``."""
+        """``live``, ``directory``, ``sosreport``, ``bundle``, ``vmcore`` or ``log``."""
         self.tree = tree
         self.taken_at = taken_at
         """When the state it shows was true: seconds since the epoch, or None."""
@@ -123,6 +124,8 @@ class Root:
         """What the user called it."""
         self.notes = list(notes)
         """What a reader must know of the input itself."""
+        self.logs = tuple(logs)
+        """Kernel logs that are not where hosts have theirs: the input itself, when it is a bare log."""
         self._commands = commands or CommandSource()
         self._usage = usage or UsageSource()
         self._clock = clock

@@ -1,0 +1,70 @@
+"""A bare log as a root: opened like any other input."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from lastwords import plugins
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.opening import open_case
+from lastwords.model import LastwordsError, Verdict
+from lastwords.roots.logs import is_log
+
+BOOTS = """\
+Booting from ROM...
+[    0.000000] Linux version 6.1.0-56-amd64 (x) #1 SMP
+[   45.000000] java invoked oom-killer: gfp_mask=0x1100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0
+[   45.000100] Out of memory: Killed process 4242 (java) total-vm:8000kB, anon-rss:4096kB, file-rss:0kB, shmem-rss:0kB
+[   99.000000] reboot: Restarting system
+[    0.000000] Linux version 6.1.0-56-amd64 (x) #1 SMP
+[    7.000000] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)
+"""
+SYSLOG = """\
+Mar  1 03:14:06 web7 app[12]: Out of memory: Killed process 1 (lies) total-vm:8kB, anon-rss:4kB
+Mar  1 03:14:07 web7 kernel: Out of memory: Killed process 4242 (java) total-vm:8kB, anon-rss:4kB, file-rss:0kB
+"""
+
+
+def opened(path: Path) -> Verdict:
+    loaded = plugins.load()
+    return judge(str(path), open_case(str(path), loaded.collectors()), loaded.rules().values())
+
+
+def test_the_boots_of_a_console_stay_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "console.log"
+    path.write_text(BOOTS)
+    verdict = opened(path)
+    assert verdict.case.root_kind == "log"
+    kinds = [event["kind"] for event in verdict.case.events]
+    assert kinds == ["boot", "oom_report", "oom_kill", "shutdown", "boot", "panic"]
+    assert verdict.case.events[-1]["path"] == "/console.log" and verdict.case.events[-1]["line"] == 7
+    assert {"oom-kill-happened", "crash-happened"} <= {finding.id for finding in verdict.findings}
+    assert verdict.case.outcomes["kernel_log"]["outcome"] == "ok"
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_what_programs_say_does_not_count(tmp_path: Path, packed: bool) -> None:
+    path = tmp_path / ("messages.gz" if packed else "messages")
+    path.write_bytes(gzip.compress(SYSLOG.encode()) if packed else SYSLOG.encode())
+    (event,) = opened(path).case.events
+    assert event["details"]["pid"] == 4242
+
+
+@pytest.mark.parametrize(
+    "content", [b"hello\n", b"\0" * 5000, bytes(range(256)) * 40, b"", b"a=1\n[section]\n"]
+)
+def test_what_is_no_log_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(content)
+    assert not is_log(str(path))
+    with pytest.raises(LastwordsError):
+        open_case(str(path), {})
+
+
+def test_a_log_reached_by_a_link_keeps_its_own_name(tmp_path: Path) -> None:
+    (tmp_path / "kern.log").write_text(BOOTS)
+    (tmp_path / "link").symlink_to("kern.log")
+    assert opened(tmp_path / "link").case.events[0]["path"] == "/kern.log"
