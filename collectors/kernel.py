@@ -318,12 +318,16 @@ def _package(root: Root, release: Optional[str]) -> dict[str, Any]:
 
 
 def _dpkg_owner(root: Root, release: str, image: str) -> tuple[Optional[str], Optional[bool]]:
-    """Search the lists of packages that can hold a kernel; they hold one path a line (dpkg(1))."""
+    """Search the lists of packages that can hold a kernel; they hold one path a line (dpkg(1)).
+
+    From Debian 14 on the package has it in /usr/lib/modules, and the image in /boot is a copy.
+    """
     usual = f"{DPKG_INFO}/linux-image-{release}.list"
     others = (path for word in ("linux", "kernel") for path in root.glob(f"{DPKG_INFO}/*{word}*.list"))
     # Those that name the release come first: mostly the first list that is read has it.
     lists = sorted({*others}, key=lambda path: (path != usual, release not in path, path))
-    names = {image.encode(), image.replace("/usr/lib/", "/lib/", 1).encode()}
+    known_as = (image, *(path.format(release=release) for path in IMAGES if "/modules/" in path))
+    names = {each.encode() for path in known_as for each in (path, path.replace("/usr/lib/", "/lib/", 1))}
     for path in lists[:DPKG_LISTS]:
         try:
             line = next((each for each in root.lines(path) if each.data in names), None)

@@ -135,8 +135,7 @@ def do_score(arguments: argparse.Namespace) -> int:
         for line in (*score.differing(each), *(f"{each.scenario.name}: {p}" for p in each.problems)):
             print(line)
     if not arguments.scenario and not arguments.selection:
-        with open(score.REPORT, "w", encoding="utf-8") as stream:
-            stream.write(score.report(scored, scenarios))
+        score.write_report(scored, scenarios)
         print(f"written: {score.REPORT}")
     return 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lab.common import LabError, run
 
@@ -51,12 +51,9 @@ def take_out(disk: str, path: str, target: str) -> None:
         raise LabError(f"{path}: not in the image ({said.stderr.strip().splitlines()[-1:]})")
 
 
-def take_out_trees(disk: str, paths: Sequence[str], target: str) -> None:
-    """Copy directories of a raw ext4 image into *target*, at the paths they have on their host."""
-    for path in paths:
-        parent = os.path.join(target, os.path.dirname(path).lstrip("/"))
-        os.makedirs(parent, exist_ok=True)
-        run(["debugfs", "-R", f'rdump "{path}" "{parent}"', disk], check=False, deadline=120)
+def take_out_all(disk: str, target: str) -> None:
+    """Copy all files of a raw ext4 image below *target*."""
+    run(["debugfs", "-R", f'rdump / "{target}"', disk], check=False, deadline=300)
 
 
 def job_disk(path: str, files: Mapping[str, str]) -> None:

@@ -13,11 +13,9 @@ from typing import Any, Optional
 
 from lab import disks
 from lab.common import LabError, Unavailable, run
+from lastwords.roots.vmcore import is_vmcore
 
-TREES = ("/boot", "/etc", "/var", "/root", "/usr/lib/modules", "/usr/lib/sysctl.d", "/usr/lib/systemd")
-FILES = ("/usr/lib/os-release",)
 OUTBOX = "var/lab"
-LINKS = {"lib": "usr/lib", "sbin": "usr/sbin", "bin": "usr/bin"}
 OPEN_DEADLINE = 300
 
 
@@ -26,7 +24,8 @@ class Input:
     """One way to see the machine, and the verdict on it."""
 
     kind: str
-    """``bundle``, ``sos``, ``sos-cleaned`` or ``disk``; ``before`` is a bundle made before the fault."""
+    """``bundle``, ``sos``, ``sos-cleaned``, ``disk``, ``console`` or ``vmcore``; ``before`` is a bundle made
+    before the fault."""
     path: str
     verdict: dict[str, Any] = field(default_factory=dict)
     error: Optional[str] = None
@@ -34,7 +33,7 @@ class Input:
     @property
     def live(self) -> bool:
         """Whether it was gathered inside the running machine."""
-        return self.kind != "disk"
+        return self.kind in ("before", "bundle", "sos", "sos-cleaned")
 
 
 def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
@@ -43,10 +42,9 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
     :param spare: where the machine had mounted its spare disk, or empty
     """
     tree = os.path.join(work, "disk")
-    _extract(os.path.join(run_directory, "disk.qcow2"), TREES, tree, work)
-    _modules_links(tree)
+    _extract(os.path.join(run_directory, "disk.qcow2"), tree, work)
     if spare:
-        _extract(os.path.join(run_directory, "spare.qcow2"), ("/",), tree + spare, work)
+        _extract(os.path.join(run_directory, "spare.qcow2"), tree + spare, work)
     inputs = []
     for name in ("before", "bundle"):
         path = os.path.join(tree, OUTBOX, f"{name}.tar.gz")
@@ -58,35 +56,23 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
         inputs.append(_cleaned(report, os.path.join(work, "cleaned")))
     shutil.rmtree(os.path.join(tree, OUTBOX), ignore_errors=True)
     inputs.append(Input("disk", tree))
+    inputs.append(Input("console", os.path.join(run_directory, "serial.log")))
+    dumps = sorted(glob.glob(os.path.join(tree, "var/crash/*/dump.*")))
+    inputs += [Input("vmcore", path) for path in dumps if is_vmcore(path)]
     for each in inputs:
         if each.error is None:
             _open(each)
     return inputs
 
 
-def registered_rules() -> set[str]:
-    """Return the ids of all rules that lastwords has today."""
-    said = run([sys.executable, "-m", "lastwords", "plugins", "--json"]).stdout
-    return {name for plugin in json.loads(said) for name in plugin["registered"].get("rules", ())}
-
-
-def _extract(disk: str, trees: tuple[str, ...], target: str, work: str) -> None:
+def _extract(disk: str, target: str, work: str) -> None:
     raw = os.path.join(work, "disk.raw")
     disks.raw_copy(disk, raw)
     try:
         os.makedirs(target, exist_ok=True)
-        disks.take_out_trees(raw, trees, target)
-        if trees == TREES:
-            for path in FILES:
-                disks.take_out(raw, path, target + path)
+        disks.take_out_all(raw, target)
     finally:
         os.unlink(raw)
-
-
-def _modules_links(tree: str) -> None:
-    for name, target in LINKS.items():
-        os.makedirs(os.path.join(tree, target), exist_ok=True)
-        os.symlink(target, os.path.join(tree, name))
 
 
 def _moved(path: str, work: str) -> str:

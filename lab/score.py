@@ -6,22 +6,27 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from lab.common import REPOSITORY, LabError, run
-from lab.harvest import Input, inputs_of, registered_rules
+from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
 from lastwords import plugins
 from lastwords.analyzer.opening import open_case
 from lastwords.analyzer.prediction import predict
 from lastwords.formats.kevents import KINDS
+from lastwords.hookspecs import Rule
 
 REPORT = os.path.join(REPOSITORY, "docs", "accuracy.md")
 EVENT_KINDS = frozenset((*KINDS, "dump"))
 """What lastwords can tell of today."""
+
+
+ALONE = ("console", "vmcore")
+"""Inputs that show what the kernel said, and nothing else of the machine."""
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,10 @@ class Scored:
         return sum(answer.verdict == verdict for answer in self.answers)
 
 
-def score(scenario: Scenario, record: dict[str, Any], rules: set[str]) -> Scored:
+def score(scenario: Scenario, record: dict[str, Any], rules: Mapping[str, Rule]) -> Scored:
     """Open every input of a run and compare with the truth.
 
-    :param rules: ids of the rules that lastwords has
+    :param rules: the rules that lastwords has, by id
     """
     scored = Scored(scenario, record)
     if record["error"]:
@@ -82,7 +87,7 @@ def score(scenario: Scenario, record: dict[str, Any], rules: set[str]) -> Scored
     return scored
 
 
-def foretold_by(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]:
+def foretold_by(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> list[Answer]:
     """Return found and missed of what should have been known before the fault."""
     found = {finding["id"] for finding in each.verdict["findings"]}
     return [
@@ -96,12 +101,14 @@ def foretold_by(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer
     ]
 
 
-def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]:
+def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> list[Answer]:
     """Return found, missed and false for one input."""
     truth, verdict = scenario.truth, each.verdict
     found = {finding["id"]: finding["severity"] for finding in verdict["findings"]}
-    skipped = {rule["id"] for rule in verdict["skipped_rules"]}
-    expected = [*truth.findings, *(truth.findings_live if each.live else truth.findings_disk)]
+    gathered = {name for name, how in verdict["collectors"].items() if how["outcome"] in ("ok", "partial")}
+    expected = [*truth.findings]
+    if each.kind not in ALONE:
+        expected += truth.findings_live if each.live else truth.findings_disk
     answers = []
 
     def add(what: str, judged: str) -> None:
@@ -113,7 +120,7 @@ def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]
         elif name not in rules:
             add(f"finding {name}", "not covered")
         else:
-            add(f"finding {name}", "cannot know" if name in skipped else "missed")
+            add(f"finding {name}", "missed" if gathered.issuperset(rules[name].needs) else "cannot know")
     known = {*expected, *truth.also, *truth.findings_live, *truth.findings_disk}
     for name, severity in found.items():
         if name in truth.never or (severity != "info" and name not in known):
@@ -122,6 +129,8 @@ def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]
     for kind in truth.events:
         if kind in kinds:
             add(f"event {kind}", "found")
+        elif kind == "dump" and each.kind in ALONE:
+            add(f"event {kind}", "cannot know")
         else:
             add(f"event {kind}", "missed" if kind in EVENT_KINDS else "not covered")
     if truth.victim:
@@ -172,7 +181,7 @@ def score_all(
     scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]], say: Callable[[str], None]
 ) -> list[Scored]:
     """Score every kept run of *scenarios*, in their order."""
-    rules = registered_rules()
+    rules = plugins.load().rules()
     by_name = {record["scenario"]: record for record in records}
     result = []
     for scenario in scenarios:
@@ -202,14 +211,13 @@ def table(scored: Sequence[Scored]) -> str:
 
 
 def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
-    """Return docs/accuracy.md."""
+    """Return what docs/accuracy.md says of the lab."""
     totals = Counter(answer.verdict for each in scored for answer in each.answers)
     found, missed, false, absent = (totals[v] for v in ("found", "missed", "false", "not covered"))
     accelerators = sorted({each.record["accel"].upper() for each in scored})
     dates = sorted({each.record["date"] for each in scored})
     tool = run_version()
     parts = [
-        "# Accuracy",
         "Made by `python -m lab score` from runs of `make lab`: real kernels that were killed in a known way,"
         " and what lastwords said of what they left. Not written by hand.",
         f"{tool}; machines run on {' to '.join(dict.fromkeys((dates[0], dates[-1])))} under"
@@ -227,9 +235,10 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
             ]
         ),
         "One answer is one finding, event or victim on one input: a bundle made inside the machine, a"
-        " sosreport made inside it with our plugin, the same after `sos clean`, and the disk afterwards."
+        " sosreport made inside it with our plugin, the same after `sos clean`, the disk afterwards, the"
+        " serial console, and the crash dump."
         " *Cannot know*: the input lacks what the rule needs, and lastwords says so.",
-        "## Scenarios",
+        "### Scenarios",
         table(scored),
     ]
     kinds = (("Missed", "missed"), ("False", "false"), ("Not yet covered", "not covered"))
@@ -242,13 +251,23 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
                 if a.verdict == verdict
             }
         )
-        parts += [f"## {title}", "\n".join(wrong) or "Nothing."]
+        parts += [f"### {title}", "\n".join(wrong) or "Nothing."]
     differences = [f"- {line}" for each in scored for line in differing(each)]
-    parts += ["## Inputs of one machine that disagree", "\n".join(differences) or "None."]
+    parts += ["### Inputs of one machine that disagree", "\n".join(differences) or "None."]
     problems = [f"- {each.scenario.name}: {problem}" for each in scored for problem in each.problems]
-    parts += ["## Could not be scored", "\n".join(problems) or "Nothing."]
-    parts += ["## Proofs", "\n".join(_proofs(scored))]
+    parts += ["### Could not be scored", "\n".join(problems) or "Nothing."]
+    parts += ["### Proofs", "\n".join(_proofs(scored))]
     return "\n\n".join(parts) + "\n"
+
+
+def write_report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> None:
+    """Put the report into its place in docs/accuracy.md."""
+    begin, end = "<!-- measured: lab -->\n", "<!-- end -->"
+    with open(REPORT, encoding="utf-8") as stream:
+        before, _, rest = stream.read().partition(begin)
+    after = rest.partition(end)[2]
+    with open(REPORT, "w", encoding="utf-8") as stream:
+        stream.write(f"{before}{begin}{report(scored, scenarios)}{end}{after}")
 
 
 def run_version() -> str:

@@ -149,6 +149,10 @@ DPKG = RELEASE + "=== /boot/vmlinuz-6.1.0\n=== /var/lib/dpkg/info/dpkg.list\n/.\
             ("dpkg", "proxmox-kernel-6.1.0-signed", True),
         ),
         (
+            DPKG + "=== /var/lib/dpkg/info/linux-binary-6.1.0.list\n/.\n/usr/lib/modules/6.1.0/vmlinuz\n",
+            ("dpkg", "linux-binary-6.1.0", True),
+        ),
+        (
             RELEASE
             + "=== /boot/vmlinuz-6.1.0\n=== /var/lib/rpm dir\n=== $ rpm -qf /boot/vmlinuz-6.1.0 exit=1\n"
             "file /boot/vmlinuz-6.1.0 is not owned by any package\n",

@@ -11,9 +11,10 @@ import pytest
 from lab import accel, runner, score
 from lab.__main__ import require
 from lab.common import Unavailable
-from lab.harvest import registered_rules
 from lab.images import DEFAULT, Built, build
 from lab.scenario import Scenario, load_all
+
+from lastwords import plugins
 
 SELECTION = [scenario for scenario in load_all() if scenario.selection]
 WISH = os.environ.get("LASTWORDS_LAB", "")
@@ -40,7 +41,7 @@ def test_the_verdict_is_right(image: Built, scenario: Scenario) -> None:
     assert scenario.image == image.image.name
     record = runner.play(scenario, accel.choose(image.kernel), print, quick=True)
     assert record["error"] is None
-    scored = score.score(scenario, record, registered_rules())
+    scored = score.score(scenario, record, plugins.load().rules())
     assert scored.problems == []
     assert {"disk"} <= {each.kind for each in scored.inputs}
     wrong = [answer for answer in scored.answers if answer.verdict in ("missed", "false", "not covered")]
