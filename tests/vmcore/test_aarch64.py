@@ -83,7 +83,7 @@ def test_back_trace_by_frame_pointers() -> None:
 def test_frame_pointers_that_lead_in_a_circle_end() -> None:
     machine, info = machine_with_symbols()
     stack = BASE + 0x30000
-    machine.write(PLACE + 0x30000, struct.pack("<QQ", stack, BASE + FUNCTIONS["panic"]))
+    machine.write(PLACE + 0x30000, struct.pack("<QQ", stack, BASE + FUNCTIONS["panic"] + 4))
     registers = [0] * 34
     registers[29], registers[31], registers[32] = stack, stack, BASE + FUNCTIONS["panic"]
     prstatus = struct.pack("<32xi76x34Q", 1, *registers) + bytes(8)
