@@ -117,7 +117,7 @@ def future(path: Path, manifest: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (no_manifest, "expected a bundle, a sosreport or the tree of a host"),
+        (no_manifest, "expected a bundle, a sosreport, a crash dump or the tree of a host"),
         (no_json, "manifest.json is no JSON"),
         (deep_json, "manifest.json is no JSON"),
         (future, "bundle version 2.0, this lastwords reads 1.0"),
