@@ -16,7 +16,8 @@ from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
 from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
-from lastwords.roots.vmcore import is_vmcore, vmcore_root
+from lastwords.roots.vmcore import is_vmcore
+from lastwords.roots.vmcore_root import vmcore_root
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
