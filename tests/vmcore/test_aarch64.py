@@ -59,7 +59,7 @@ def test_back_trace_by_frame_pointers() -> None:
     # Frame records: that of the caller, and where the call returns to; one address is signed (PAC).
     records = [
         (stack + 0x40, BASE + FUNCTIONS["vfs_write"] + 0x24),
-        (stack + 0x80, (BASE + FUNCTIONS["el0_svc"] + 0x8) & (1 << 55) - 1 | 1 << 55 | 0x2A << 56),
+        (stack + 0x80, (BASE + FUNCTIONS["el0_svc"] + 0x8) & (1 << 48) - 1 | 0x2AD5 << 48),
         (0, 0),
     ]
     for number, record in enumerate(records):

@@ -71,7 +71,7 @@ def open_case(
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
         return case_of(gather(directory_root(path), run, progress=progress))
-    if os.path.isfile(path) and is_vmcore(path):
+    if is_vmcore(path):
         return case_of(gather(vmcore_root(path), run, progress=progress))
     tree = open_tree(path, run)
     if is_bundle(tree):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
@@ -120,6 +121,8 @@ def open_vmcore(path: str) -> Vmcore:
 
 def is_vmcore(path: str) -> bool:
     """Return whether a file starts as a crash dump does, packed or not; False when it cannot be read."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as raw, open_decompressed(raw) as stream:
             head = parse_vmcore_head(stream.read(HEAD_SIZE))
