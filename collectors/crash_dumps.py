@@ -108,7 +108,7 @@ class _Heads:
         self.root = root
         self.left = MAX_HEADS
 
-    def of(self, path: str) -> Optional[dict[str, Any]]:
+    def of(self, path: str, size: Optional[int]) -> Optional[dict[str, Any]]:
         if self.left <= 0:
             return None
         self.left -= 1
@@ -121,8 +121,10 @@ class _Heads:
             return facts
         try:
             with self.root.stream(path) as stream:
-                if stream.seekable():
-                    dump = open_dump(StreamSource(stream), headers_only=True)
+                source = StreamSource(stream) if stream.seekable() else None
+                # Of what is here in part only, nothing but the head can be told.
+                if source is not None and source.size >= (size or 0):
+                    dump = open_dump(source, headers_only=True)
                     facts.update(asdict(dump.head))
                     facts.update(release=dump.release, machine=dump.machine, timestamp=dump.crash_time)
                     facts.update(level=dump.level, build_id=dump.info.build_id, damage=list(dump.damage))
@@ -187,7 +189,7 @@ def _dump(root: Root, folder: Node, origin: str, heads: _Heads) -> Optional[dict
     for each in files:
         # An empty file has no head, and one that was not copied has none here.
         if each["kind"] in _CORES and each["size"]:
-            each["head"] = heads.of(join(folder.path, each["name"]))
+            each["head"] = heads.of(join(folder.path, each["name"]), each["size"])
     dump: dict[str, Any] = {
         "path": folder.path,
         "layout": origin if origin == "abrt" else name.layout if name else None,

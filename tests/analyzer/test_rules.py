@@ -37,6 +37,11 @@ def dump(**given: Any) -> dict[str, Any]:
     return {**known, **given}
 
 
+def core(kind: str = "kdump", **given: Any) -> dict[str, Any]:
+    head = {"kind": kind, "incomplete": False, "damage": [], **given}
+    return {"name": "vmcore", "kind": "core", "head": head}
+
+
 UNIT = {
     "unit": "kdump.service",
     "wanted_by": [],
@@ -121,6 +126,11 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(unfinished=["vmcore-incomplete"])]}, Severity.WARNING,
      "/var/crash/x"),
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(cores=[])]}, Severity.WARNING, "/var/crash/x"),
+    ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core(damage=["no end mark"])])]}, Severity.WARNING,
+     "/var/crash/x"),
+    ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core("text", damage=None)])]}, Severity.WARNING,
+     "/var/crash/x"),
+    ("crash-dump-exists", {"crash_dumps__dumps": [dump(files=[core()])]}, Severity.WARNING, "/var/crash/x"),
     ("crash-happened", {"events": [happened("panic")]}, Severity.CRITICAL, "panic"),
     ("crash-happened", {"events": [happened("panic", 90)]}, Severity.INFO, "panic"),
     ("crash-happened", {"events": [happened("hang")]}, Severity.WARNING, "hang"),
@@ -223,7 +233,9 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("oops-not-caught", {"kdump__kexec__crash_loaded": False}),
     ("crash-dump-exists", {"crash_dumps__dumps": []}),
     ("crash-dump-exists", {"crash_dumps__dumps": None}),
+    ("crash-dump-exists", {"crash_dumps__dumps": [dump(files=[core(damage=["no end mark"])])]}),
     ("crash-dump-incomplete", {}),
+    ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core()])]}),
     ("crash-happened", {"events": [happened("boot"), happened("dump")]}),
     ("oom-kill-happened", {"events": [happened("boot")]}),
     ("oom-panics", {}),

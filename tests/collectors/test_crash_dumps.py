@@ -6,11 +6,12 @@ import json
 import os
 import struct
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import jsonschema
 import pytest
 from hosttree import TextTree, host_tree, root_of, text_root, write_tree
+from vmcores import BLOCK, Kdump, elf, flattened, note
 
 from lastwords import schemas
 from lastwords.collectors.crash_dumps import MAX_DUMPS, CrashDumpsCollector
@@ -19,6 +20,9 @@ from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root, live_root
 from lastwords.roots.sosreport import sosreport_root
 from lastwords.roots.trees import DirectoryTree, Node
+
+PAGES = {number: bytes([number]) * BLOCK for number in range(1, 9)}
+INFO = b"OSRELEASE=6.1.0-56\nBUILD-ID=" + b"ab" * 20 + b"\nPAGESIZE=4096\n"
 
 SCHEMA = jsonschema.Draft202012Validator(schemas.load("crash_dumps"))
 EVENT = jsonschema.Draft202012Validator(schemas.load("event"))
@@ -71,6 +75,42 @@ def test_sparse_files_count_what_they_take(tmp_path: Path) -> None:
     if core.stat().st_blocks * 512 == core.stat().st_size:
         pytest.skip("this filesystem has no sparse files")
     assert dump["used"] < dump["size"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "flat", "damage"),
+    [
+        (Kdump(PAGES, INFO).file(), "kdump", False, None),
+        (flattened(Kdump(PAGES, INFO).file(), 5000), "kdump", True, None),
+        (elf(PAGES, note(b"VMCOREINFO", 0, INFO)), "elf-core", False, None),
+        (Kdump(PAGES, INFO).file()[:-100], "kdump", False, "cut off"),
+        (flattened(Kdump(PAGES, INFO).file(), 5000, end=False), "kdump", True, "no end mark"),
+        (elf(PAGES, note(b"VMCOREINFO", 0, INFO))[:-100], "elf-core", False, "cut off"),
+        (Kdump(PAGES, INFO, status=8).file(), "kdump", False, "marked as incomplete"),
+    ],
+)
+def test_dumps_whole_and_cut_by_their_own_headers(
+    content: bytes, kind: str, flat: bool, damage: Optional[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "var/crash/202602201404"
+    folder.mkdir(parents=True)
+    (folder / "dump.202602201404").write_bytes(content)
+    head = only_dump(directory_root(str(tmp_path)))["files"][0]["head"]
+    assert (head["kind"], head["flattened"]) == (kind, flat)
+    assert (head["release"], head["build_id"]) == ("6.1.0-56", "ab" * 20)
+    assert head["level"] == (31 if kind == "kdump" else None)
+    if damage is None:
+        assert head["damage"] == []
+    else:
+        assert damage in head["damage"][0]
+
+
+def test_what_kdump_tools_saves_when_makedumpfile_refuses_its_options(tmp_path: Path) -> None:
+    folder = tmp_path / "var/crash/202602201404"
+    folder.mkdir(parents=True)
+    (folder / "dump.202602201404").write_text("makedumpfile: unrecognized option '--nosuchopt'\n")
+    head = only_dump(directory_root(str(tmp_path)))["files"][0]["head"]
+    assert (head["kind"], head["damage"]) == ("text", None)
 
 
 def test_layouts_on_a_real_directory(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_back_trace_by_frame_pointers() -> None:
     # Frame records: that of the caller, and where the call returns to; one address is signed (PAC).
     records = [
         (stack + 0x40, BASE + FUNCTIONS["vfs_write"] + 0x24),
-        (stack + 0x80, (BASE + FUNCTIONS["el0_svc"] + 0x8) & (1 << 55) - 1 | 1 << 55 | 0x2A << 56),
+        (stack + 0x80, (BASE + FUNCTIONS["el0_svc"] + 0x8) & (1 << 48) - 1 | 0x2AD5 << 48),
         (0, 0),
     ]
     for number, record in enumerate(records):
@@ -83,7 +83,7 @@ def test_back_trace_by_frame_pointers() -> None:
 def test_frame_pointers_that_lead_in_a_circle_end() -> None:
     machine, info = machine_with_symbols()
     stack = BASE + 0x30000
-    machine.write(PLACE + 0x30000, struct.pack("<QQ", stack, BASE + FUNCTIONS["panic"]))
+    machine.write(PLACE + 0x30000, struct.pack("<QQ", stack, BASE + FUNCTIONS["panic"] + 4))
     registers = [0] * 34
     registers[29], registers[31], registers[32] = stack, stack, BASE + FUNCTIONS["panic"]
     prstatus = struct.pack("<32xi76x34Q", 1, *registers) + bytes(8)

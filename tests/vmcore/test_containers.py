@@ -190,6 +190,7 @@ def test_split_dumps_hold_their_part() -> None:
         (bytes(4096), "zero bytes"),
         (b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(44), "no core"),
         (b"\x1f\x8b\x08" + bytes(30), "packed with gzip"),
+        (b"LibvirtQemudSave" + bytes(90), "virsh dump --memory-only"),
         (b"KDUMP   " + bytes(100), "cut off"),
         (b"makedumpfile\0" + bytes(4083), "without records"),
         (flattened(b"hello, world " * 100), "found text in a stream"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -15,7 +16,7 @@ from lastwords.formats.vmcore.layout import Layout
 from lastwords.formats.vmcore.mounts import list_mounts
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.formats.vmcore.stack import Unwinder, cpu_states
-from lastwords.formats.vmcore.tasks import Tasks
+from lastwords.formats.vmcore.tasks import Task, TaskMemory, Tasks
 
 FULL = "6.1-sysrq-c-full.kdump"
 
@@ -86,6 +87,16 @@ def test_tasks() -> None:
     assert by_pid[0].comm == "swapper/0" and by_pid[2].comm == "kthreadd"
     assert all(task.parent == 2 and task.kernel for task in tasks if task.pid > 2)
     assert {task.state for task in tasks} <= set("RSDI")
+
+
+def test_who_the_kernel_would_kill() -> None:
+    memory = TaskMemory(total=9000, anonymous=700, file=200, shared=100, swap=50, page_tables=40960)
+    task = Task(1, 7, 7, "java", "S", 0, False, 1, False, 0, memory)
+    assert task.badness(100000, 4096) == 1060
+    assert replace(task, oom_score_adj=500).badness(100000, 4096) == 51060
+    never = ({"oom_score_adj": -1000}, {"kernel": True}, {"pid": 1, "tgid": 1}, {"pid": 8}, {"memory": None})
+    for change in never:
+        assert replace(task, **change).badness(100000, 4096) is None  # type: ignore[arg-type]
 
 
 def test_mounts() -> None:

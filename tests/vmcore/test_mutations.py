@@ -12,7 +12,7 @@ from mutations import SECONDS, mutations
 
 def test_damaged_dumps_are_told_of_in_one_clear_line() -> None:
     ends = set()
-    for end, seconds in mutations(300, seed=6):
+    for end, seconds in mutations(200, seed=6):
         ends.add(end)
         assert seconds < SECONDS
     assert {"read whole", "read, damage told"} < ends and len(ends) > 10

@@ -17,7 +17,8 @@ from lastwords.roots.live import directory_root
 from lastwords.roots.logs import is_log, log_root
 from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
-from lastwords.roots.vmcore import is_vmcore, vmcore_root
+from lastwords.roots.vmcore import is_vmcore
+from lastwords.roots.vmcore_root import vmcore_root
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
@@ -71,7 +72,7 @@ def open_case(
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
         return case_of(gather(directory_root(path), run, progress=progress))
-    if os.path.isfile(path) and is_vmcore(path):
+    if is_vmcore(path):
         return case_of(gather(vmcore_root(path), run, progress=progress))
     if os.path.isfile(path) and is_log(path):
         return case_of(gather(log_root(path), run, progress=progress))

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from lastwords.analyzer.vmcore_insides import Insides
 
 SCHEMA = "urn:lastwords:schema:vmcore:1.0"
-SECTIONS = ("dmesg", "ps", "bt", "mount")
-"""What is read only when it is asked for."""
 TAIL = 12
 """Last lines of the log that are always given."""
 
@@ -53,8 +51,9 @@ def events_of(core: Vmcore) -> list[Event]:
 
 
 def describe(core: Vmcore, sections: Iterable[str] = (), vmlinux: Optional[str] = None) -> Facts:
-    """Return the document of a dump, with the *sections* that were asked for.
+    """Return the document of a dump.
 
+    :param sections: what is read only when it is asked for: ``dmesg``, ``ps``, ``bt``, ``mount``
     :param vmlinux: debug symbols to use, or ``auto``
     :raises LastwordsError: there are none, they are of another kernel, or drgn is not installed
     """

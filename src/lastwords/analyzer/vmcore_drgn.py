@@ -130,6 +130,8 @@ class DrgnInsides:
             "running": bool(int(task.on_cpu)) if _has(task, "on_cpu") else False,
             "kernel_thread": bool(int(task.flags) & 0x00200000),
             "oom_score_adj": int(task.signal.oom_score_adj),
+            "oom_points": None,
+            "oom_share": None,
             **memory,
             "page_tables": tables,
         }

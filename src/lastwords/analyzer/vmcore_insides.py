@@ -33,6 +33,7 @@ class Insides:
         """What could not be told, why, and whether debug symbols would help."""
         self._layout = Layout(kernel)
         self._dump = dump
+        self._total_pages: Optional[int] = None
         self._panicked = panicked or {}
 
     @cached_property
@@ -42,6 +43,7 @@ class Insides:
             tasks = Tasks(self._layout)
             for task in tasks.all():
                 found.append(task)
+            self._total_pages = tasks.total_pages
             if tasks.gap:
                 self.missing.append(("some of the tasks", tasks.gap, False))
             if tasks.lost:
@@ -55,7 +57,9 @@ class Insides:
 
     def tasks(self) -> Optional[list[dict[str, Any]]]:
         """Return every task; None when none could be read."""
-        return None if self._all is None else [_task(each) for each in self._all]
+        page = self._dump.info.page_size or 4096
+        found = self._all
+        return None if found is None else [_task(each, self._total_pages, page) for each in found]
 
     def mounts(self) -> Optional[list[dict[str, Any]]]:
         """Return the mounts; None when they could not be read."""
@@ -112,8 +116,9 @@ class Insides:
         return by_pid or next((task for task in running if task.cpu == cpu), None)
 
 
-def _task(task: Task) -> dict[str, Any]:
+def _task(task: Task, total_pages: Optional[int], page_size: int) -> dict[str, Any]:
     memory = task.memory
+    points = task.badness(total_pages, page_size) if total_pages else None
     return {
         "pid": task.pid,
         "tgid": task.tgid,
@@ -124,6 +129,8 @@ def _task(task: Task) -> dict[str, Any]:
         "running": task.running,
         "kernel_thread": task.kernel,
         "oom_score_adj": task.oom_score_adj,
+        "oom_points": points,
+        "oom_share": round(1000 * points / total_pages) if points is not None and total_pages else None,
         "total_pages": memory.total if memory else None,
         "resident_pages": memory.resident if memory else None,
         "anonymous_pages": memory.anonymous if memory else None,

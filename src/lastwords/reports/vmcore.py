@@ -153,11 +153,12 @@ def _tasks(console: Console, document: Facts) -> None:
             task["state"],
             str(task["resident_pages"] * page) if task["resident_pages"] is not None else "-",
             str(task["oom_score_adj"] if task["oom_score_adj"] is not None else "-"),
+            str(task["oom_share"] if task["oom_share"] is not None else "-"),
             f"[{task['comm']}]" if task["kernel_thread"] else task["comm"],
         )
         for task in document["tasks"] or ()
     ]
-    _table(console, ("", "PID", "PPID", "CPU", "ST", "RSS KiB", "OOM ADJ", "COMM"), rows, "<>>>^>><")
+    _table(console, ("", "PID", "PPID", "CPU", "ST", "RSS KiB", "OOM ADJ", "OOM", "COMM"), rows, "<>>>^>>><")
 
 
 def _mounts(console: Console, document: Facts) -> None:

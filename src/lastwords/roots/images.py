@@ -28,8 +28,10 @@ class ImageError(LastwordsError):
 class FileImage:
     """A file, read in place; not mapped, which would end us when somebody cuts the file meanwhile."""
 
-    def __init__(self, descriptor: int, wrapped: Optional[str] = None, damage: Optional[str] = None) -> None:
-        self._descriptor = descriptor
+    def __init__(
+        self, path: str, descriptor: int, wrapped: Optional[str] = None, damage: Optional[str] = None
+    ) -> None:
+        self._path, self._descriptor = path, descriptor
         self.size = os.fstat(descriptor).st_size
         self.wrapped = wrapped
         """How it is compressed as a whole, or None."""
@@ -41,7 +43,7 @@ class FileImage:
         try:
             data = os.pread(self._descriptor, max(0, min(size, self.size - offset)), offset)
         except OSError as problem:
-            raise ImageError(f"cannot read at {offset}: {reason_of(problem)}") from None
+            raise ImageError(f"{self._path}: cannot read at {offset}: {reason_of(problem)}") from None
         return data
 
     def close(self) -> None:
@@ -91,7 +93,7 @@ def open_image(path: str) -> FileImage:
         wrapped = sniff(os.pread(descriptor, HEAD, 0)) if regular else None
         if regular and wrapped is None:
             kept, descriptor = descriptor, -1
-            return FileImage(kept)
+            return FileImage(path, kept)
         with open(os.dup(descriptor), "rb") as raw:
             if regular:
                 raw.seek(0)
@@ -130,4 +132,4 @@ def _unpacked(path: str, raw: BinaryIO, wrapped: Optional[str]) -> FileImage:
             damage = f"what it is packed in is damaged after {end} bytes unpacked: {reason_of(problem)}"
         spool.truncate(end)
         spool.flush()
-        return FileImage(os.dup(spool.fileno()), wrapped, damage)
+        return FileImage(path, os.dup(spool.fileno()), wrapped, damage)

@@ -1,15 +1,11 @@
-"""A crash dump: its headers and its log; and as a root, where the log is what ``dmesg`` prints.
-
-Of the memory nothing but that ever gets into a bundle.
-"""
+"""A crash dump: its headers and its log."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO, Optional
+from typing import Optional
 
 from lastwords.formats.vmcore.dump import KINDS, Dump, open_dump
 from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
@@ -17,14 +13,11 @@ from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.printk import KernelLog, Record
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.model import LastwordsError
-from lastwords.roots.base import CommandSource, Output, Root
 from lastwords.roots.images import FileImage, open_image
 from lastwords.roots.streams import open_decompressed
-from lastwords.roots.trees import Node, Tree
 
 MAX_LOG = 96 << 20
 """Bytes of the log that are held; the greatest buffer of a distribution's kernel is some MiB."""
-DMESG = ("dmesg",)
 _UTS = 65
 """Bytes of a field of struct new_utsname (include/uapi/linux/utsname.h)."""
 
@@ -128,6 +121,8 @@ def open_vmcore(path: str) -> Vmcore:
 
 def is_vmcore(path: str) -> bool:
     """Return whether a file starts as a crash dump does, packed or not; False when it cannot be read."""
+    if not os.path.isfile(path):
+        return False
     try:
         with open(path, "rb") as raw, open_decompressed(raw) as stream:
             head = parse_vmcore_head(stream.read(HEAD_SIZE))
@@ -140,76 +135,3 @@ def log_text(log: Iterable[Record], caller: bool = False) -> Iterator[bytes]:
     """Yield the lines of a log as ``makedumpfile --dump-dmesg`` prints them, each with its end."""
     for record in log:
         yield record.line(caller) + b"\n"
-
-
-class _Files(Tree):
-    """What /proc would have told, as far as the dump tells it."""
-
-    def __init__(self, files: dict[str, str]) -> None:
-        self._files = {path: text.encode() for path, text in files.items()}
-
-    def lists(self, path: str) -> bool:
-        return False
-
-    def knows_absence(self, path: str) -> bool:
-        return False
-
-    def lookup(self, path: str) -> Node:
-        if path in self._files:
-            return Node(path, "file", size=len(self._files[path]))
-        if any(each.startswith(path.rstrip("/") + "/") for each in self._files):
-            return Node(path, "dir")
-        raise FileNotFoundError(2, "not in a crash dump")
-
-    def names(self, path: str) -> list[str]:
-        top = path.rstrip("/") + "/"
-        return sorted({each[len(top) :].partition("/")[0] for each in self._files if each.startswith(top)})
-
-    def open(self, path: str) -> BinaryIO:
-        if path not in self._files:
-            raise FileNotFoundError(2, "not in a crash dump")
-        return io.BytesIO(self._files[path])
-
-
-class _Log(CommandSource):
-    """``dmesg`` prints the log that is in the dump."""
-
-    def __init__(self, log: list[Record]) -> None:
-        self._log = log
-
-    def output(self, argv: Sequence[str], timeout: float) -> Output:
-        if tuple(argv) != DMESG or not self._log:
-            raise FileNotFoundError(2, "not in a crash dump")
-        return Output(DMESG, b"".join(log_text(self._log)), 0)
-
-    def stream(self, argv: Sequence[str], timeout: float) -> AbstractContextManager[BinaryIO]:
-        return io.BytesIO(self.output(argv, timeout).stdout)
-
-
-def vmcore_root(path: str) -> Root:
-    """Return a dump as a root: of the host it shows the log, the kernel's name and when it booted.
-
-    :raises LastwordsError: it is none, or cannot be read
-    """
-    core = open_vmcore(path)
-    names = core.names
-    core.close()
-    told = {
-        "/proc/sys/kernel/osrelease": core.dump.release,
-        "/proc/sys/kernel/version": names["version"],
-        "/proc/sys/kernel/hostname": names["hostname"],
-        "/proc/sys/kernel/arch": core.dump.machine,
-    }
-    files = {path: text + "\n" for path, text in told.items() if text}
-    if core.booted is not None:
-        files["/proc/stat"] = f"btime {core.booted:.0f}\n"
-    notes = [f"{each['what']}: {each['why']}" for each in core.missing]
-    notes += core.damage
-    return Root(
-        "vmcore",
-        _Files(files),
-        commands=_Log(core.log),
-        taken_at=float(core.dump.crash_time) if core.dump.crash_time else None,
-        where=core.path,
-        notes=notes,
-    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.hookspecs import rule
-from lastwords.model import Case, Event, Finding, Proof, Severity
+from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
 RECENT = 7 * 86400
 """Seconds for which a crash is news."""
@@ -18,6 +18,8 @@ DEATHS = {
     "mce": ("The hardware reported a machine check", Severity.WARNING),
 }
 SHOWN = 3
+NO_DUMPS = {"text": "text", "zeros": "zero bytes"}
+"""Kinds of heads that no crash dump has; of an unknown kind it may be one all the same."""
 
 
 def recent(case: Case, time: Optional[float]) -> bool:
@@ -29,7 +31,7 @@ def recent(case: Case, time: Optional[float]) -> bool:
 def dump_exists(case: Case) -> Iterator[Finding]:
     """kdump saved a crash of this machine: somebody should look at it. Older ones are only mentioned."""
     for dump in case.facts["crash_dumps"]["dumps"] or ():
-        if dump["unfinished"] or dump["cores"] == []:
+        if dump["unfinished"] or dump["cores"] == [] or _damaged(dump):
             continue
         core = (dump["cores"] or ["vmcore"])[0]
         yield Finding(
@@ -45,10 +47,14 @@ def dump_exists(case: Case) -> Iterator[Finding]:
 
 @rule("crash-dump-incomplete", needs=("crash_dumps",))
 def dump_incomplete(case: Case) -> Iterator[Finding]:
-    """A dump was begun and not finished: the target was full, or the capture kernel died too."""
+    """A dump was begun and not finished: the target was full, or the capture kernel died too.
+
+    What bears the name of a finished dump is held against its own headers.
+    """
     for dump in case.facts["crash_dumps"]["dumps"] or ():
+        damaged = _damaged(dump)
         names = list(dump["unfinished"] or ())
-        if not names and dump["cores"] != []:
+        if not names and dump["cores"] != [] and not damaged:
             continue
         yield Finding(
             "crash-dump-incomplete",
@@ -56,7 +62,11 @@ def dump_incomplete(case: Case) -> Iterator[Finding]:
             f"The crash dump in {dump['path']} is not complete",
             "A crash was not caught whole, and the next one may not be either.",
             subject=dump["path"],
-            evidence=tuple(Proof(f"{dump['path']}/{name}") for name in names) or (Proof(dump["path"]),),
+            evidence=(
+                *(Proof(f"{dump['path']}/{name}") for name in names if name not in damaged),
+                *(Proof(f"{dump['path']}/{name}", excerpt=why) for name, why in damaged.items()),
+            )
+            or (Proof(dump["path"]),),
             fix=("See how full the target is, and the log of the capture kernel beside the dump.",),
         )
 
@@ -98,6 +108,22 @@ def _search(events: list[Event]) -> Iterator[str]:
 def proof(event: Event) -> Proof:
     """Return an event as a proof."""
     return Proof(event["path"], line=event["line"], excerpt=event["summary"])
+
+
+def _damaged(dump: Facts) -> dict[str, str]:
+    """Return the files that should be whole dumps and are not, and why, by their own headers."""
+    found = {}
+    for file in dump["files"] or ():
+        head = file["head"]
+        if head is None:
+            continue
+        if head["kind"] in NO_DUMPS:
+            found[file["name"]] = f"no crash dump, but {NO_DUMPS[head['kind']]}"
+        elif head.get("damage"):
+            found[file["name"]] = head["damage"][0]
+        elif head["incomplete"]:
+            found[file["name"]] = "marked as incomplete by makedumpfile"
+    return found
 
 
 def _size(value: Any) -> str:

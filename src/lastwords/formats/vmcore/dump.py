@@ -23,6 +23,7 @@ _OTHERS = {
     "elf": "an ELF file, but no core",
     "luks": "a LUKS container: encrypted",
     "encrypted": "encrypted data",
+    "libvirt": "a saved guest: take virsh dump --memory-only",
     "unknown": "data of an unknown kind",
 }
 

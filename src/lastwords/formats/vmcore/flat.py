@@ -16,7 +16,7 @@ from typing import Optional
 from lastwords.formats.vmcore.source import DumpError, Source
 
 HEADER = 4096
-MAX_RUNS = 1 << 19
+MAX_RUNS = 1 << 20
 """Runs of records that are remembered; makedumpfile's are some MiB of the dump, QEMU's 16 KiB."""
 MAX_RECORD = 1 << 40
 _RECORD = struct.Struct(">qq")
@@ -43,10 +43,11 @@ class FlatSource:
         self._records = records
         self.cut: Optional[str] = None
         """What is wrong where the records end, or None."""
-        self._runs: list[tuple[int, int, int, int]] = []
-        """Start, size, count and place in the stream of each run of like records in a row."""
+        # Of each run of like records in a row: where it starts in the dump, the size of a record, how many
+        # there are, and where the first one's data is in the stream.
+        self._begins, self._sizes, self._counts, self._places = (array("q") for _ in range(4))
         self._index()
-        if not self._runs:
+        if not self._begins:
             raise DumpError(f"stream without records: {self.cut}")
         self._starts, self._ends, self._tellers = array("q"), array("q"), array("q")
         self._lay_out()
@@ -61,7 +62,7 @@ class FlatSource:
         """Read the head of every record."""
         stream, at, size = self._stream, HEADER, self._stream.size
         following = length = -1
-        while self._records is None or len(self._runs) < self._records:
+        while self._records is None or len(self._begins) < self._records:
             head = stream.read(at, 16)
             if len(head) < 16:
                 self.cut = f"no end mark: the file ends at {size}"
@@ -79,33 +80,34 @@ class FlatSource:
                 if count == 0:
                     break
             if start == following and count == length:
-                first, _, times, place = self._runs[-1]
-                self._runs[-1] = (first, count, times + 1, place)
+                self._counts[-1] += 1
             else:
-                if len(self._runs) == MAX_RUNS:
+                if len(self._begins) == MAX_RUNS:
                     raise DumpError(f"more than {MAX_RUNS} records: rearrange it with makedumpfile -R")
-                self._runs.append((start, count, 1, at))
+                self._begins.append(start)
+                self._sizes.append(count)
+                self._counts.append(1)
+                self._places.append(at)
             following, length = start + count, count
             at += count
 
     def _lay_out(self) -> None:
         """Cut the runs into pieces that do not overlap: of each byte, the last run that tells of it."""
-        runs = self._runs
-        waiting = sorted(range(len(runs)), key=lambda i: runs[i][0], reverse=True)
+        begins = self._begins
+        waiting = sorted(range(len(begins)), key=begins.__getitem__, reverse=True)
         active: list[int] = []  # a heap, the last run first
         here = 0
         while waiting or active:
             if not active:
-                here = runs[waiting[-1]][0]
-            while waiting and runs[waiting[-1]][0] <= here:
+                here = begins[waiting[-1]]
+            while waiting and begins[waiting[-1]] <= here:
                 heappush(active, -waiting.pop())
             teller = -active[0]
-            start, size, count, _ = runs[teller]
-            end = start + size * count
+            end = begins[teller] + self._sizes[teller] * self._counts[teller]
             if end <= here:
                 heappop(active)
                 continue
-            stop = min(end, runs[waiting[-1]][0]) if waiting else end
+            stop = min(end, begins[waiting[-1]]) if waiting else end
             if self._tellers and self._tellers[-1] == teller and self._ends[-1] == here:
                 self._ends[-1] = stop
             else:
@@ -123,7 +125,8 @@ class FlatSource:
         piece = max(0, bisect_right(self._starts, offset) - 1)
         while piece < len(self._starts) and self._starts[piece] < offset + size:
             first, end = max(offset, self._starts[piece]), min(offset + size, self._ends[piece])
-            start, length, _, place = self._runs[self._tellers[piece]]
+            teller = self._tellers[piece]
+            start, length, place = self._begins[teller], self._sizes[teller], self._places[teller]
             while first < end:
                 number, skip = divmod(first - start, length)
                 take = min(length - skip, end - first)

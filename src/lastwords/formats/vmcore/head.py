@@ -26,6 +26,7 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x02\x21\x4c\x18", "lz4"),
     (b"\x89LZO\0\r\n\x1a\n", "lzop"),
     (b"LUKS\xba\xbe", "luks"),
+    (b"LibvirtQemudSave", "libvirt"),
     (b"Salted__", "encrypted"),
     (b"age-encryption.org/", "encrypted"),
     (b"-----BEGIN PGP MESSAGE", "encrypted"),
@@ -50,8 +51,8 @@ class VmcoreHead:
 
     kind: str
     """``kdump`` (compressed format of makedumpfile), ``elf-core``, ``elf`` (another ELF file), a wrapper
-    (``gzip``, ``xz``, ``zstd``, ``bzip2``, ``lz4``, ``lzop``, ``luks``, ``encrypted``), or no dump at
-    all: ``text``, ``zeros``, ``empty``, ``unknown``."""
+    (``gzip``, ``xz``, ``zstd``, ``bzip2``, ``lz4``, ``lzop``, ``luks``, ``encrypted``), ``libvirt`` (a saved
+    guest), or no dump at all: ``text``, ``zeros``, ``empty``, ``unknown``."""
     flattened: bool = False
     """Written as a stream (``makedumpfile -F``): ``kind`` is that of the dump inside."""
     version: Optional[int] = None

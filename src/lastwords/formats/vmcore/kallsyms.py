@@ -17,7 +17,11 @@ from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.source import DumpError, Missing
 
 MAX_SYMBOLS = 1 << 21
-MAX_NAMES = 32 << 20
+MAX_NAMES = 16 << 20
+MAX_TEXT = 48 << 20
+"""Bytes of all names unpacked; those of a distribution's kernel are some MiB."""
+MAX_TOKEN = 512
+"""No name is longer (KSYM_NAME_LEN)."""
 _SEPARATOR, _NOTHING = 256, 257
 _JOINED = 1 << 14
 _NEAR = 1 << 21
@@ -30,10 +34,12 @@ class Symbols:
     def __init__(self, kernel: Kernel) -> None:
         """Read the table. :raises DumpError: VMCOREINFO does not tell of it, or it is not in the dump"""
         place = _told(kernel) or search(kernel)
-        count = place.count
+        count = self._count = place.count
         index = struct.unpack("<256H", kernel.read(place.index, 512))
         table = kernel.read(place.tokens, index[255] + 128)
         tokens = [table[at : table.find(b"\0", at)] for at in index]
+        if max(map(len, tokens)) > MAX_TOKEN:
+            raise DumpError(f"symbol table: a token of over {MAX_TOKEN} bytes")
         size = min(MAX_NAMES, place.tokens - place.names if place.tokens > place.names else count * 24)
         if not 0 < count <= MAX_SYMBOLS:
             raise DumpError(f"symbol table of {count} symbols: absurd")
@@ -45,13 +51,14 @@ class Symbols:
 
     def _index(self, name: str) -> Optional[int]:
         match = re.search(rb"\n." + re.escape(name.encode()) + rb"\n", self._text)
-        return self._text.count(b"\n", 0, match.start()) if match else None
+        index = self._text.count(b"\n", 0, match.start()) if match else self._count
+        return index if index < self._count else None
 
     def find(self, name: str) -> Optional[int]:
         """Return the address of a symbol, or None."""
         if name not in self._found:
             index = self._index(name)
-            self._found[name] = None if index is None else self._addresses[index]
+            self._found[name] = self._addresses[index] if index is not None else None
         return self._found[name]
 
     def get(self, name: str) -> int:
@@ -137,7 +144,8 @@ def _unpacked(packed: bytes, count: int, tokens: list[bytes]) -> bytes:
 
     Done in a few passes over the whole, each in C: a loop over the names takes seconds.
     """
-    codes = array("H", list(packed))
+    codes = array("H")
+    codes.extend(packed)
     at = 0
     for _ in range(count):
         if at >= len(packed):
@@ -152,7 +160,9 @@ def _unpacked(packed: bytes, count: int, tokens: list[bytes]) -> bytes:
         at += length
     words = [*tokens, b"\n", b""]
     # In parts: to join a sequence, Python holds 80 bytes for each of its items.
-    parts = [
-        b"".join([words[code] for code in codes[i : min(i + _JOINED, at)]]) for i in range(0, at, _JOINED)
-    ]
-    return b"".join(parts) + b"\n"
+    out = bytearray()
+    for i in range(0, at, _JOINED):
+        out += b"".join([words[code] for code in codes[i : min(i + _JOINED, at)]])
+        if len(out) > MAX_TEXT:
+            raise DumpError(f"symbol table: over {MAX_TEXT} bytes of names")
+    return bytes(out) + b"\n"

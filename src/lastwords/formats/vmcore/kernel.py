@@ -8,7 +8,7 @@ from lastwords.formats.vmcore.dump import Dump
 from lastwords.formats.vmcore.paging import paging_of
 from lastwords.formats.vmcore.source import DumpError, Missing
 
-MOST = 64 << 20
+MOST = 32 << 20
 """Bytes that one read may ask for: more is a count gone wild."""
 _CHUNK = 1 << 14
 _CHUNKS = 256

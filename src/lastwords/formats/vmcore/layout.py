@@ -12,7 +12,7 @@ from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.scan import scan
 from lastwords.formats.vmcore.source import DumpError
 
-MAX_BTF = 48 << 20
+MAX_BTF = 24 << 20
 SEARCHED = 64 << 20
 """Bytes from the end of the code that are searched."""
 

@@ -31,6 +31,9 @@ X86_64 = (
 )
 AARCH64 = (*(f"x{number}" for number in range(31)), "sp", "pc", "pstate")
 _KERNEL = 1 << 63
+_ALL = (1 << 64) - 1
+_Caller = Optional[tuple[int, int, int, bool, bool]]
+"""Address, stack and frame pointer; whether it called or was interrupted; whether that is exact."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,10 @@ class Unwinder:
             raise DumpError(f"back traces of architecture {machine or 'unknown'} are not made")
         self._layout = layout
         self._arm = machine == "aarch64"
+        info = layout.kernel.info
+        used, bits = info.find_number("TCR_EL1_T1SZ"), info.find_number("VA_BITS") or 48
+        self._bits = 64 - used if used and 12 <= used <= 39 else min(max(bits, 25), 52)
+        """Bits of an address on aarch64."""
 
     @cached_property
     def _modules(self) -> list[Module]:
@@ -159,7 +166,7 @@ class Unwinder:
                 return
             following, at = struct.unpack("<QQ", raw)
             if at >> 55 & 1:  # without the signature of pointer authentication
-                at |= 0xFF80 << 48
+                at |= _ALL << self._bits & _ALL
             stack, pointer = pointer + 16, following
             if at < _KERNEL or at == _ALL:
                 return
@@ -189,8 +196,8 @@ class Unwinder:
         table = module.orc(self._orc) if module else None
         return table.step(address) if table else None
 
-    def _up(self, step: Step, sp: int, bp: int) -> Optional[tuple[int, int, int, bool, bool]]:
-        """Return address, stack and frame pointer of the caller, and whether it called or was interrupted."""
+    def _up(self, step: Step, sp: int, bp: int) -> _Caller:
+        """Return the caller, by the tables."""
         if step.kind == orc.END:
             return None
         pointer = self._layout.kernel.pointer
@@ -218,7 +225,7 @@ class Unwinder:
         bp = pointer(places["rbp"]) if "rbp" in places else bp
         return pointer(places["rip"]), pointer(places["rsp"]), bp, False, True
 
-    def _search(self, at: int, sp: int, bp: int) -> Optional[tuple[int, int, int, bool, bool]]:
+    def _search(self, at: int, sp: int, bp: int) -> _Caller:
         """Search the stack for a return address after a call: for code that is written in assembler."""
         name = self.frame(at, sp).symbol or ""
         if name.startswith(("ret_from_fork", "entry_SYSCALL", "secondary_startup", "common_startup")):
@@ -236,6 +243,3 @@ class Unwinder:
             return False
         before = self._layout.kernel.read(address - 5, 5)
         return before[0] == 0xE8 or 0xFF in (before[2], before[3])
-
-
-_ALL = (1 << 64) - 1

@@ -61,6 +61,22 @@ class Task:
     oom_score_adj: Optional[int]
     memory: Optional[TaskMemory]
 
+    def badness(self, total_pages: int, page_size: int) -> Optional[int]:
+        """Return the pages by which the OOM killer ranks a process (oom_badness() of mm/oom_kill.c).
+
+        None for what it never kills: kernel threads, init, an adjustment of -1000; and for threads, which
+        it takes with their process.
+
+        :param total_pages: memory and swap of the machine
+        """
+        memory, adjustment = self.memory, self.oom_score_adj
+        if memory is None or adjustment in (None, -1000) or self.kernel or self.tgid in (0, 1):
+            return None
+        if self.pid != self.tgid:
+            return None
+        points = memory.resident + memory.swap + (memory.page_tables or 0) // page_size
+        return points + (adjustment or 0) * (total_pages // 1000)
+
 
 class Tasks:
     """Reads the task list of a kernel."""
@@ -207,6 +223,16 @@ class Tasks:
             for offset in self._per_cpu if counters else ():
                 value += layout.kernel.number(counters + offset & (1 << 64) - 1, 4, signed=True)
         return value
+
+    @cached_property
+    def total_pages(self) -> Optional[int]:
+        """Pages of memory and swap of the machine; None where the symbols of these numbers are not there."""
+        find, number = self._layout.symbols.find, self._layout.kernel.number
+        memory, swap = find("_totalram_pages") or find("totalram_pages"), find("total_swap_pages")
+        try:
+            return number(memory, 8) + number(swap, 8) if memory and swap else None
+        except DumpError:
+            return None
 
     @cached_property
     def _per_cpu(self) -> list[int]:
