@@ -164,7 +164,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-not-enabled", {"kdump__units": [UNIT]}, WARNING, "host"),
     ("kdump-not-enabled", {"kdump__units": [{**UNIT, "masked": True, "wanted_by": ["x"]}]}, WARNING, "host"),
     ("kdump-not-enabled", tools("USE_KDUMP", "0"), WARNING, "host"),
-    ("kdump-tools-missing", {"kdump__programs": [
+    ("kdump-tools-missing", {"kdump__packages": None, "kdump__programs": [
         {"name": "makedumpfile", "path": None, "installed": False}]}, CRITICAL, "host"),
     ("kdump-kernel-unable", {"kdump__kexec__supported": False}, CRITICAL, "host"),
     ("kdump-kernel-unable", {**NOT_RESERVED, "kernel__config__options": {**OPTIONS, "CRASH_DUMP": "n"}}, CRITICAL, "host"),
@@ -271,6 +271,7 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("kdump-not-enabled", {"kdump__units": [{**UNIT, "wanted_by": None}]}),
     ("kdump-tools-missing", {}),
     ("kdump-tools-missing", {"kdump__programs": None}),
+    ("kdump-tools-missing", {"kdump__programs": [{"name": "makedumpfile", "path": None, "installed": False}]}),
     ("kdump-kernel-unable", {}),
     ("kdump-kernel-unable", {"kernel__config__options": None}),
     ("kdump-crashkernel-small", {}),
