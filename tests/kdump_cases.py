@@ -150,6 +150,9 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
         {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=512M"}]}, INFO, "host"),
     ("kdump-next-boot-differs", {"kdump__crashkernel__configured": [
         {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=x"}]}, WARNING, "host"),
+    ("kdump-next-boot-differs", {"kdump__crashkernel__configured": [
+        {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=512M,high"},
+        {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=72M,low"}]}, INFO, "host"),
     # 9 all of it above 4 GiB
     ("kdump-no-low-memory", granted((6 * GIB, 256 * MIB)), WARNING, "host"),
     # 10 not loaded, 12 forbidden, 13 and 14 locked down, 44 fadump

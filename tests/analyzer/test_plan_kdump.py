@@ -117,6 +117,12 @@ def test_only_what_is_wrong_is_changed() -> None:
     assert "update-grub" not in text
 
 
+def test_a_damaged_initramfs_is_made_anew() -> None:
+    text = script("debian12", initramfs__images=cases.image(cases.DEBIAN_IMAGE, complete=False, damage="cut"))
+    assert f"rm -f {cases.DEBIAN_IMAGE}" in body(text, "apply")
+    assert "unit restart kdump-tools.service" in body(text, "apply")
+
+
 def test_what_no_script_can_do_is_said() -> None:
     text = script("debian12", kdump__targets=[cases.target(mountpoint="/srv", mounted_type="tmpfs")])
     assert "BY HAND: A crash dump in /srv/dumps does not outlive" in text

@@ -138,7 +138,8 @@ def next_boot_differs(case: Case) -> Iterator[Finding]:
     others = [each for each in read if each["parameter"] not in booted]
     if not others or len(others) < len(read):
         return
-    made = evaluated(case, [others[0]["parameter"]])
+    first = (others[0]["path"], others[0]["line"])
+    made = evaluated(case, [each["parameter"] for each in read if (each["path"], each["line"]) == first])
     yield Finding(
         "kdump-next-boot-differs",
         Severity.WARNING if made.size == 0 else Severity.INFO,
