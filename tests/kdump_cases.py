@@ -178,6 +178,9 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-crashkernel-small", granted((GIB, 192 * MIB)), INFO, "host"),
     ("kdump-crashkernel-small", granted((GIB, 96 * MIB), initramfs__images=image(DEBIAN_IMAGE, unpacked=60 * MIB),
                                         host="debian12"), CRITICAL, "host"),
+    ("kdump-crashkernel-small", {"host": "debian12", "kdump__kexec__kernel_size": 60 * MIB}, WARNING, "host"),
+    ("kdump-crashkernel-small", {"host": "debian12", "kdump__kexec__kernel_size": 100 * MIB}, CRITICAL, "host"),
+    ("kdump-crashkernel-small", granted((GIB, 64 * MIB), host="sles15"), CRITICAL, "host"),
     ("kdump-crashkernel-small", {"host__kernel_release": "5.14.0-427.el9_4.x86_64+debug", "kdump__images": []},
      WARNING, "host"),
     # 27 a driver, 28 stale, 29 missing or of another kernel

@@ -104,7 +104,7 @@ def test_a_value_of_ones_own() -> None:
 
 def test_more_than_was_too_little() -> None:
     changes = cases.granted((1 << 30, 64 << 20), kdump__kexec__kernel_size=60 << 20)
-    assert 'crashkernel=256M"' in script("debian12", **changes)
+    assert 'crashkernel=192M"' in script("debian12", **changes)
 
 
 def test_only_what_is_wrong_is_changed() -> None:

@@ -21,6 +21,9 @@ from lastwords.model import Case
 SHRINKS = {"zlib": 3.0, "zstd": 3.0, "lzo": 2.3, "snappy": 2.2, None: 1.0}
 """By how much kernel pages shrink. Seen on the lab's machines (-d 31): zlib 4.2, lzo 3.1, snappy 2.9; busy
 ones hold less that is alike."""
+EARLY = 16 << 20
+"""What a kernel sets aside before it counts its memory, beside its code and data: in the lab 13 MiB of gaps,
+tables of pages and of processors, and 3 MiB of code that is freed later."""
 RUNTIME = 16 << 20
 """What kdumpctl adds for the programs that save the dump."""
 PACKED = 3
@@ -90,25 +93,29 @@ class Need:
     kernel: int
     initramfs: int
     """Its image and what is unpacked from it: both are there at once."""
-    runtime: int
+
+    @property
+    def least(self) -> int:
+        """Bytes without which it cannot even start."""
+        return self.kernel + self.initramfs
 
     @property
     def total(self) -> int:
-        """Bytes."""
-        return self.kernel + self.initramfs + self.runtime
+        """Bytes with what it sets aside early and what its programs take."""
+        return self.least + EARLY + RUNTIME
 
 
 def capture_need(case: Case) -> Optional[Need]:
     """Return what the capture kernel needs at least, or None when its parts are not known.
 
-    As ``kdumpctl estimate`` reckons, but without what drivers will take, which only a run tells.
+    Much as ``kdumpctl estimate`` reckons, but without what drivers will take, which only a run tells.
     """
     kernel = facts_of(case)["kexec"].get("kernel_size")
     image = capture_image(case, "initramfs")
     if not kernel or not image or not image["size"]:
         return None
     unpacked = inside(case).get("unpacked")
-    return Need(kernel, image["size"] + unpacked if unpacked else PACKED * image["size"], RUNTIME)
+    return Need(kernel, image["size"] + unpacked if unpacked else PACKED * image["size"])
 
 
 def mib(size: int) -> str:
