@@ -125,7 +125,8 @@ def test_every_package_is_installed() -> None:
     settings.read(top / "setup.cfg")
     source = top / "src"
     found = {
-        ".".join(path.parent.relative_to(source).parts) for path in (source / "lastwords").rglob("__init__.py")
+        ".".join(path.parent.relative_to(source).parts)
+        for path in (source / "lastwords").rglob("__init__.py")
     }
     linked = {"lastwords.collectors", "lastwords.schemas", "lastwords.sos_plugins"}
     assert found | linked == set(settings["options"]["packages"].split())
