@@ -75,6 +75,7 @@ def tool() -> str:
             for path in glob.glob(os.path.join(REPOSITORY, top, "**", "*.*"), recursive=True)
             if not path.endswith(".pyc")
         ]
+        sources.append(os.path.join(REPOSITORY, "setup.cfg"))
         newest = max(map(os.path.getmtime, sources))
         if not os.path.exists(TOOL) or os.path.getmtime(TOOL) < newest:
             os.environ.setdefault("VENV", os.path.dirname(os.path.dirname(sys.executable)))

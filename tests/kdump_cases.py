@@ -150,6 +150,9 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
         {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=512M"}]}, INFO, "host"),
     ("kdump-next-boot-differs", {"kdump__crashkernel__configured": [
         {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=x"}]}, WARNING, "host"),
+    ("kdump-next-boot-differs", {"kdump__crashkernel__configured": [
+        {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=512M,high"},
+        {"path": "/boot/grub2/grub.cfg", "line": 9, "parameter": "crashkernel=72M,low"}]}, INFO, "host"),
     # 9 all of it above 4 GiB
     ("kdump-no-low-memory", granted((6 * GIB, 256 * MIB)), WARNING, "host"),
     # 10 not loaded, 12 forbidden, 13 and 14 locked down, 44 fadump
@@ -164,7 +167,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-not-enabled", {"kdump__units": [UNIT]}, WARNING, "host"),
     ("kdump-not-enabled", {"kdump__units": [{**UNIT, "masked": True, "wanted_by": ["x"]}]}, WARNING, "host"),
     ("kdump-not-enabled", tools("USE_KDUMP", "0"), WARNING, "host"),
-    ("kdump-tools-missing", {"kdump__programs": [
+    ("kdump-tools-missing", {"kdump__packages": None, "kdump__programs": [
         {"name": "makedumpfile", "path": None, "installed": False}]}, CRITICAL, "host"),
     ("kdump-kernel-unable", {"kdump__kexec__supported": False}, CRITICAL, "host"),
     ("kdump-kernel-unable", {**NOT_RESERVED, "kernel__config__options": {**OPTIONS, "CRASH_DUMP": "n"}}, CRITICAL, "host"),
@@ -175,6 +178,9 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-crashkernel-small", granted((GIB, 192 * MIB)), INFO, "host"),
     ("kdump-crashkernel-small", granted((GIB, 96 * MIB), initramfs__images=image(DEBIAN_IMAGE, unpacked=60 * MIB),
                                         host="debian12"), CRITICAL, "host"),
+    ("kdump-crashkernel-small", {"host": "debian12", "kdump__kexec__kernel_size": 60 * MIB}, WARNING, "host"),
+    ("kdump-crashkernel-small", {"host": "debian12", "kdump__kexec__kernel_size": 100 * MIB}, CRITICAL, "host"),
+    ("kdump-crashkernel-small", granted((GIB, 64 * MIB), host="sles15"), CRITICAL, "host"),
     ("kdump-crashkernel-small", {"host__kernel_release": "5.14.0-427.el9_4.x86_64+debug", "kdump__images": []},
      WARNING, "host"),
     # 27 a driver, 28 stale, 29 missing or of another kernel
@@ -271,6 +277,7 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("kdump-not-enabled", {"kdump__units": [{**UNIT, "wanted_by": None}]}),
     ("kdump-tools-missing", {}),
     ("kdump-tools-missing", {"kdump__programs": None}),
+    ("kdump-tools-missing", {"kdump__programs": [{"name": "makedumpfile", "path": None, "installed": False}]}),
     ("kdump-kernel-unable", {}),
     ("kdump-kernel-unable", {"kernel__config__options": None}),
     ("kdump-crashkernel-small", {}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import os
 import subprocess
@@ -116,3 +117,16 @@ def test_the_guide_shows_every_hook_and_the_code_of_the_example() -> None:
     code = (HERE / "example_plugin" / "lastwords_entropy.py").read_text()
     for part in code.split("\n# -- ")[1:]:
         assert part.partition("\n")[2].strip() in guide
+
+
+def test_every_package_is_installed() -> None:
+    top = Path(__file__).parent.parent
+    settings = configparser.ConfigParser()
+    settings.read(top / "setup.cfg")
+    source = top / "src"
+    found = {
+        ".".join(path.parent.relative_to(source).parts)
+        for path in (source / "lastwords").rglob("__init__.py")
+    }
+    linked = {"lastwords.collectors", "lastwords.schemas", "lastwords.sos_plugins"}
+    assert found | linked == set(settings["options"]["packages"].split())

@@ -104,7 +104,7 @@ def test_a_value_of_ones_own() -> None:
 
 def test_more_than_was_too_little() -> None:
     changes = cases.granted((1 << 30, 64 << 20), kdump__kexec__kernel_size=60 << 20)
-    assert 'crashkernel=256M"' in script("debian12", **changes)
+    assert 'crashkernel=192M"' in script("debian12", **changes)
 
 
 def test_only_what_is_wrong_is_changed() -> None:
@@ -115,6 +115,12 @@ def test_only_what_is_wrong_is_changed() -> None:
     assert "unit restart kdump-tools.service" in body(text, "apply")
     assert "apt-get" not in text
     assert "update-grub" not in text
+
+
+def test_a_damaged_initramfs_is_made_anew() -> None:
+    text = script("debian12", initramfs__images=cases.image(cases.DEBIAN_IMAGE, complete=False, damage="cut"))
+    assert f"rm -f {cases.DEBIAN_IMAGE}" in body(text, "apply")
+    assert "unit restart kdump-tools.service" in body(text, "apply")
 
 
 def test_what_no_script_can_do_is_said() -> None:

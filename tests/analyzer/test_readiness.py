@@ -229,8 +229,8 @@ def test_what_a_capture_kernel_takes() -> None:
         return need.total >> 20 if need else None
 
     kernel = {"kdump__kexec__kernel_size": 40 << 20}
-    assert of("debian12", **kernel) == 40 + 3 * 12.5 + 16 - 0.5
+    assert of("debian12", **kernel) == int(40 + 3 * 12.5 + 32)
     inside = {"initramfs__images": image(DEBIAN_IMAGE, unpacked=30 << 20)}
-    assert of("debian12", **kernel, **inside) == 40 + 12 + 30 + 16
+    assert of("debian12", **kernel, **inside) == int(40 + 12.5 + 30 + 32)
     assert of("debian12", kdump__kexec__kernel_size=None) is None
     assert of("debian12", **kernel, kdump__images=[]) is None

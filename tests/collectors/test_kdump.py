@@ -327,15 +327,17 @@ crashkernel=1M rd.iscsi.password=qwerty netroot=iscsi:joe:hunter2@10.0.0.1::3260
     assert b"<removed>" in kept["evidence/etc/default/kdump-tools"]
 
 
-@pytest.mark.parametrize("host", HOSTS)
+@pytest.mark.parametrize("host", [*HOSTS, "storage"])
 def test_facts_can_be_derived_again_from_the_evidence(host: str, tmp_path: Path) -> None:
+    tree = TextTree().add(STORAGE) if host == "storage" else host_tree(host)
+
     def store(name: str, data: bytes) -> str:
         place = tmp_path / name
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(data)
         return name
 
-    root = root_of(host_tree(host)).recording("kdump", store)
+    root = root_of(tree).recording("kdump", store)
     facts = collected(root)
     root.evidence.finish()
     again = bundle_root(DirectoryTree(str(tmp_path)), root.evidence.items, taken_at=root.taken_at, where="it")

@@ -134,6 +134,7 @@ def test_what_cannot_be_told_stays_unknown() -> None:
 def test_numbers() -> None:
     assert memparse("08M") == (0, 1)
     assert memparse("99999999999999999999E")[0] is not None
+    assert memparse("9" * 100000)[1] == 100000
     assert memparse("12", 2) == (None, 2)
 
 

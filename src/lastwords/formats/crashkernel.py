@@ -18,6 +18,7 @@ GIB = 1 << 30
 HIGH_FROM = {"x86_64": (3, 9), "aarch64": (6, 0), "riscv64": (6, 7), "loongarch64": (6, 9)}
 """First release whose architecture reserves ``,high`` and ``,low``."""
 
+MOST_DIGITS = 64
 _NUMBER = re.compile(r"0[xX][0-9a-fA-F]+|0[0-7]*|[1-9][0-9]*")
 _UNITS = {"K": 10, "M": 20, "G": 30, "T": 40, "P": 50, "E": 60}
 _MASK = (1 << 64) - 1
@@ -170,7 +171,8 @@ def memparse(text: str, at: int = 0) -> tuple[Optional[int], int]:
         return None, at
     digits = match[0]
     octal = digits.startswith("0") and digits[1:].isdigit()
-    value, end = int(digits, 8 if octal else 0), match.end()
+    # More digits than any 64 bits need: Python takes its time over those, and refuses thousands.
+    value, end = int(digits, 8 if octal else 0) if len(digits) <= MOST_DIGITS else _MASK, match.end()
     shift = _UNITS.get(text[end : end + 1].upper(), 0)
     return (value << shift) & _MASK, end + bool(shift)
 

@@ -21,10 +21,15 @@ from lastwords.model import Case
 SHRINKS = {"zlib": 3.0, "zstd": 3.0, "lzo": 2.3, "snappy": 2.2, None: 1.0}
 """By how much kernel pages shrink. Seen on the lab's machines (-d 31): zlib 4.2, lzo 3.1, snappy 2.9; busy
 ones hold less that is alike."""
+EARLY = 16 << 20
+"""What a kernel sets aside before it counts its memory, beside its code and data: in the lab 13 MiB of gaps,
+tables of pages and of processors, and 3 MiB of code that is freed later."""
 RUNTIME = 16 << 20
 """What kdumpctl adds for the programs that save the dump."""
 PACKED = 3
 """An unpacked initramfs and its image together, in sizes of the image: what kdumpctl takes."""
+FREE_SHRINKS = 5.0
+"""By how much free pages shrink that makedumpfile takes for used ones: in the lab 400 MB to 70 MB."""
 SMALLEST = 64 << 20
 MEMMAP = 64
 """One part in so many of memory is taken by the kernel's table of pages, which is always dumped."""
@@ -62,7 +67,7 @@ def dump_size(case: Case) -> DumpSize:
         return sum(meminfo.get(key) or 0 for key in keys)
 
     left_out = 0
-    if level & FREE and not keeps_free_pages(case):
+    if level & FREE:
         left_out += value("MemFree")
     if level & USER:
         left_out += value("AnonPages", "Hugetlb")
@@ -72,10 +77,12 @@ def dump_size(case: Case) -> DumpSize:
         left_out -= UNCOUNTED + total // MEMMAP  # what the kernel took before it counted its memory
     most = max(total - left_out, total // MEMMAP)
     compression = collector.compression if collector else "lzo"
+    mistaken = value("MemFree") if level & FREE and keeps_free_pages(case) else 0
     return DumpSize(
-        int(most / SHRINKS[compression]),
-        most,
-        f"pages that dump level {level} keeps, {compression or 'not'} packed",
+        int(most / SHRINKS[compression] + mistaken / (FREE_SHRINKS if compression else 1)),
+        most + mistaken,
+        f"pages that dump level {level} keeps, {compression or 'not'} packed"
+        + (", and free pages, which makedumpfile takes for used ones" if mistaken else ""),
     )
 
 
@@ -86,25 +93,29 @@ class Need:
     kernel: int
     initramfs: int
     """Its image and what is unpacked from it: both are there at once."""
-    runtime: int
+
+    @property
+    def least(self) -> int:
+        """Bytes without which it cannot even start."""
+        return self.kernel + self.initramfs
 
     @property
     def total(self) -> int:
-        """Bytes."""
-        return self.kernel + self.initramfs + self.runtime
+        """Bytes with what it sets aside early and what its programs take."""
+        return self.least + EARLY + RUNTIME
 
 
 def capture_need(case: Case) -> Optional[Need]:
     """Return what the capture kernel needs at least, or None when its parts are not known.
 
-    As ``kdumpctl estimate`` reckons, but without what drivers will take, which only a run tells.
+    Much as ``kdumpctl estimate`` reckons, but without what drivers will take, which only a run tells.
     """
     kernel = facts_of(case)["kexec"].get("kernel_size")
     image = capture_image(case, "initramfs")
     if not kernel or not image or not image["size"]:
         return None
     unpacked = inside(case).get("unpacked")
-    return Need(kernel, image["size"] + unpacked if unpacked else PACKED * image["size"], RUNTIME)
+    return Need(kernel, image["size"] + unpacked if unpacked else PACKED * image["size"])
 
 
 def mib(size: int) -> str:

@@ -107,7 +107,8 @@ class KdumpPlan(Plan):
             raise NotPlannable(f"--crashkernel {value}: the kernel of this host would reserve nothing for it")
         stages = readiness.readiness(case)
         found = {finding.id: finding for stage in stages for finding in stage.findings}
-        todo, by_hand = _steps(case, kind, found, value)
+        damaged = setup.inside(case).get("complete") is False
+        todo, by_hand = _steps(case, kind, found, value, damaged)
         if not todo and not by_hand:
             raise NothingToDo(
                 "kdump is ready here: nothing to do"
@@ -137,7 +138,7 @@ def _functions(body: str) -> str:
 
 
 def _steps(
-    case: Case, kind: str, found: dict[str, Finding], value: Optional[str]
+    case: Case, kind: str, found: dict[str, Finding], value: Optional[str], damaged: bool
 ) -> tuple[list[Step], list[Finding]]:
     """Return what to do, in its order, and what no script can do."""
     todo: list[Step] = []
@@ -161,7 +162,9 @@ def _steps(
     rebuild = {"kdump-initramfs-stale", "kdump-initramfs-driver"}
     if (setup.capture_image(case, "kernel") or {}).get("exists") is not False:
         rebuild.add("kdump-image-missing")
-    handle(rebuild, _rebuild(case))
+    if damaged or rebuild & set(found):
+        todo.append(_rebuild(case))
+        done |= rebuild
     if setup.sysctl(case, "kernel.panic_on_oops") == 0:
         todo.append(_panic_on_oops())
     load = {"kdump-not-loaded", "kdump-not-enabled", "kdump-service-failed"}

@@ -24,32 +24,36 @@ def dumps_of(case: Case) -> list[dict[str, Any]]:
     return case.facts["crash_dumps"]["dumps"] or []
 
 
-def death_of(case: Case, dump: dict[str, Any]) -> Optional[tuple[str, str]]:
-    """Return what the kernel log beside a dump says it died of: what makes deaths the same, and a title.
+def deaths(case: Case) -> dict[str, Event]:
+    """Return the first report of a death in the kernel log that lies in each folder.
 
-    The first report counts: what follows is mostly its consequence.
+    The first counts: what follows is mostly its consequence.
     """
-    told = [each for each in case.events if each["kind"] in DEATHS and _lies_in(each, dump["path"])]
-    if not told:
-        return None
-    first = min(told, key=lambda each: (each.get("monotonic") or 0.0, each.get("line") or 0))
-    details = first["details"]
-    title = str(details.get("title") or first["summary"])
-    return str(details.get("signature") or _VARYING.sub("#", title)), title
+    found: dict[str, Event] = {}
+    for each in case.events:
+        if each["kind"] not in DEATHS:
+            continue
+        places = [each, *(each["details"].get("also") or ())]
+        for folder in {str(place["path"]).rpartition("/")[0] for place in places}:
+            if folder not in found or _moment(each) < _moment(found[folder]):
+                found[folder] = each
+    return found
 
 
-def _lies_in(event: Event, folder: str) -> bool:
-    places = [event["path"], *(each["path"] for each in event["details"].get("also") or ())]
-    return any(str(place).startswith(folder + "/") for place in places)
+def _moment(each: Event) -> tuple[float, int]:
+    return (each.get("monotonic") or 0.0, each.get("line") or 0)
 
 
 def groups(case: Case) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     """Return the dumps of each death, by what makes it the same: its title, and its dumps, oldest first."""
     found: dict[str, tuple[str, list[dict[str, Any]]]] = {}
+    told = deaths(case)
     for dump in dumps_of(case):
-        death = death_of(case, dump)
+        death = told.get(dump["path"])
         if death is not None:
-            found.setdefault(death[0], (death[1], []))[1].append(dump)
+            title = str(death["details"].get("title") or death["summary"])
+            same = str(death["details"].get("signature") or _VARYING.sub("#", title))
+            found.setdefault(same, (title, []))[1].append(dump)
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lastwords.analyzer.kdump import steps
-from lastwords.analyzer.kdump.estimate import capture_need, memory_of, mib
+from lastwords.analyzer.kdump.estimate import EARLY, RUNTIME, capture_need, memory_of, mib
 from lastwords.analyzer.kdump.setup import (
     SERVICES,
     asked,
@@ -35,8 +35,8 @@ REGISTERED = "/sys/kernel/fadump/registered"
 SIZE = "/sys/kernel/kexec_crash_size"
 CMDLINE = "/proc/cmdline"
 FOUR_GIB = 1 << 32
-BELOW_896M = (5, 2)
-"""Release from which a plain crashkernel= on x86_64 may lie above 896 MiB."""
+PACKAGES_OF = {"kexec": {"kexec-tools"}, "makedumpfile": {"makedumpfile", "kexec-tools"}}
+"""Packages that bring a program; Red Hat's kexec-tools brought makedumpfile, too."""
 
 
 @rule("kdump-no-crashkernel", needs=("kdump",))
@@ -138,7 +138,8 @@ def next_boot_differs(case: Case) -> Iterator[Finding]:
     others = [each for each in read if each["parameter"] not in booted]
     if not others or len(others) < len(read):
         return
-    made = evaluated(case, [others[0]["parameter"]])
+    first = (others[0]["path"], others[0]["line"])
+    made = evaluated(case, [each["parameter"] for each in read if (each["path"], each["line"]) == first])
     yield Finding(
         "kdump-next-boot-differs",
         Severity.WARNING if made.size == 0 else Severity.INFO,
@@ -159,10 +160,11 @@ def next_boot_differs(case: Case) -> Iterator[Finding]:
 def crashkernel_small(case: Case) -> Iterator[Finding]:
     """The reserved memory is too small: the capture kernel runs out of it and saves nothing.
 
-    Critical when it is less than the capture kernel takes by itself: the kernel's code and data, its
-    initramfs image and what is unpacked from it, and 16 MiB to run in, as ``kdumpctl estimate`` reckons
-    without drivers. A warning when it is less than half of what the distribution reserves on a machine
-    of this size, or less than twice that with a debugging kernel; a note when it is less than that.
+    It takes the code and data of the kernel, its initramfs image and what is unpacked from it, 16 MiB that
+    a kernel sets aside early, and 16 MiB for its programs. Critical when that is not there, unless it is
+    what the distribution reserves and kernel and initramfs alone would fit: then a warning. A warning, too,
+    when it is less than half of what the distribution reserves on a machine of this size, or less than
+    twice that with a debugging kernel; a note when it is less than that.
     """
     size = granted(case)
     if in_container(case) or not size or fadump(case):
@@ -172,12 +174,13 @@ def crashkernel_small(case: Case) -> Iterator[Finding]:
     usual = (default[1] or 0) if default else 0
     proofs = [Proof(SIZE, value=size, threshold=f"{usual} or more" if usual else None)]
     if need and size < need.total:
-        severity = Severity.CRITICAL
+        trusted = 0 < usual <= size and need.least <= size
+        severity = Severity.WARNING if trusted else Severity.CRITICAL
         why = (
-            f"Kernel {mib(need.kernel)}, initramfs {mib(need.initramfs)} and {mib(need.runtime)} to run in "
-            f"make {mib(need.total)}: the capture kernel runs out of memory, and nothing is saved."
+            f"Kernel {mib(need.kernel)}, initramfs {mib(need.initramfs)}, {mib(EARLY)} set aside early and "
+            f"{mib(RUNTIME)} to run in make {mib(need.total)}: the capture kernel runs out of memory."
         )
-        proofs.append(Proof("facts:kdump", value=f"the capture kernel takes {mib(need.total)} at least"))
+        proofs.append(Proof("facts:kdump", value=f"the capture kernel takes {mib(need.total)}"))
     elif debug_kernel(case) and size < 2 * usual:
         severity = Severity.WARNING
         why = "The capture kernel is a debugging build, which takes far more than an ordinary one."
@@ -190,8 +193,8 @@ def crashkernel_small(case: Case) -> Iterator[Finding]:
         return
     if default:
         proofs.append(Proof(default[0].source, excerpt=f"crashkernel={default[0].parameter}"))
-    larger = max(usual, 2 * need.total if need else 0, 2 * size if severity is Severity.CRITICAL else 0)
-    value = None if larger <= usual else f"{-(-larger // (64 << 20)) * 64}M"
+    enough = max(need.total * 5 // 4 if need else 0, 2 * usual if debug_kernel(case) else usual)
+    value = None if enough <= usual else f"{-(-enough // (64 << 20)) * 64}M"
     yield Finding(
         "kdump-crashkernel-small",
         severity,
@@ -388,12 +391,17 @@ def not_enabled(case: Case) -> Iterator[Finding]:
 
 @rule("kdump-tools-missing", needs=("kdump",))
 def tools_missing(case: Case) -> Iterator[Finding]:
-    """kdump is enabled, but a program that it cannot do without is not installed: kexec or makedumpfile."""
+    """kdump is enabled, but a program that it cannot do without is not installed: kexec or makedumpfile.
+
+    Silent where the package manager says that it is: then only its file was not copied.
+    """
     if in_container(case) or not wanted(case) or fadump(case):
         return
     needed = ("makedumpfile",) if loaded(case) else ("kexec", "makedumpfile")
     programs = case.facts["kdump"].get("programs") or ()
     missing = [each["name"] for each in programs if each["name"] in needed and each["installed"] is False]
+    packages = {each["name"] for each in case.facts["kdump"].get("packages") or ()}
+    missing = [name for name in missing if not packages & PACKAGES_OF[name]]
     if not missing:
         return
     yield Finding(

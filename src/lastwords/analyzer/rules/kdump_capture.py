@@ -79,7 +79,7 @@ def initramfs_stale(case: Case) -> Iterator[Finding]:
         why = "It was made before the kernel or the configuration was last changed, and holds the old state."
         if setting(case, "force_no_rebuild") == "1":
             why += " force_no_rebuild keeps it from being made anew."
-        proofs = [Proof(path, value=date(image["mtime"])), *newer]
+        proofs = [Proof(path, value=date(image["mtime"] or 0)), *newer]
     yield Finding(
         "kdump-initramfs-stale",
         severity,
@@ -101,9 +101,12 @@ def _newer(case: Case, made: float | None, kernel: dict[str, Any] | None) -> lis
     return [Proof(path, value=date(mtime)) for path, mtime in files if mtime and mtime > made]
 
 
-def date(seconds: float | None) -> str:
-    """Return a time for people."""
-    return "unknown" if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+def date(seconds: float) -> str:
+    """Return a time for people; the number as it is when no calendar has it."""
+    try:
+        return str(datetime.fromtimestamp(seconds, timezone.utc).replace(tzinfo=None)) + " UTC"
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
 
 
 @rule("kdump-initramfs-driver", needs=("kdump", "initramfs", "kernel"))
@@ -169,8 +172,10 @@ def conf_invalid(case: Case) -> Iterator[Finding]:
     yield Finding(
         "kdump-conf-invalid",
         Severity.WARNING if loaded(case) else Severity.CRITICAL,
-        f"kdump refuses its configuration: {problem}",
-        "The service then loads nothing when it is started next.",
+        f"kdump cannot work as it is configured: {problem}",
+        "kdumpctl refuses it, and loads nothing when it is started next."
+        if family(case) == "rhel"
+        else "The capture kernel cannot save what it should.",
         subject=first.path,
         evidence=tuple(proof for _, proof in problems),
         fix=(f"Correct {first.path}" + (f", line {first.line}." if first.line else "."), *steps.reload(case)),

@@ -32,7 +32,7 @@ def readiness(case: Case) -> Iterator[Finding]:
         f"({failing.said if failing else ''})",
     }
     found = triggers(case)
-    known = {each.key: each.value for each in found if each.value is not None}
+    known = ", ".join(f"{each.key} {each.value}" for each in found if each.value is not None)
     dumped = [each.death for each in found if each.caught]
     lost = [each.death for each in found if each.caught is False]
     why = f"What starts the crash kernel: a panic{''.join(', ' + each for each in dumped)}."
@@ -45,7 +45,7 @@ def readiness(case: Case) -> Iterator[Finding]:
         why,
         evidence=(
             *(stage.proof for stage in stages),
-            Proof("/proc/sys/kernel", value=", ".join(f"{key} {value}" for key, value in known.items())),
+            *((Proof("/proc/sys/kernel", value=known),) if known else ()),
         ),
         fix=("$ lastwords plan kdump",)
         if verdict is not True
