@@ -199,6 +199,10 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kernel-without-initramfs", {"boot__kernels__0__initramfs__exists": False}, Severity.INFO, NEW),
     ("initramfs-damaged", {"initramfs__images": [{**IMAGE, "complete": False, "damage": "cut gzip data"}]},
      Severity.CRITICAL, "/boot/initramfs-1.img"),
+    ("initramfs-damaged", {"initramfs__images": [{
+        **MINE, "complete": False, "damage": "unknown data", "kernel_message": "invalid magic",
+        "segments": [{"kind": "compressed", "size": 9}, {"kind": "unknown", "size": None}]}]}, Severity.WARNING,
+     MINE["path"]),
     ("initramfs-wrong-version", {"initramfs__images": [{**MINE, "kernel_versions": ["5.14.0-1"]}]}, Severity.CRITICAL,
      MINE["path"]),
     ("initramfs-wrong-version", {"initramfs__images": [{**IMAGE, "kernel_versions": ["2"]}]}, Severity.WARNING,
