@@ -14,7 +14,8 @@ from typing import Any, Optional
 from lab import disks
 from lab.common import LabError, Unavailable, run
 
-TREES = ("/boot", "/etc", "/var", "/root", "/usr/lib/modules", "/usr/lib/sysctl.d", "/usr/lib/systemd")
+MODULES = "/usr/lib/modules"
+TREES = ("/boot", "/etc", "/var", "/root", MODULES, "/usr/lib/sysctl.d", "/usr/lib/systemd")
 FILES = ("/usr/lib/os-release",)
 OUTBOX = "var/lab"
 LINKS = {"lib": "usr/lib", "sbin": "usr/sbin", "bin": "usr/bin"}
@@ -77,6 +78,11 @@ def _extract(disk: str, trees: tuple[str, ...], target: str, work: str) -> None:
         os.makedirs(target, exist_ok=True)
         disks.take_out_trees(raw, trees, target)
         if trees == TREES:
+            if not os.path.isdir(target + MODULES):
+                # Debian 11 without merged /usr: where its links lead here.
+                disks.take_out_trees(raw, ("/lib/modules",), target)
+                shutil.move(target + "/lib/modules", target + MODULES)
+                os.rmdir(target + "/lib")
             for path in FILES:
                 disks.take_out(raw, path, target + path)
     finally:
