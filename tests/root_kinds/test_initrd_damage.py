@@ -6,11 +6,11 @@ The messages are those of init/initramfs.c and lib/decompress_*.c of 6.1; the la
 
 from __future__ import annotations
 
+import gzip
 import io
 import lzma
 import subprocess
 import time
-import zlib
 from collections.abc import Callable
 from typing import Optional
 
@@ -235,7 +235,7 @@ def test_device_nodes_and_modules_of_every_compression_are_seen() -> None:
 
 
 def test_a_bomb_of_entries_is_stopped() -> None:
-    data = zlib.compress(entry("a") * 300_000 + end(), wbits=31)
+    data = gzip.compress(entry("a") * 300_000 + end(), 1)
     found = look(data)
     assert (found.complete, found.unknown) == (None, "more than 250000 entries")
 
