@@ -221,8 +221,8 @@ def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
         if known != given:
             return Proof("/etc/fstab", line=root["line"], value=f"UUID={known} is /", threshold=value)
         return None
-    if fstab is None or any(each["file"] == "/boot" for each in fstab):
-        return None
+    if fstab is None or any(each["file"] in ("/boot", "/usr") for each in fstab):
+        return None  # GRUB also searches for /usr, to read its fonts
     for config in facts["grub_configs"] or ():
         for search in config["searches"] or ():
             found = re.search(r"--fs-uuid\b.*\s([0-9A-Fa-f-]{4,36})\s*$", search)
