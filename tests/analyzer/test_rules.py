@@ -415,6 +415,17 @@ def test_the_healthy_host_has_nothing_above_info() -> None:
     assert verdict.skipped == []
 
 
+def test_a_disk_in_rescue_mode_whose_boot_is_not_mounted() -> None:
+    case = case_of("rhel9", {"boot__files": None, "boot__filesystems__boot__mounted": None}, [])
+    for kernel in case.facts["boot"]["kernels"]:
+        kernel["vmlinuz"]["exists"] = None
+    rules = [RULES["boot-not-mounted"]]
+    assert judge("x", case, rules).findings == []
+    case.root_kind = "directory"
+    (finding,) = judge("x", case, rules).findings
+    assert "mount it and look again" in finding.why
+
+
 def test_rules_that_miss_facts_or_fail_are_listed() -> None:
     case = case_of("rhel9", {"kdump__kexec": None}, [])
     del case.facts["crash_dumps"]

@@ -270,7 +270,7 @@ def boot_not_mounted(case: Case) -> Iterator[Finding]:
     entry = next((each for each in facts["fstab"] or () if each["file"] == "/boot"), None)
     if entry is None or in_container(case) or "noauto" in (entry["options"] or ""):
         return
-    empty = facts["files"] is not None and not any(each["vmlinuz"]["exists"] for each in facts["kernels"])
+    empty = not facts["files"] and not any(each["vmlinuz"]["exists"] for each in facts["kernels"])
     rescue = case.root_kind == "directory"
     if facts["filesystems"]["boot"]["mounted"] is not False and not (rescue and empty):
         return
