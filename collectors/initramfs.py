@@ -188,22 +188,15 @@ def look_inside(
     :raises OSError: it cannot be read
     """
     size = image["size"] or 0
-    cut = 0
     with opened() as stream:
         sections = unified_sections(stream)
-    with opened() as stream:
-        part = stream
-        if sections is not None:
-            image["unified"] = _unified(sections, opened)
-            wanted = next((each for each in sections if each.name == ".initrd"), Section("", 0, 0))
-            cut = max(0, wanted.offset + wanted.size - size)
-            size = max(0, wanted.size - cut)
-            part = part_of(stream, wanted.offset, size)
-            image["version"] = image["unified"]["uname"]
-        contents = examine(part, size, deadline=deadline, whole=size <= WHOLE_LIMIT, visit=visit)
-    if cut:
-        contents.complete, contents.kernel, contents.unknown = False, None, None
-        contents.damage = f"the file ends {cut} bytes before the end of its section .initrd"
+    if sections is None:
+        with opened() as stream:
+            contents = examine(stream, size, deadline=deadline, whole=size <= WHOLE_LIMIT, visit=visit)
+    else:
+        image["unified"] = _unified(sections, opened)
+        image["version"] = image["unified"]["uname"]
+        contents = _unified_contents(sections, opened, size, deadline, visit)
     known = contents.complete is not None
     image.update(
         complete=contents.complete,
@@ -218,6 +211,27 @@ def look_inside(
     if sections is not None or _tells_more(contents, image["segments"] or []):
         image["segments"] = [each.__dict__ for each in contents.segments]
         image["compression"] = _compression(contents.segments)
+    return contents
+
+
+def _unified_contents(
+    sections: list[Section],
+    opened: Callable[[], BinaryIO],
+    size: int,
+    deadline: float,
+    visit: Optional[Visit],
+) -> Contents:
+    """Return what the initramfs in a unified kernel image of *size* bytes holds."""
+    section = next((each for each in sections if each.name == ".initrd" and each.size), None)
+    if section is None:
+        return Contents(unknown="there is no initramfs in it")
+    there = max(0, min(section.size, size - section.offset))
+    with opened() as stream:
+        part = part_of(stream, section.offset, there)
+        contents = examine(part, there, deadline=deadline, whole=there <= WHOLE_LIMIT, visit=visit)
+    if there < section.size:
+        contents.complete, contents.kernel, contents.unknown = False, None, None
+        contents.damage = f"the file ends {section.size - there} bytes before the end of its section .initrd"
     return contents
 
 

@@ -174,6 +174,10 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kernel-without-initramfs", {"boot__kernels__0__initramfs__exists": False}, Severity.INFO, NEW),
     ("initramfs-damaged", {"initramfs__images": [{**IMAGE, "complete": False, "damage": "cut gzip data"}]},
      Severity.CRITICAL, "/boot/initramfs-1.img"),
+    ("initramfs-damaged", {"initramfs__images": [{
+        **MINE, "complete": False, "damage": "unknown data", "kernel_message": "invalid magic",
+        "segments": [{"kind": "compressed", "size": 9}, {"kind": "unknown", "size": None}]}]}, Severity.WARNING,
+     MINE["path"]),
     ("initramfs-wrong-version", {"initramfs__images": [{**MINE, "kernel_versions": ["5.14.0-1"]}]}, Severity.CRITICAL,
      MINE["path"]),
     ("initramfs-wrong-version", {"initramfs__images": [{**IMAGE, "kernel_versions": ["2"]}]}, Severity.WARNING,
@@ -394,6 +398,17 @@ def test_the_healthy_host_has_nothing_above_info() -> None:
     verdict = judge("x", case_of("rhel9", {}, []), RULES.values())
     assert [f.id for f in verdict.findings if f.severity > Severity.INFO] == []
     assert verdict.skipped == []
+
+
+def test_a_disk_in_rescue_mode_whose_boot_is_not_mounted() -> None:
+    case = case_of("rhel9", {"boot__files": None, "boot__filesystems__boot__mounted": None}, [])
+    for kernel in case.facts["boot"]["kernels"]:
+        kernel["vmlinuz"]["exists"] = None
+    rules = [RULES["boot-not-mounted"]]
+    assert judge("x", case, rules).findings == []
+    case.root_kind = "directory"
+    (finding,) = judge("x", case, rules).findings
+    assert "mount it and look again" in finding.why
 
 
 def test_rules_that_miss_facts_or_fail_are_listed() -> None:

@@ -147,6 +147,10 @@ def test_a_unified_kernel_image(tmp_path: Path, capsys: pytest.CaptureFixture[st
         ".linux",
         ".initrd",
     ]
+    path.write_bytes(unified(b""))
+    assert run(["initramfs", "--json", str(path)]) == ExitCode.OK
+    (found,) = json.loads(capsys.readouterr().out)["images"]
+    assert (found["complete"], found["not_checked"]) == (None, "there is no initramfs in it")
     path.write_bytes(unified(IMAGE)[:-3000])
     assert run(["initramfs", "--json", str(path)]) == ExitCode.OK
     (found,) = json.loads(capsys.readouterr().out)["images"]

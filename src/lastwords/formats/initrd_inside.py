@@ -32,8 +32,7 @@ _DRACUT = re.compile(r"(?:usr/)?lib/dracut/dracut-(?P<version>.+)\Z")
 _MICROCODE = re.compile(r"kernel/x86/microcode/(\w+)\.bin\Z")
 _MODULE = re.compile(r"[^/]+\.ko(?:\.(?:gz|xz|zst|bz2|lzma))?\Z")
 _KDUMP = re.compile(
-    r"(?:usr/)?(?:lib/kdump/|s?bin/(?:kdump|makedumpfile|vmcore-dmesg)\Z|bin/kdump\.sh\Z|lib/kdump-lib)"
-    r"|scripts/.*/?0_kdump|kdump/"
+    r"(?:usr/)?(?:lib/kdump/|s?bin/(?:kdump|makedumpfile|vmcore-dmesg)\Z|bin/kdump\.sh\Z)|kdump/"
 )
 _SQUASH = re.compile(r"(?:squash(?:fs)?|erofs)-root\.img\Z")
 _BUSYBOX = re.compile(r"(?:usr/)?s?bin/busybox\Z|usr/lib/klibc/bin/busybox\Z")

@@ -58,7 +58,8 @@ class BundleTree(Tree):
         self._errors: dict[str, dict[str, Any]] = {}
         self._cells: dict[str, bytes] = {}
         self._followed: dict[str, Node] = {}
-        self._heads: dict[str, tuple[int, bytes]] = {}
+        self._heads: dict[str, dict[int, bytes]] = {}
+        """Bytes of binary files by path and offset."""
         self.usages: dict[str, Usage] = {}
         for item in items:
             try:
@@ -114,9 +115,9 @@ class BundleTree(Tree):
         usage = record.pop("usage", None)
         if isinstance(usage, dict):
             self.usages[path] = Usage(**usage)
-        head = record.pop("head", None)
-        if isinstance(head, str):
-            self._heads[path] = (int(record.pop("head_offset", 0)), bytes.fromhex(head))
+        heads = record.pop("heads", None)
+        if isinstance(heads, dict):
+            self._heads[path] = {int(offset): bytes.fromhex(head) for offset, head in heads.items()}
             self._place(Node(path, "file"))
         if record.pop("listed", False):
             self._listed.add(path)
@@ -183,10 +184,8 @@ class BundleTree(Tree):
         return self._stored(item["stored"])
 
     def peek(self, path: str, size: int, offset: int) -> bytes:
-        start, data = self._heads.get(path, (0, b""))
-        if path not in self._heads or offset != start:
-            return super().peek(path, size, offset)
-        return data[:size]
+        data = self._heads.get(path, {}).get(offset)
+        return super().peek(path, size, offset) if data is None else data[:size]
 
     def _failure(self, path: str) -> OSError:
         """Return the error that the read had then: denied stays denied."""

@@ -118,11 +118,8 @@ class EvidenceLog:
         if len(data) > HEAD_LIMIT:
             self.unkept(path)
             return
-        self._nodes[path] = {
-            **self._nodes.get(path, {"path": path}),
-            "head": data.hex(),
-            "head_offset": offset,
-        }
+        known = self._nodes.get(path, {"path": path})
+        self._nodes[path] = {**known, "heads": {**known.get("heads", {}), str(offset): data.hex()}}
 
     def unkept(self, path: str) -> None:
         """Note that a file was read of which nothing is kept: its facts cannot be derived again."""

@@ -165,7 +165,7 @@ class _Examination:
         found = self.found
         try:
             self._segments()
-            found.complete = found.damage is None
+            found.complete = True
         except (_Stop, Unsupported) as reason:
             found.unknown = str(reason)
         except Damaged as problem:
@@ -260,11 +260,10 @@ class _Examination:
         if not reader.resting:
             raise Damaged(f"the {compression} archive ends without {reader.needs}", AFTER)
         self._end()
-        self.found.damage = decoder.unnoticed
         if not reader.ended:
-            self.found.damage = f"the {compression} archive ends without {reader.needs}"
-        if self.found.damage:
-            raise Damaged(self.found.damage, None)
+            raise Damaged(f"the {compression} archive ends without {reader.needs}", None)
+        if decoder.unnoticed:
+            raise Damaged(decoder.unnoticed, None)
 
     def _feed(self, reader: CpioReader, data: bytes) -> None:
         found = self.found
@@ -277,9 +276,8 @@ class _Examination:
             for member in reader.found:
                 self._member(member)
             reader.found = []
-        found.unpacked += len(data) - len(reader.rest)
-        if reader.kept:
             self._kept(reader)
+        found.unpacked += len(data) - len(reader.rest)
         if found.unpacked > self.unpacked_limit:
             raise _Stop(f"more than {self.unpacked_limit} bytes unpacked")
         if found.members > MAX_MEMBERS:

@@ -69,7 +69,9 @@ class InitramfsPlan(Plan):
         version = arguments.kernel or next_version(boot)
         kernel = kernel_of(boot, version)
         known = ", ".join(each["version"] for each in boot["kernels"]) or "none"
-        if not version or kernel is None:
+        if not version:
+            raise NotPlannable(f"no kernel is seen in /boot (not mounted?): choose one by --kernel: {known}")
+        if kernel is None:
             raise NotPlannable(f"kernel {version}: expected one that is installed: {known}")
         named = version[:1].isdigit()  # Arch Linux names a kernel by its package, and its modules by release
         if named and kernel["modules"]["exists"] is False:

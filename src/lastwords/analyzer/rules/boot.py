@@ -221,8 +221,8 @@ def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
         if known != given:
             return Proof("/etc/fstab", line=root["line"], value=f"UUID={known} is /", threshold=value)
         return None
-    if fstab is None or any(each["file"] == "/boot" for each in fstab):
-        return None
+    if fstab is None or any(each["file"] in ("/boot", "/usr") for each in fstab):
+        return None  # GRUB also searches for /usr, to read its fonts
     for config in facts["grub_configs"] or ():
         for search in config["searches"] or ():
             found = re.search(r"--fs-uuid\b.*\s([0-9A-Fa-f-]{4,36})\s*$", search)
@@ -270,7 +270,7 @@ def boot_not_mounted(case: Case) -> Iterator[Finding]:
     entry = next((each for each in facts["fstab"] or () if each["file"] == "/boot"), None)
     if entry is None or in_container(case) or "noauto" in (entry["options"] or ""):
         return
-    empty = facts["files"] is not None and not any(each["vmlinuz"]["exists"] for each in facts["kernels"])
+    empty = not facts["files"] and not any(each["vmlinuz"]["exists"] for each in facts["kernels"])
     rescue = case.root_kind == "directory"
     if facts["filesystems"]["boot"]["mounted"] is not False and not (rescue and empty):
         return

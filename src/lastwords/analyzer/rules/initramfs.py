@@ -10,6 +10,7 @@ from lastwords.analyzer.root_needs import Lack, lacks_of, needs_of_root
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
+CANNOT = "The kernel that loads it cannot find what it needs to mount its root."
 RESCUE = "From rescue mode: lastwords plan initramfs --root DIR prints the script for a mounted disk."
 
 
@@ -37,7 +38,8 @@ def initramfs_damaged(case: Case) -> Iterator[Finding]:
 
     The kernel unpacks what it can and then finds no init, or no driver of the root disk. The finding tells
     what it will print; of some damage it prints nothing: an archive that ends early outside of compressed
-    data, a file of zeros.
+    data, a file of zeros. A warning only where something else follows a whole image: what comes before it is
+    used all the same.
     """
     for image in _images(case, "boot", "kdump", "rescue", "fallback"):
         if image["complete"] is not False:
@@ -46,15 +48,30 @@ def initramfs_damaged(case: Case) -> Iterator[Finding]:
         said = (
             f"It prints: Initramfs unpacking failed: {message}." if message else "It prints nothing of this."
         )
+        usable = _followed_by_junk(image)
+        why = "The kernel complains, and uses what comes before it." if usable else CANNOT
         yield Finding(
             "initramfs-damaged",
-            Severity.CRITICAL,
-            f"{image['path']} is damaged",
-            f"The kernel that loads it cannot find what it needs to mount its root. {said}",
+            Severity.WARNING if usable else Severity.CRITICAL,
+            f"{image['path']} is {'followed by something else' if usable else 'damaged'}",
+            f"{why} {said}",
             subject=image["path"],
             evidence=(Proof(image["path"], value=image["damage"], threshold="whole to its end"),),
             fix=("$ df -h /boot", *_fix(case, image["version"])),
         )
+
+
+def _followed_by_junk(image: dict[str, Any]) -> bool:
+    """Return whether nothing is wrong but that a whole image, with something to start, is not the end."""
+    kinds = [each["kind"] for each in image["segments"] or ()]
+    contents = image.get("contents")
+    whole = all(each["size"] is not None for each in (image["segments"] or ())[:-1])
+    return (
+        kinds[-1:] == ["unknown"]
+        and len(kinds) > 1
+        and whole
+        and bool(contents and contents["init"]["found"])
+    )
 
 
 @rule("initramfs-wrong-version", needs=("initramfs",))
