@@ -48,8 +48,8 @@ _TRAPS = r"""
     ^call_break_hook
     ^call_el1_break ^do_debug_exception ^do_alignment ^do_DataAbort ^do_PrefetchAbort ^__und_ ^__und_fault
     ^do_trap_break ^handle_exception ^ret_from_exception ^handle_page_fault ^die_kernel_fault ^do_page_fault
-    ^program_check ^do_program_check ^bad_page_fault ^data_access ^handle_program_check ^pgm_check
-    apic_timer_interrupt ^smp_apic ^local_apic ^asm_sysvec ^sysvec_ ^__sysvec_ ^ret_from_intr
+    ^program_check ^do_program_check ^bad_page_fault ^data_access ^handle_program_check
+    ^pgm_check ^__do_pgm_check     apic_timer_interrupt ^smp_apic ^local_apic ^asm_sysvec ^sysvec_ ^__sysvec_ ^ret_from_intr
     ^common_interrupt
     ^asm_common_int ^do_IRQ ^call_on_irq ^asm_call ^retint_ ^restore_(?:regs|all|args) ^irq_exit
     ^irq_enter ^__irq_exit
@@ -111,7 +111,7 @@ _COPYING = r"""
     ^logic_in ^logic_out ^readl ^writel ^readb ^writeb
 """
 _CONTAINERS = r"""
-    ^list_ ^__list ^rb_ ^__rb ^xas_
+    ^list_(?!lru|sort) ^__list ^rb_(?:erase|insert|next|prev|first|last|replace|link|set) ^__rb ^xas_
     ^refcount ^__refcount ^kref_ ^atomic ^atomic64 ^arch_atomic
     ^kobject_ ^klist_
     ^insert_work
@@ -134,7 +134,7 @@ _PLUMBING = r"""
     ^skb_(?:panic|over_panic|under_panic|put|push|pull|release_data|release_all|free_head)$
     ^__skb_(?:put|push|pull)$ ^sk_prot ^sk_alloc$
     ^unregister_netdev ^rollback_registered ^add_uevent_var ^kobject_uevent
-    (?:drop|inc|set|clear)_nlink$ ^assertfail$ ^assfail ^mark_buffer_dirty ^find_lock_entries
+    (?:drop|inc|set|clear)_nlink$ assertfail$ ^assfail ^mark_buffer_dirty ^find_lock_entries
     ^truncate_inode_page ^pagecache_get
     ^dput ^fast_dput ^ref_tracker ^iput$  ^usb_submit_urb
     ^usb_start_wait ^usb_internal_control ^usb_control_msg ^usb_bulk_msg ^usb_interrupt_msg ^usb_kill
