@@ -314,6 +314,16 @@ _HANGS = (
     ),
 )
 
+REBOOT = kind(
+    "reboot",
+    "bug",
+    "Booting the kernel.|Linux version ",
+    r"^(?:Booting the kernel\.|Linux version \d.*)$",
+    form("unexpected kernel reboot", pick="none"),
+    fatal=True,
+)
+"""A kernel that starts where another ran and neither shut down nor died: somebody or something reset it."""
+
 _HARDWARE = (
     kind(
         "mce",
