@@ -203,7 +203,7 @@ _FAULTS = (
             r"(?:\S*/)?lib/list_debug\.c",
         ),
         form("kernel BUG in {frame}"),
-        continues="usercopy list_corruption slab_corruption page_dump",
+        continues="usercopy list_corruption slab_corruption",
     ),
 )
 
