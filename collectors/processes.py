@@ -122,6 +122,7 @@ def _record(row: Row, boot_time: Optional[int]) -> Record:
         "stime": stat.stime if stat else None,
         "vm_size": status.vm_size,
         "rss": status.rss,
+        "rss_pages": stat.rss_pages if stat and status.rss is not None else None,
         "rss_anon": status.rss_anon,
         "rss_file": status.rss_file,
         "rss_shmem": status.rss_shmem,

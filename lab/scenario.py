@@ -14,12 +14,12 @@ SCENARIOS = os.path.join(HERE, "scenarios")
 ENDS = ("alive", "down", "reboot")
 LOADERS = ("direct", "grub")
 KEYS = {
-    "scenario": {"title", "image", "memory", "append", "selection"},
+    "scenario": {"title", "image", "memory", "nodes", "append", "selection"},
     "setup": {"run"},
     "fault": {"run", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
-    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "also", "never"},
+    "truth": {"events", "victim", "group", "findings", "findings_live", "findings_disk", "also", "never"},
 }
 
 
@@ -31,6 +31,8 @@ class Truth:
     """Kinds of events that must be told of, on every input that has a kernel log."""
     victim: str = ""
     """Name of the process that the kernel killed."""
+    group: str = ""
+    """The control group or unit that ran out of memory, where it was not the whole machine."""
     findings: tuple[str, ...] = ()
     """Ids that must be found on every input."""
     findings_live: tuple[str, ...] = ()
@@ -52,6 +54,8 @@ class Scenario:
     image: str
     memory: int
     """Megabytes."""
+    nodes: int
+    """NUMA nodes."""
     append: str
     """Appended to the kernel command line; the crashkernel of the image if the file says nothing."""
     selection: bool
@@ -121,6 +125,7 @@ def load(name: str) -> list[Scenario]:
         title=text("scenario", "title"),
         image=images[0],
         memory=0,
+        nodes=int(text("scenario", "nodes", "1")),
         append="",
         selection=flag("scenario", "selection"),
         setup=text("setup", "run"),
@@ -138,6 +143,7 @@ def load(name: str) -> list[Scenario]:
         truth=Truth(
             events=words("truth", "events"),
             victim=text("truth", "victim"),
+            group=text("truth", "group"),
             findings=words("truth", "findings"),
             findings_live=words("truth", "findings_live"),
             findings_disk=words("truth", "findings_disk"),

@@ -18,8 +18,10 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
         oom_command,
         oops,
         open_command,
+        plan,
         same,
         sos_plugin,
+        top,
         validate,
     )
 
@@ -29,6 +31,8 @@ def register_commands(subparsers: Any, plugins: Plugins) -> None:
     oom_command.add_parser(subparsers)
     oops.add_parser(subparsers)
     same.add_parser(subparsers)
+    top.add_parser(subparsers)
+    plan.add_parser(subparsers, plugins)
     validate.add_parser(subparsers)
     sos_plugin.add_parser(subparsers)
     info.add_parsers(subparsers)

@@ -33,6 +33,8 @@ class Stat(NamedTuple):
     start: int
     """Ticks after boot."""
     vm_size: int
+    rss_pages: int
+    """The kernel's own quick counter, by which it also weighs; VmRSS of status is more exact (6.17 on)."""
 
 
 class Status(NamedTuple):
@@ -74,7 +76,7 @@ def parse_stat(text: str) -> Stat:
     >>> parse_stat("42 (tmux: server) S 1 42 42 0 -1 4194560 9 0 0 0 7 3 0 0 20 0 1 0 5100 9437184 800 ...")
     ... # doctest: +NORMALIZE_WHITESPACE
     Stat(pid=42, comm='tmux: server', state='S', ppid=1, flags=4194560, utime=7, stime=3, nice=0, threads=1,
-         start=5100, vm_size=9437184)
+         start=5100, vm_size=9437184, rss_pages=800)
 
     :raises FormatError: it is something else
     """
@@ -95,6 +97,7 @@ def parse_stat(text: str) -> Stat:
             int(fields[17]),
             int(fields[19]),
             int(fields[20]),
+            int(fields[21]),
         )
     except (ValueError, IndexError):
         raise FormatError(f"/proc/PID/stat: not understood: {text[:60]!r}") from None
