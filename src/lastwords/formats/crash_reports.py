@@ -8,7 +8,7 @@ nothing that looks like a report has come for a while.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -47,11 +47,13 @@ _RUNNING = 1.0
 
 LINES = 1500
 """Most lines of one report that are read."""
-LISTED = 1000
+LISTED = 500
 """Reports of one log that are listed; those after are counted."""
 EXCERPT = 200
 """Most lines of a report that are kept."""
-FRAMES = 200
+EXCERPT_SIZE = 24 << 10
+"""Most characters of them."""
+FRAMES = 100
 LINE = 1000
 """Characters of a line that are looked at."""
 LONG_LINE = 8000
@@ -277,7 +279,7 @@ class Reports:
                 done.fatal,
                 tuple(done.trace.frames()[:FRAMES]),
                 facts_of(lines),
-                tuple(lines[:EXCERPT]),
+                tuple(_excerpt(lines)),
                 done.first,
                 done.last,
             )
@@ -293,6 +295,16 @@ def find_header(text: str) -> Optional[tuple[Kind, re.Match[str]]]:
         if any(word in text for word in kind.words) and (match := kind.header.search(text)) is not None:
             return kind, match
     return None
+
+
+def _excerpt(lines: list[str]) -> Iterator[str]:
+    """Yield the first lines of a report, within bounds."""
+    left = EXCERPT_SIZE
+    for line in lines[:EXCERPT]:
+        if left <= 0:
+            return
+        yield line[: min(LINE, left)]
+        left -= len(line) + 1
 
 
 def find_reports(messages: Iterable[Message]) -> list[Report]:

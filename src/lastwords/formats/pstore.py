@@ -40,4 +40,4 @@ def part_of(head: bytes) -> Optional[Part]:
     match = _HEAD.match(head)
     if match is None:
         return None
-    return Part(match["reason"].decode(), int(match["count"]), int(match["part"]), match.end())
+    return Part(str(match["reason"], "ascii"), int(match["count"]), int(match["part"]), match.end())
