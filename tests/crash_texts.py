@@ -89,6 +89,21 @@ Call Trace:
 """,
         alts=("bad-access in acme_poll",),
     ),
+    "decoded": Sample(
+        "gpf",
+        "general protection fault in acme_poll",
+        "acme_poll",
+        """\
+general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1] SMP PTI
+CPU: 0 PID: 14 Comm: ksoftirqd/0 Not tainted 5.10.0-28-amd64 #1
+RIP: 0010:list_del (include/linux/list.h:148 (discriminator 1))
+Call Trace:
+ ? page_fault_oops (arch/x86/mm/fault.c:713)
+ acme_poll (drivers/acme/poll.c:112) acme
+ net_rx_action (net/core/dev.c:6887)
+""",
+        alts=("bad-access in acme_poll",),
+    ),
     "BUG()": Sample(
         "kernel_bug",
         "kernel BUG in acme_free",

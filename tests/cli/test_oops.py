@@ -191,3 +191,16 @@ def test_same_groups_logs_by_their_death(
     ]
     assert len(groups[0]["ways"]) == 1
     assert f"{NULL.title}: 2 logs" in printed(capsys, "same", str(log), str(moved))
+
+
+def test_the_parts_of_a_pstore_record_are_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [f"<4>[  511.{n:06d}] {text}" for n, text in enumerate(NULL.text.splitlines())]
+    texts = {3: lines[:6], 2: lines[6:12], 1: lines[12:]}
+    paths = []
+    for part, some in texts.items():
+        paths.append(tmp_path / f"dmesg-efi_pstore-17000000{part:02}001")
+        paths[-1].write_text(f"Panic#1 Part{part}\n" + "\n".join(some) + "\n")
+    found = json.loads(printed(capsys, "oops", "--jsonl", *map(str, reversed(paths))))
+    assert found["path"] == str(paths[0])
+    assert [(entry["title"], entry["frame"]) for entry in found["reports"]] == [(NULL.title, "acme_irq")]
+    assert len(printed(capsys, "oops", "--jsonl", str(paths[0]), str(paths[0])).splitlines()) == 2

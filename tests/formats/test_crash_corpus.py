@@ -113,9 +113,9 @@ def test_reports_titles_and_frames() -> None:
     assert share["silence"] == 1.0
     least = {
         "detection": 0.995,
-        "title": 0.95,
-        "title of whole reports": 0.97,
-        "frame": 0.97,
+        "title": 0.97,
+        "title of whole reports": 0.98,
+        "frame": 0.99,
         "fatal": 0.98,
         "called corrupted": 0.98,
         "alternatives": 0.95,

@@ -104,7 +104,7 @@ def test_a_new_boot_ends_what_was_open() -> None:
     lines = [*printk(SAMPLES["hung task"].text.splitlines()), "[    0.000000] Linux version 6.1.0"]
     lines += printk(SAMPLES["BUG()"].text.splitlines(), 1.0)
     reports = found("\n".join(lines).encode())
-    assert [report.kind for report in reports] == ["hung_task", "kernel_bug"]
+    assert [report.kind for report in reports] == ["hung_task", "reboot", "kernel_bug"]
 
 
 def test_a_program_cannot_write_a_report_into_a_syslog() -> None:
@@ -167,3 +167,22 @@ def test_hostile_lines_take_no_time(filler: str) -> None:
         *[f"RIP: 0010:{filler}"] * 300,
     ]
     assert len(found("\n".join(lines).encode())) == 1
+
+
+RAN = "[   77.000000] eth0: link is up\n"
+AGAIN = "[    0.000000] Linux version 6.1.0 (gcc-12)\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "kinds"),
+    [
+        (RAN + "SeaBIOS (version 1.16)\n" + AGAIN, ["reboot"]),
+        (RAN + "[   78.000000] reboot: Restarting system\n" + AGAIN, []),
+        (RAN + "[   78.000000] kexec_core: Starting new kernel\n" + AGAIN, []),
+        (RAN + "[   78.000000] Kernel panic - not syncing: sysrq triggered crash\n" + AGAIN, ["panic"]),
+        ("Mar  1 02:14:07 web kernel: " + RAN + "Mar  1 02:15:07 web kernel: " + AGAIN, []),
+        (AGAIN + RAN, []),
+    ],
+)
+def test_a_console_on_which_a_kernel_starts_anew_without_end(log: str, kinds: list[str]) -> None:
+    assert [report.kind for report in found(log.encode())] == kinds

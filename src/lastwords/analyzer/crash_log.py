@@ -14,7 +14,7 @@ from lastwords.formats.failure_texts import TEXTS
 from lastwords.formats.failures import Failure, Failures
 from lastwords.formats.klog import Clock
 from lastwords.formats.klog_messages import Message
-from lastwords.roots.logfile import open_log
+from lastwords.roots.logfile import open_log, open_parts
 
 SCHEMA = "urn:lastwords:schema:crash_log:1.0"
 
@@ -122,12 +122,14 @@ class CrashLogReader:
         return CrashLog(self.path, [entry for _, entry, _ in found], unlisted=self._reports.unlisted)
 
 
-def read_log(path: str) -> CrashLog:
+def read_log(path: str, *more: str) -> CrashLog:
     """Return what a log tells that is given by its path, or as ``-`` for standard input.
 
+    :param more: the later parts of a record of pstore, of which *path* is the first
     :raises lastwords.model.LastwordsError: it cannot be opened, or is a directory
     """
-    with open_log(path, WORDS, gates=GATES) as log:
+    opened = open_parts((path, *more), WORDS) if more else open_log(path, WORDS, gates=GATES)
+    with opened as log:
         reader = CrashLogReader(path)
         for message in log:
             wanted = reader.feed(message)

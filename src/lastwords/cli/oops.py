@@ -57,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lastwords.analyzer.crash_log import CrashLog, read_log
     from lastwords.hookspecs import Look
     from lastwords.reports.crash_formats import FORMATS
+    from lastwords.roots.logfile import parts_together
 
     chosen = FORMATS[arguments.format]
     width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
@@ -64,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     logs: list[CrashLog] = []
     failed = False
     worst = ""
-    for path in arguments.files:
+    for path, *more in parts_together(arguments.files):
         try:
-            log = read_log(path)
+            log = read_log(path, *more)
         except LastwordsError as problem:
             print(f"lastwords: {problem}", file=sys.stderr)
             failed = True

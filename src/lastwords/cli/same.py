@@ -31,12 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     from lastwords.analyzer.crash_log import CrashLog, read_log
     from lastwords.analyzer.same import grouped
     from lastwords.reports.words import plain
+    from lastwords.roots.logfile import parts_together
 
     logs: list[CrashLog] = []
     failed = False
-    for path in arguments.files:
+    for path, *more in parts_together(arguments.files):
         try:
-            logs.append(read_log(path))
+            logs.append(read_log(path, *more))
         except LastwordsError as problem:
             print(f"lastwords: {problem}", file=sys.stderr)
             failed = True

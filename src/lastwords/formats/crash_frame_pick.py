@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
-from lastwords.formats.crash_frames import Frame, frames_of, lock_of, stack_label
+from lastwords.formats.crash_frames import Frame, frames_of, is_candidate, lock_of, stack_label
 from lastwords.formats.crash_skip import (
     ALIASES,
     ALLOCATORS,
@@ -93,7 +93,7 @@ class Trace:
         if label is not None:
             self._stack = label
         # Most lines are frames, and no mark of a section tells an offset.
-        if "+0x" not in text and "[inline]" not in text:
+        if not is_candidate(text):
             self._mark(text, label)
         elif ("at:" in text) and (lock := lock_of(text)) is not None:
             if len(self.locks) < FRAMES:

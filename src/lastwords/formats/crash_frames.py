@@ -26,6 +26,11 @@ _TRACE = re.compile(
     rf"(?:(?P<guess>\?)\s*)?(?:\(\([^)]{{1,20}}\)\)\s*)?(?:\[[0-9a-f]{{8,16}}\]\s*)?\(?{_SYMBOL}{_MODULE}\)?"
 )
 _INLINE = re.compile(rf"\s+(?:(?P<guess>\?)\s*)?(?P<name>{_NAME})\s+{_FILE}(?::\d+)?\s+\[inline\]")
+# What scripts/decode_stacktrace.sh makes of a frame: its place in the source instead of the offset.
+_DECODED = re.compile(
+    rf"\s*(?:{_ADDRESS}\s*)?(?:(?P<guess>\?)\s*)?(?P<name>{_NAME}) \({_FILE}[^)]*\)"
+    r"(?: ?\(?(?P<module>[a-z]\w+)\)?)?"
+)
 _ARM_FROM = re.compile(
     rf"\s*(?:{_ADDRESS}\s*)?\(?(?P<callee>{_NAME})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:\s*\[[\w-]+\])?\)? from "
     rf"(?:{_ADDRESS}\s*)?\(?{_SYMBOL}{_MODULE}\)?"
@@ -36,7 +41,7 @@ _POINTER = re.compile(
     r"(?P<rest>.*)$"
 )
 _POINTED = re.compile(rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}\b\s*)*\(?{_SYMBOL}{_MODULE}")
-_POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+{_FILE}\s+\[inline\]")
+_POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+(?:{_FILE}\s+\[inline\]|\({_FILE})")
 # PowerPC prints where a trace was interrupted.
 _INTERRUPT = re.compile(
     rf"^\s*--- (?:interrupt|Exception): [0-9a-f]+ (?:\[?#?\d*\]? ?)?at {_SYMBOL}{_MODULE}"
@@ -99,6 +104,11 @@ def stack_label(text: str) -> tuple[Optional[str], str]:
     return (label, stripped) if label else (None, text)
 
 
+def is_candidate(text: str) -> bool:
+    """Return whether a line may tell a frame: most do not, and this is quick."""
+    return "+0x" in text or ".c:" in text or ".h:" in text or ".S:" in text or ".rs:" in text
+
+
 def frames_of(text: str, stack: str = "TASK") -> list[Frame]:
     """Return the frames that a line of a trace tells, none for any other line.
 
@@ -110,7 +120,7 @@ source='trace')
     >>> frames_of("RIP: 0033:0x447529"), frames_of("IPv6: link becomes ready")
     ([], [])
     """
-    if "+0x" not in text and "[inline]" not in text:
+    if not is_candidate(text):
         return []
     if (match := _POINTER.match(text)) is not None:
         return _pointed(match, stack)
@@ -121,6 +131,8 @@ source='trace')
         return [Frame(match["callee"], stack=stack, source="callee"), _frame(match, stack, "trace")]
     if (match := _INLINE.match(text)) is not None:
         return [Frame(match["name"], reliable=not match["guess"], stack=stack, source="inline")]
+    if (match := _DECODED.match(text)) is not None:
+        return [_decoded(match, stack)]
     match = _TRACE.match(text)
     if match is None or not _ends_well(text[match.end() :]):
         return []
@@ -164,6 +176,10 @@ def _frame(match: re.Match[str], stack: str, source: str) -> Frame:
         stack,
         source,
     )
+
+
+def _decoded(match: re.Match[str], stack: str) -> Frame:
+    return Frame(match["name"], module=match["module"], reliable=not match["guess"], stack=stack)
 
 
 def _ends_well(rest: str) -> bool:

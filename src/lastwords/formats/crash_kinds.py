@@ -203,7 +203,7 @@ _FAULTS = (
             r"(?:\S*/)?lib/list_debug\.c",
         ),
         form("kernel BUG in {frame}"),
-        continues="usercopy list_corruption slab_corruption page_dump",
+        continues="usercopy list_corruption slab_corruption",
     ),
 )
 
@@ -313,6 +313,16 @@ _HANGS = (
         continues="netdevice",
     ),
 )
+
+REBOOT = kind(
+    "reboot",
+    "bug",
+    "Booting the kernel.|Linux version ",
+    r"^(?:Booting the kernel\.|Linux version \d.*)$",
+    form("unexpected kernel reboot", pick="none"),
+    fatal=True,
+)
+"""A kernel that starts where another ran and neither shut down nor died: somebody or something reset it."""
 
 _HARDWARE = (
     kind(

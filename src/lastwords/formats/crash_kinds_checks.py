@@ -285,6 +285,13 @@ _MEMORY = (
         form("BUG: Dentry still in use", pick="none"),
     ),
     kind(
+        "file_count",
+        "bug",
+        "VFS: Close: file count",
+        r"VFS: Close: file count is (?:0|zero)",
+        form("VFS: Close: file count is zero (use-after-free)", pick="none"),
+    ),
+    kind(
         "busy_inodes",
         "bug",
         "VFS: Busy inodes",

@@ -8,25 +8,29 @@ nothing that looks like a report has come for a while.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from lastwords.formats.crash_facts import Facts, facts_of
 from lastwords.formats.crash_frame_pick import Trace
 from lastwords.formats.crash_frames import Frame
-from lastwords.formats.crash_kinds import CORE, Kind
+from lastwords.formats.crash_kinds import CORE, REBOOT, Kind
 from lastwords.formats.crash_kinds_checks import CHECKS, LAST
 from lastwords.formats.crash_title import title_of
 from lastwords.formats.klog_messages import Message
 
 KINDS = (*CHECKS, *CORE, *LAST)
 """All rows; the first whose pattern matches a line counts."""
-WORDS = tuple(sorted({word for kind in KINDS for word in kind.words}))
+WORDS = tuple(sorted({word for kind in (*KINDS, REBOOT) for word in kind.words}))
 """Every line that begins a report holds one of these."""
 
 _WORD = re.compile("|".join(re.escape(word) for word in WORDS))
-_START = re.compile(r"^(?:Linux version \d|Booting Linux on physical CPU)")
+_START = re.compile(r"^(?:Linux version \d|Booting Linux on physical CPU|Booting the kernel\.)")
+_SHUTDOWN = re.compile(
+    r"^reboot: |^kexec_core: Starting|^Starting (?:new|crashdump) kernel|^sysrq: Reset|^SysRq : Reset"
+    r"|^Restarting system|^Power down|^machine restart|^Rebooting in \d|^Rebooting automatically|^Bye!"
+)
 _END = re.compile(r"^---\[ end (?:trace|Kernel panic)")
 _RULE = re.compile(r"^={20,}$")
 # What lines of a report look like: indented, "Name: value", a frame, registers, brackets.
@@ -38,13 +42,18 @@ _DERIVED = re.compile(
     r"|Attempted to kill|NMI: |: Fatal|Timeout: Not all CPUs|stack guard|kernel: panic"
 )
 
+_RUNNING = 1.0
+"""Seconds after which a kernel counts as one that ran."""
+
 LINES = 1500
 """Most lines of one report that are read."""
-LISTED = 1000
+LISTED = 500
 """Reports of one log that are listed; those after are counted."""
 EXCERPT = 200
 """Most lines of a report that are kept."""
-FRAMES = 200
+EXCERPT_SIZE = 24 << 10
+"""Most characters of them."""
+FRAMES = 100
 LINE = 1000
 """Characters of a line that are looked at."""
 LONG_LINE = 8000
@@ -149,18 +158,24 @@ class Reports:
         self.unlisted = 0
         self._open: dict[Stream, _Open] = {}
         self._boot_line = 0
+        self._ran = False
+        """A kernel ran before this line, and it was not told to stop."""
 
     def feed(self, message: Message) -> int:
         """Take one message in; return how many more are wanted, whatever they say."""
         if not message.is_kernel:
             return _NOISE if self._open else 0
         text = message.text[:LINE]
+        if (message.line.monotonic or 0.0) > _RUNNING:
+            self._ran = not _SHUTDOWN.match(text)
+        elif self._ran and _SHUTDOWN.match(text):
+            self._ran = False
         header = find_header(text)
         if header is not None:
             self._header(message, *header)
-        elif "Linux" in text and _START.match(text):
+        elif _START.match(text):
             self._close_all()
-            self._boot_line = message.number
+            self._boot(message, text)
         elif "[ cut here ]" in text:
             self._close(message.stream, only_with_trace=True)
         current = self._open.get(message.stream)
@@ -203,6 +218,16 @@ class Reports:
                 else:
                     self._close(stream)
                 self._open[stream] = made
+
+    def _boot(self, message: Message, text: str) -> None:
+        """Note that a kernel starts; where another ran, on a console, without an end, that is a report."""
+        header = REBOOT.header.match(text.strip())
+        dead = bool(self.found) and self.found[-1].fatal
+        if header is not None and self._ran and not dead and message.line.tag is None:
+            made = _Open(REBOOT, header, message, message, [REBOOT.name], True)
+            made.feed(message)
+            self._finish(made)
+        self._boot_line, self._ran = message.number, False
 
     def _ends_another(self, message: Message, match: re.Match[str]) -> bool:
         """Note the panic in the report that led to it; return False when none did."""
@@ -254,7 +279,7 @@ class Reports:
                 done.fatal,
                 tuple(done.trace.frames()[:FRAMES]),
                 facts_of(lines),
-                tuple(lines[:EXCERPT]),
+                tuple(_excerpt(lines)),
                 done.first,
                 done.last,
             )
@@ -270,6 +295,16 @@ def find_header(text: str) -> Optional[tuple[Kind, re.Match[str]]]:
         if any(word in text for word in kind.words) and (match := kind.header.search(text)) is not None:
             return kind, match
     return None
+
+
+def _excerpt(lines: list[str]) -> Iterator[str]:
+    """Yield the first lines of a report, within bounds."""
+    left = EXCERPT_SIZE
+    for line in lines[:EXCERPT]:
+        if left <= 0:
+            return
+        yield line[: min(LINE, left)]
+        left -= len(line) + 1
 
 
 def find_reports(messages: Iterable[Message]) -> list[Report]:

@@ -16,12 +16,18 @@ from typing import Any, BinaryIO, Optional, cast
 
 from lastwords.formats.klog import Clock
 from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
+from lastwords.formats.pstore import HEAD as PART_HEAD
+from lastwords.formats.pstore import Part, part_of
 from lastwords.model import LastwordsError
 from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff
 
 BEFORE = 40
 """Messages before a word: who asked for the kill, what an excerpt begins with."""
+
+
+_PART_LIMIT = 4 << 20
+"""Bytes of one part of a record of pstore that are read: they are as small as the firmware's variables."""
 
 
 class LogReader:
@@ -129,6 +135,56 @@ def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[Log
         except OSError as problem:
             raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
         yield reader
+
+
+@contextmanager
+def open_parts(paths: Sequence[str], words: Sequence[bytes] = ()) -> Iterator[LogReader]:
+    """Open the parts of a record of pstore, in the order that :func:`parts_together` gives, as one log.
+
+    :raises LastwordsError: one of them cannot be read
+    """
+    whole = io.BytesIO()
+    written = 0.0
+    for path in paths:
+        try:
+            with open(path, "rb") as raw:
+                written = max(written, os.fstat(raw.fileno()).st_mtime)
+                data = raw.read(_PART_LIMIT)
+        except OSError as problem:
+            raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
+        part = part_of(data[:PART_HEAD])
+        whole.write(data[part.size if part is not None else 0 :])
+        whole.write(b"" if data.endswith(b"\n") else b"\n")
+    whole.seek(0)
+    yield LogReader(whole, words, reference=written)
+
+
+def parts_together(paths: Sequence[str]) -> list[tuple[str, ...]]:
+    """Return the logs that paths are: parts of one record of pstore together, in the order of their lines."""
+    logs: list[list[tuple[int, str]]] = []
+    records: dict[tuple[str, str, int], list[tuple[int, str]]] = {}
+    for path in paths:
+        part = _part(path)
+        if part is None:
+            logs.append([(0, path)])
+            continue
+        key = os.path.dirname(path), part.reason, part.count
+        if key not in records or any(number == -part.number for number, _ in records[key]):
+            records[key] = []
+            logs.append(records[key])
+        records[key].append((-part.number, path))
+    return [tuple(path for _, path in sorted(log)) for log in logs]
+
+
+def _part(path: str) -> Optional[Part]:
+    """Return which part of a record a file is. One that cannot be read is told when it is opened."""
+    try:
+        if path == "-" or not os.path.isfile(path):
+            return None
+        with open(path, "rb") as raw:
+            return part_of(raw.read(PART_HEAD))
+    except OSError:
+        return None
 
 
 def _unpacked(raw: BinaryIO) -> BinaryIO:
