@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
 from lastwords.model import Finding, Severity, Verdict
 from lastwords.reports import words
@@ -59,7 +60,7 @@ def _head(console: Console, verdict: Verdict) -> None:
         host["distribution"],
         f"kernel {host['kernel_release']}" if host["kernel_release"] else None,
         host["architecture"],
-        words.size(host["memory_total"]) if host["memory_total"] else None,
+        size(host["memory_total"]) if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
     ]
     console.print(Text(", ".join(words.plain(part) for part in parts if part)))
