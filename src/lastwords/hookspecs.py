@@ -106,6 +106,8 @@ class Report:
     name: ClassVar[str]
     """The word after ``--format``."""
     title: ClassVar[str]
+    document: ClassVar[bool] = False
+    """True when the text is a whole document, so that several verdicts make several files."""
 
     def render(self, verdict: Verdict, look: Look) -> str:
         """Return the whole report as text, ending in a newline.

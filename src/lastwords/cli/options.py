@@ -7,10 +7,10 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from typing import Optional
+from typing import Any, Optional
 
-from lastwords.hookspecs import Collector, Look, Report
-from lastwords.model import ExitCode, LastwordsError, Severity, Verdict
+from lastwords.hookspecs import Collector, Report
+from lastwords.model import ExitCode, LastwordsError, Severity
 
 
 class UsageError(LastwordsError):
@@ -37,7 +37,13 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
     )
+    group.add_argument("--html", metavar="FILE", action=_HtmlFile, help="same as --format html --output FILE")
     group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
+    group.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the report there, not to standard output; into a directory, one report an input",
+    )
     parser.set_defaults(format="terminal")
     group.add_argument(
         "--fail-on",
@@ -58,12 +64,11 @@ def chosen_report(arguments: argparse.Namespace) -> Report:
     return reports[arguments.format]
 
 
-def show(arguments: argparse.Namespace, report: Report, verdict: Verdict) -> None:
-    """Print a verdict on standard output."""
-    color = use_color(arguments.color)
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    sys.stdout.write(report.render(verdict, Look(width, color)))
-    sys.stdout.flush()
+class _HtmlFile(argparse.Action):
+    """``--html FILE``."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        namespace.format, namespace.output = "html", values
 
 
 def use_color(wanted: str) -> bool:

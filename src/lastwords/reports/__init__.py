@@ -10,9 +10,10 @@ from lastwords.hookspecs import Report, hookimpl
 @hookimpl
 def register_reports(register: Callable[[Report], None]) -> None:
     """Register the built-in reports."""
+    from lastwords.reports.html import HtmlReport
     from lastwords.reports.json_report import JsonLinesReport, JsonReport
     from lastwords.reports.markdown import MarkdownReport
     from lastwords.reports.terminal import TerminalReport
 
-    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport()):
+    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport(), HtmlReport()):
         register(report)

@@ -1,0 +1,93 @@
+"""Findings: the gravest first, each with how it is known and how to mend it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Optional
+
+from lastwords.model import Finding, Proof, Severity, Verdict
+from lastwords.reports import words
+from lastwords.reports.html.markup import Content, Markup, join, tag
+from lastwords.reports.html.tables import badge, text
+
+SHOWN = 200
+EXCERPT = 2000
+NAMES = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.INFO: "Note"}
+
+
+def section(verdict: Verdict) -> Optional[Markup]:
+    """Return all findings."""
+    if not verdict.findings:
+        return tag("p", badge("Nothing to report", "good"), " No rule found anything wrong.", class_="none")
+    shown = verdict.findings[:SHOWN]
+    left_out = len(verdict.findings) - len(shown)
+    return join(
+        [card(finding, number) for number, finding in enumerate(shown, 1)],
+        tag("p", f"{left_out} more findings: see --json.", class_="none") if left_out else None,
+    )
+
+
+def card(finding: Finding, number: int) -> Markup:
+    """Return one finding."""
+    word = finding.severity.word
+    about = [tag("code", finding.id)]
+    if finding.subject != "host":
+        about = [*about, tag("span", text(finding.subject, 300))]
+    return tag(
+        "article",
+        tag("h3", badge(NAMES[finding.severity], word), " ", text(finding.title, 500)),
+        tag("p", text(finding.why, 3000), class_="why"),
+        evidence(finding.evidence),
+        fix(finding.fix),
+        tag("p", about, class_="about"),
+        class_=f"finding {word}",
+        id=f"finding-{number}",
+    )
+
+
+def evidence(proofs: Sequence[Proof]) -> Content:
+    """Return what was read where, and what it was held against."""
+    if not proofs:
+        return None
+    return tag("div", tag("h4", "How it is known"), tag("ul", map(_proof, proofs[:50])), class_="evidence")
+
+
+def _proof(proof: Proof) -> Markup:
+    said = proof.excerpt if proof.excerpt is not None else proof.value
+    shown = None if said is None else words.CONTROL.sub("\ufffd", _raw(said))[:EXCERPT].expandtabs(8)
+    expected = None if proof.threshold is None else text(_raw(proof.threshold))
+    return tag(
+        "li",
+        tag(
+            "code", text(proof.path, 300), tag("b", f":{proof.line}") if proof.line else None, class_="place"
+        ),
+        tag("pre", tag("code", shown)) if shown is not None else None,
+        tag("p", "value ", tag("code", text(_raw(proof.value))), class_="held")
+        if proof.excerpt is not None and proof.value is not None
+        else None,
+        tag("p", "expected ", tag("code", expected), class_="held") if expected is not None else None,
+    )
+
+
+def _raw(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "null"}[value]
+    return str(value)
+
+
+def fix(steps: Sequence[str]) -> Content:
+    """Return the steps that mend it; commands that follow one another stand together."""
+    if not steps:
+        return None
+    items: list[Content] = []
+    commands: list[str] = []
+    for step in [*steps[:50], ""]:
+        if step.startswith("$ "):
+            commands.append(words.plain(step[2:]))
+            continue
+        if commands:
+            items.append(tag("li", tag("pre", tag("code", "\n".join(commands)), class_="command")))
+            commands = []
+        if step:
+            items.append(tag("li", text(step, 1000)))
+    return tag("div", tag("h4", "To mend it"), tag("ol", items), class_="fix")
