@@ -220,6 +220,146 @@ def summary_of(host: Facts) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Step:
+    """One link in the chain of a cause: what happened or was so, and what shows it."""
+
+    link: str
+    """Its name within the cause, stable: ``kill``, ``panic``, ``dump`` ..."""
+    text: str
+    time: Optional[float] = None
+    """Of the last time, seconds since the epoch; None when no event shows it or its time is not known."""
+    count: int = 1
+    proof: Optional[Proof] = None
+    finding: Optional[str] = None
+    """Fingerprint of the finding that shows it."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the step as a JSON object."""
+        proof = self.proof.to_json() if self.proof else None
+        return {**self.__dict__, "proof": proof}
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the input lacks, and what would bring it."""
+
+    topic: str
+    """Name of a collector, or what else is wanted."""
+    reason: str
+    how: tuple[str, ...]
+    """Steps; those that start with ``$ `` are commands."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the wish as a JSON object."""
+        return {"topic": self.topic, "reason": self.reason, "how": list(self.how)}
+
+
+@dataclass(frozen=True)
+class Cause:
+    """An explanation that several events and findings share."""
+
+    id: str
+    title: str
+    severity: Severity
+    confidence: str
+    """``high``, ``medium`` or ``low``."""
+    because: tuple[str, ...]
+    """What the confidence rests on."""
+    chain: tuple[Step, ...]
+    """From the root of the trouble to what came of it."""
+    findings: tuple[Finding, ...]
+    """Those it explains."""
+    raised_by: tuple[Wish, ...] = ()
+    """What would make it surer."""
+    time: Optional[float] = None
+    """When it struck last, seconds since the epoch, or None."""
+    count: int = 0
+    """How many times it struck; 0 for what has not happened yet."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the cause as a JSON object; findings by fingerprint."""
+        return {
+            **self.__dict__,
+            "severity": self.severity.word,
+            "because": list(self.because),
+            "chain": [step.to_json() for step in self.chain],
+            "findings": [finding.fingerprint for finding in self.findings],
+            "raised_by": [wish.to_json() for wish in self.raised_by],
+        }
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A row of the timeline: one event, or several alike in one boot."""
+
+    kind: str
+    summary: str
+    """Of the last one."""
+    severity: Severity
+    time: Optional[float]
+    """Of the first one."""
+    last_time: Optional[float]
+    monotonic: Optional[float]
+    """Of the first one, seconds since that boot."""
+    count: int
+    path: str
+    line: Optional[int]
+    cause: Optional[str] = None
+    """Id of the cause it belongs to."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the row as a JSON object."""
+        return {**self.__dict__, "severity": self.severity.word}
+
+
+@dataclass(frozen=True)
+class Boot:
+    """One boot in the timeline, or what happened in boots that are not known."""
+
+    id: Optional[str]
+    kernel: Optional[str]
+    """Release of the kernel, where the log tells it."""
+    started: Optional[float]
+    ended: Optional[float]
+    """The last that is known of it."""
+    end: Optional[str]
+    """``panic``, ``shutdown``, ``running``; None when no log tells how it ended."""
+    moments: tuple[Moment, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the boot as a JSON object."""
+        return {**self.__dict__, "moments": [moment.to_json() for moment in self.moments]}
+
+
+@dataclass(frozen=True)
+class Story:
+    """All events and findings of one case as one account."""
+
+    headline: str = ""
+    causes: tuple[Cause, ...] = ()
+    """The most likely root of the gravest trouble first."""
+    others: tuple[Finding, ...] = ()
+    """Findings that no cause explains."""
+    boots: tuple[Boot, ...] = ()
+    """The timeline, oldest first."""
+    quiet_boots: int = 0
+    """Boots the journal knows in which nothing happened."""
+    missing: tuple[Wish, ...] = ()
+    """What the input lacks."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the story as in ``schemas/findings.json``."""
+        return {
+            "headline": self.headline,
+            "causes": [cause.to_json() for cause in self.causes],
+            "others": [finding.fingerprint for finding in self.others],
+            "boots": [boot.to_json() for boot in self.boots],
+            "quiet_boots": self.quiet_boots,
+            "missing": [wish.to_json() for wish in self.missing],
+        }
+
+
 @dataclass
 class Verdict:
     """All that reports show of one input."""
@@ -230,6 +370,8 @@ class Verdict:
     """The gravest first."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """Rules that could not be tried, and why."""
+    story: Story = field(default_factory=Story)
+    """The same as one account: causes, timeline, what is missing."""
 
     @property
     def host(self) -> dict[str, Any]:
@@ -257,6 +399,7 @@ class Verdict:
             },
             "host": self.host,
             "summary": {severity.word: self.count(severity) for severity in reversed(Severity)},
+            "story": self.story.to_json(),
             "findings": [finding.to_json() for finding in self.findings],
             "events": list(self.case.events),
             "collectors": {

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lastwords.analyzer.causes import PATTERNS
+from lastwords.analyzer.story import tell
 from lastwords.hookspecs import Rule
 from lastwords.model import Case, Finding, Verdict
 from lastwords.plugins import describe
@@ -24,7 +26,7 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
         except Exception as problem:
             skipped.append((rule.id, f"the rule failed: {describe(problem)}"))
     findings.sort(key=lambda finding: (-finding.severity, finding.id, finding.subject))
-    return Verdict(path, case, findings, skipped)
+    return Verdict(path, case, findings, skipped, tell(case, findings, PATTERNS))
 
 
 def _why_missing(case: Case, name: str) -> str:
