@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Optional
 
 from lastwords.reports.html.markup import Content, Markup, tag
 
@@ -125,9 +124,10 @@ def _boxes(boxes: Sequence[Box], width: float, height: float, depth: int) -> lis
 
 def _box(box: Box, left: float, top: float, wide: float, high: float, share_: float, depth: int) -> Markup:
     high = max(1.0, high - _GAP)
+    kind = f"depth{min(depth, 1)}" if box.inner else "leaf"
     pieces: list[Content] = [
         tag("title", f"{box.label}: {box.note}"),
-        tag("rect", class_=f"box {box.css} depth{min(depth, 3)}", width="100%", height="100%", rx="2"),
+        tag("rect", class_=f"box {box.css} {kind}", width="100%", height="100%", rx="2"),
     ]
     if wide > 3 * _LEAST and high > _LEAST:
         pieces.append(tag("text", f"{box.label} {box.note}", x="6", y="15"))
@@ -182,32 +182,20 @@ def _worst(areas: Sequence[float], side: float) -> float:
     return max(side * side * max(areas) / total**2, total**2 / (side * side * least))
 
 
-def dots(
-    values: Sequence[tuple[float, str, str]], says: str, spans: Sequence[tuple[float, float, str, str]] = ()
+def lane(
+    marks: Sequence[tuple[float, str, str]], says: str, spans: Sequence[tuple[float, float, str, str]] = ()
 ) -> Markup:
-    """Return marks on a line.
+    """Return a line of time.
 
-    :param values: place (0 to 100), class and meaning of each mark
-    :param spans: begin and end (0 to 100), class and meaning of what lies under the marks
+    :param marks: place (0 to 100), class and meaning of each dot
+    :param spans: begin and end (0 to 100), class and meaning of each bar
     """
-    pieces: list[Content] = []
+    pieces: list[Content] = [tag("rect", class_="track", width="100%", height="2", y="10")]
     for begin, end, css, meaning in spans:
-        wide = percent(max(end - begin, 0.15))
-        place = {"x": percent(begin), "width": wide, "y": "25%", "height": "50%"}
-        pieces.append(tag("rect", tag("title", meaning), class_=f"span {css}", **place))
-    for place_, css, meaning in values:
-        pieces.append(
-            tag("circle", tag("title", meaning), class_=f"dot {css}", cx=percent(place_), cy="50%", r="5")
-        )
+        where = {"x": percent(begin), "width": percent(max(end - begin, 0.3)), "y": "5", "height": "12"}
+        pieces.append(tag("rect", tag("title", meaning), class_=f"span {css}", rx="2", **where))
+    for place, css, meaning in marks:
+        # Not at the very ends, where half of a dot would be cut off.
+        where = {"cx": percent(min(max(place, 0.5), 99.5)), "cy": "11", "r": "5"}
+        pieces.append(tag("circle", tag("title", meaning), class_=f"dot {css}", **where))
     return tag("svg", *pieces, class_="lane", role="img", aria_label=says)
-
-
-def number(value: Optional[float]) -> str:
-    """Return a number for people.
-
-    >>> number(1234567), number(0.25), number(None)
-    ('1,234,567', '0.25', '?')
-    """
-    if value is None:
-        return "?"
-    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"

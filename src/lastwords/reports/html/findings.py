@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Optional
 
 from lastwords.model import Finding, Proof, Severity, Verdict
 from lastwords.reports import words
 from lastwords.reports.html.markup import Content, Markup, join, tag
-from lastwords.reports.html.tables import badge, text
+from lastwords.reports.html.tables import badge, command, text
 
 SHOWN = 200
 EXCERPT = 2000
@@ -16,15 +16,36 @@ NAMES = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.IN
 
 
 def section(verdict: Verdict) -> Optional[Markup]:
-    """Return all findings."""
+    """Return all findings: below the cause that explains them, then the others."""
     if not verdict.findings:
         return tag("p", badge("Nothing to report", "good"), " No rule found anything wrong.", class_="none")
-    shown = verdict.findings[:SHOWN]
-    left_out = len(verdict.findings) - len(shown)
+    known = numbers(verdict)
+    groups: list[Content] = []
+    told: set[str] = set()
+    for cause in verdict.story.causes:
+        mine = [finding for finding in cause.findings if finding.fingerprint in known]
+        told |= {finding.fingerprint for finding in mine}
+        if mine:
+            link = tag("a", text(cause.title, 500), href=f"#cause-{cause.id}")
+            groups += [tag("h3", "Explained by: ", link, class_="group"), _cards(mine, known)]
+    others = [finding for finding in verdict.findings if finding.fingerprint not in told]
+    shown = [finding for finding in others if finding.fingerprint in known]
+    left_out = len(verdict.findings) - len(known)
     return join(
-        [card(finding, number) for number, finding in enumerate(shown, 1)],
-        tag("p", f"{left_out} more findings: see --json.", class_="none") if left_out else None,
+        groups,
+        tag("h3", "Others", class_="group") if groups and shown else None,
+        _cards(shown, known),
+        tag("p", f"{left_out} more findings: see --json.", class_="none") if left_out > 0 else None,
     )
+
+
+def numbers(verdict: Verdict) -> dict[str, int]:
+    """Return the number of each finding that is shown, by its fingerprint."""
+    return {finding.fingerprint: n for n, finding in enumerate(verdict.findings[:SHOWN], 1)}
+
+
+def _cards(findings: Sequence[Finding], known: Mapping[str, int]) -> list[Markup]:
+    return [card(finding, known[finding.fingerprint]) for finding in findings]
 
 
 def card(finding: Finding, number: int) -> Markup:
@@ -83,10 +104,10 @@ def fix(steps: Sequence[str]) -> Content:
     commands: list[str] = []
     for step in [*steps[:50], ""]:
         if step.startswith("$ "):
-            commands.append(words.plain(step[2:]))
+            commands.append(step[2:])
             continue
         if commands:
-            items.append(tag("li", tag("pre", tag("code", "\n".join(commands)), class_="command")))
+            items.append(tag("li", command(*commands)))
             commands = []
         if step:
             items.append(tag("li", text(step, 1000)))

@@ -6,6 +6,7 @@ from typing import Optional
 
 from lastwords.model import Verdict
 from lastwords.reports.html.markup import Content, Markup, join, tag
+from lastwords.reports.html.story import wishes
 from lastwords.reports.html.tables import Column, badge, table, text
 
 COLORS = {
@@ -30,9 +31,10 @@ def section(verdict: Verdict) -> Optional[Markup]:
     topics = [Column("Topic"), Column("Outcome"), Column("Why")]
     rules = [Column("Rule"), Column("Why it was not tried")]
     tried: list[list[Content]] = [[tag("code", id_), text(reason)] for id_, reason in verdict.skipped]
-    if not rows and not tried:
+    if not rows and not tried and not verdict.story.missing:
         return tag("p", "Everything that lastwords looks for was there and could be read.", class_="none")
     return join(
         table(topics, rows, caption="Topics of which nothing or not all was seen") if rows else None,
         table(rules, tried, caption="Rules that could not be tried") if tried else None,
+        wishes("What would bring it", verdict.story.missing),
     )

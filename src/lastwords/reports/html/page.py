@@ -23,6 +23,7 @@ from lastwords.reports.html import (
     not_seen,
     oom,
     ranking,
+    story,
     timeline,
 )
 from lastwords.reports.html.markup import Content, Markup, own_text, tag
@@ -38,6 +39,7 @@ class Section(NamedTuple):
 
 
 SECTIONS = (
+    Section("story", "What happened", story.section),
     Section("findings", "Findings", findings.section),
     Section("timeline", "Timeline", timeline.section),
     Section("oom", "Out of memory", oom.section),

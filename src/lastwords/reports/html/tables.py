@@ -77,6 +77,11 @@ def place(path: Any, line: Optional[int] = None) -> Markup:
     return tag("code", text(path, 200) + (f":{line}" if line else ""), class_="place")
 
 
+def command(*lines: str) -> Markup:
+    """Return shell commands, one a line."""
+    return tag("pre", tag("code", "\n".join(map(words.plain, lines))), class_="command")
+
+
 def badge(word: str, css: str) -> Markup:
     """Return a word on a coloured ground."""
     return tag("span", word, class_=f"badge {css}")
