@@ -52,12 +52,16 @@ def duration(seconds: Optional[float]) -> str:
     return " ".join(parts[:2])
 
 
+def short_place(path: str) -> str:
+    """Return a path as it is, and of a command as much as tells it from others."""
+    if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
+        return path[: COMMAND_WIDTH - 3] + "..."
+    return path
+
+
 def proof(item: Proof) -> str:
     """Return a proof as one line: where, what it said, what was expected."""
-    path = plain(item.path)
-    if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
-        path = path[: COMMAND_WIDTH - 3] + "..."
-    place = path + (f":{item.line}" if item.line else "")
+    place = short_place(plain(item.path)) + (f":{item.line}" if item.line else "")
     said = (
         plain(item.excerpt)
         if item.excerpt is not None

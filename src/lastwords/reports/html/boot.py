@@ -119,11 +119,14 @@ def _kernels(facts: Facts, images: Mapping[str, Facts]) -> Content:
 
 def _room(filesystems: Facts) -> Content:
     made: list[Content] = []
+    shown: list[Facts] = []
     for item in filesystems.values():
         usage = (item or {}).get("usage") or {}
         total, free = usage.get("size"), usage.get("available")
-        if not item or not total or free is None or (not item.get("mounted") and item.get("path") != "/boot"):
+        # What is no filesystem of its own has the room of the one it is in.
+        if not total or free is None or usage in shown or not (item["mounted"] or item["path"] == "/boot"):
             continue
+        shown.append(usage)
         used = total - free
         css = "crit" if free < 0.1 * total else "warn" if free < 0.2 * total else "used"
         said = f"{size(free)} of {size(total)} free ({share(used, total)} used)"
@@ -148,8 +151,8 @@ def _fstab(entries: Optional[Sequence[Facts]]) -> Content:
     ]
     rows = [
         [
-            tag("code", text(entry.get("file"), 200)),
-            tag("code", text(entry.get("spec"), 200)),
+            place(entry.get("file")),
+            place(entry.get("spec")),
             state(entry.get("device_exists"), "there", "missing"),
             text(entry.get("type") or "", 30),
             text(entry.get("options") or "", 200),

@@ -9,7 +9,7 @@ from lastwords.formats.sizes import size
 from lastwords.model import Verdict
 from lastwords.reports.html.charts import Box, share, treemap
 from lastwords.reports.html.markup import Content, Markup, join, tag
-from lastwords.reports.html.tables import Column, amount, badge, fold, table, text
+from lastwords.reports.html.tables import Column, amount, badge, fold, place, table, text
 
 MOST = 2000
 """Groups that are looked at."""
@@ -120,7 +120,7 @@ def _swatch(css: str) -> Markup:
 def _row(group: Group) -> list[Content]:
     limit, used, kills = _limit(group), group.get("current"), _kills(group)
     return [
-        tag("code", text(group["path"], 200)),
+        place(group["path"]),
         amount(used),
         amount(group.get("peak")),
         amount(limit),

@@ -62,7 +62,7 @@ def _ready(kdump: Facts) -> Content:
     for image in kdump.get("images") or ():
         there = state(image.get("exists"), "there", "missing")
         rows.append([f"Capture {text(image.get('role'), 20)}", there, place(image.get("path"))])
-    columns = [Column("Part"), Column("State"), Column("")]
+    columns = [Column("Part"), Column("State"), Column("More")]
     return tag("h3", "Would the next crash be caught?"), table(
         columns, rows, caption="Parts of kdump", css="small"
     )

@@ -75,12 +75,16 @@ def _object(value: Mapping[str, Any], budget: _Budget, depth: int) -> Content:
             single.append([budget.cell(key, 120), tag("code", budget.cell(each, 2000))])
     columns = [Column("Fact"), Column("Value")]
     return [
-        table(columns, single, caption="Facts", css="small") if single else None,
+        table(columns, single, caption="Facts", css="small dense") if single else None,
         [
-            tag("div", tag("h4", text(key, 120)), _value(each, budget, depth + 1), class_="nested")
+            tag("div", tag("h3", _named(key, each)), _value(each, budget, depth + 1), class_="nested")
             for key, each in nested.items()
         ],
     ]
+
+
+def _named(key: str, value: Any) -> str:
+    return text(key, 120) + (f" ({len(value)})" if isinstance(value, list) else "")
 
 
 def _is_nested(value: Any) -> bool:
@@ -103,7 +107,7 @@ def _records(records: Sequence[Mapping[str, Any]], budget: _Budget) -> Content:
     numbers = {name for name in names if all(_is_number(record.get(name)) for record in records[:ROWS])}
     columns = [Column(text(name, 60), number=name in numbers) for name in names]
     return [
-        table(columns, rows, caption=f"{len(records)} records", css="dense"),
+        table(columns, rows, caption="Records", css="dense", head=False),
         tag("p", f"{left_out} more records are left out.", class_="none") if left_out else None,
     ]
 

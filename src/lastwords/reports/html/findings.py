@@ -74,26 +74,22 @@ def evidence(proofs: Sequence[Proof]) -> Content:
 
 
 def _proof(proof: Proof) -> Markup:
-    said = proof.excerpt if proof.excerpt is not None else proof.value
-    shown = None if said is None else words.CONTROL.sub("\ufffd", _raw(said))[:EXCERPT].expandtabs(8)
-    expected = None if proof.threshold is None else text(_raw(proof.threshold))
-    return tag(
-        "li",
-        tag(
-            "code", text(proof.path, 300), tag("b", f":{proof.line}") if proof.line else None, class_="place"
-        ),
-        tag("pre", tag("code", shown)) if shown is not None else None,
-        tag("p", "value ", tag("code", text(_raw(proof.value))), class_="held")
-        if proof.excerpt is not None and proof.value is not None
-        else None,
-        tag("p", "expected ", tag("code", expected), class_="held") if expected is not None else None,
+    where = tag(
+        "code", text(proof.path, 300), tag("b", f":{proof.line}") if proof.line else None, class_="place"
     )
+    held: list[Content] = []
+    if proof.value is not None:
+        held = [": ", tag("code", text(_raw(proof.value)), class_="said")]
+    if proof.threshold is not None:
+        held += [", expected ", tag("code", text(_raw(proof.threshold)))]
+    if proof.excerpt is None:
+        return tag("li", where, held)
+    excerpt = words.CONTROL.sub("\ufffd", proof.excerpt)[:EXCERPT].expandtabs(8)
+    return tag("li", where, held, tag("pre", tag("code", excerpt)))
 
 
 def _raw(value: object) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "null"}[value]
-    return str(value)
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def fix(steps: Sequence[str]) -> Content:

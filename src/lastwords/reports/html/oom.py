@@ -108,7 +108,7 @@ def _programs(kills: Sequence[Event]) -> Content:
                     tag("span", count, class_="beside"),
                 ],
             ),
-            tag("code", text(memcg, 200)) if memcg else "",
+            place(memcg) if memcg else "",
         ]
         for (comm, memcg), count in ordered
     ]
@@ -126,18 +126,19 @@ def _table(events: Sequence[Event]) -> Content:
             continue
         names = ", ".join(f"{text(v.get('comm'), 64)} ({text(v.get('pid'), 20)})" for v in victims[:5])
         more = f" and {len(victims) - 5} more" if len(victims) > 5 else ""
+        group = details.get("memcg") or details.get("cgroup")
         held = [weight for victim in victims if (weight := _weight(victim)) is not None]
         rows.append(
             [
-                words.happened(event)[0].replace(" UTC", ""),
+                words.happened(event)[0],
                 (names + more) or text(event.get("summary"), 200),
                 amount(sum(held) if held else None),
                 text(details.get("killer") or "kernel", 40),
-                tag("code", text(details.get("memcg") or details.get("cgroup") or "", 200)),
+                place(group) if group else "",
                 place(event.get("path"), event.get("line")),
             ]
         )
-    columns = [Column("When"), Column("Killed"), Column("Held", number=True), Column("By")]
+    columns = [Column("When", css="when"), Column("Killed"), Column("Held", number=True), Column("By")]
     columns += [Column("Limit of"), Column("Where")]
     left_out = len(events) - LISTED
     return (
@@ -176,12 +177,12 @@ def _event(event: Event, opened: bool) -> Markup:
     return fold(
         [words.plain(when), ": ", text(summary, 300)],
         tag("p", place(event.get("path"), event.get("line")), class_="none"),
+        asked,
         [_cause(cause) for cause in explanation.get("causes") or ()],
         _held(explanation.get("held")),
         _eaters(explanation.get("programs") or _by_program(details.get("tasks") or ())),
         _groups(explanation.get("memcgs")),
         _choice(explanation.get("choice"), _victims(event)),
-        asked,
         _zones((explanation.get("failure") or {}).get("zones")),
         opened=opened,
     )
@@ -199,6 +200,7 @@ def _cause(cause: Details) -> Markup:
         ),
         tag("p", text(cause.get("why") or "", 2000)),
         steps([str(step) for step in cause.get("fix") or ()]),
+        class_="cause",
     )
 
 
@@ -279,9 +281,7 @@ def _eaters(programs: Sequence[Details]) -> Content:
 def _groups(groups: Optional[Sequence[Details]]) -> Content:
     if not groups:
         return None
-    rows = [
-        [tag("code", text(group.get("path"), 200)), amount(group.get("bytes"))] for group in groups[:PROGRAMS]
-    ]
+    rows = [[place(group.get("path")), amount(group.get("bytes"))] for group in groups[:PROGRAMS]]
     return table(
         [Column("Control group"), Column("Holds", number=True)], rows, caption="By control group", css="small"
     )

@@ -11,7 +11,8 @@ from lastwords.reports.html.charts import Part, bar, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, amount, fold, table, text
 
-SHOWN = 40
+SHOWN = 12
+FOLDED = 60
 GROUPS = 12
 COLUMNS = (
     Column("Process"),
@@ -59,18 +60,20 @@ def _verdict(arena: Arena) -> Content:
     return tag("p", said, ": ", text(arena.why), ".", class_="lead")
 
 
-def _ranking(arena: Arena, caption: str, shown: int = SHOWN) -> Content:
+def _ranking(arena: Arena, caption: str) -> Content:
     killable = [each for each in arena.ranking if each.points is not None]
     most = max((each.points or 0 for each in killable), default=0)
-    rows = [_row(each, most) for each in killable[:shown]]
+    rows = [_row(each, most) for each in killable[: SHOWN + FOLDED]]
     left_out = len(killable) - len(rows)
     spared = len(arena.ranking) - len(killable)
     notes = [
         f"{left_out} more with fewer points" if left_out else "",
         f"{spared} never taken" if spared else "",
     ]
+    after = rows[SHOWN:]
     return (
-        table(COLUMNS, rows, caption=caption) if rows else None,
+        table(COLUMNS, rows[:SHOWN], caption=caption) if rows else None,
+        fold(f"The next {len(after)}", table(COLUMNS, after, caption="Then come")) if after else None,
         tag("p", ", ".join(filter(None, notes)) + ".", class_="none") if any(notes) else None,
     )
 
@@ -109,5 +112,5 @@ def _group(arena: Arena) -> Markup:
             tag("span", said, class_="beside"),
         ],
         _verdict(arena),
-        _ranking(arena, f"Processes of {text(arena.path, 200)}", 15),
+        _ranking(arena, f"Processes of {text(arena.path, 200)}"),
     )

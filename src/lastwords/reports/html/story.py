@@ -21,8 +21,9 @@ def section(verdict: Verdict) -> Optional[Markup]:
     if not story.headline and not story.causes:
         return None
     known = numbers(verdict)
+    told = story.causes and story.causes[0].title == story.headline
     return join(
-        tag("p", text(story.headline, 500), class_="headline"),
+        None if told else tag("p", text(story.headline, 500), class_="headline"),
         [_cause(cause, known) for cause in story.causes[:SHOWN]],
     )
 
@@ -81,8 +82,9 @@ def wishes(title: str, wished: Sequence[Wish]) -> Content:
 
 def steps(how: Sequence[str]) -> Content:
     """Return steps, commands among them as such."""
-    return [
-        command(step[2:]) if step.startswith("$ ") else tag("p", text(step, 1000))
+    items = [
+        tag("li", command(step[2:]) if step.startswith("$ ") else text(step, 1000))
         for step in how[:20]
         if step
     ]
+    return tag("ul", items, class_="steps") if items else None

@@ -50,7 +50,7 @@ def table(
         tag("tbody", body),
         class_=css or None,
     )
-    return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label=caption)
+    return tag("div", made, class_="scroll", tabindex="0", role="group", aria_label=caption)
 
 
 def _cell(column: Column, content: Content, head: bool) -> Markup:
@@ -73,8 +73,11 @@ def text(value: Any, limit: int = CELL) -> str:
 
 
 def place(path: Any, line: Optional[int] = None) -> Markup:
-    """Return where something was read."""
-    return tag("code", text(path, 200) + (f":{line}" if line else ""), class_="place")
+    """Return where something was read; of a long command its beginning, the rest when it is pointed at."""
+    said = text(path, 300)
+    short = words.short_place(said)
+    where = f":{line}" if line else None
+    return tag("code", short, tag("b", where), class_="place", title=said if short != said else None)
 
 
 def command(*lines: str) -> Markup:

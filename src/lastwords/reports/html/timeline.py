@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Optional
 
 from lastwords.model import Boot, Moment, Verdict
@@ -29,9 +31,9 @@ ENDS = {
 def section(verdict: Verdict) -> Optional[Markup]:
     """Return boots and moments on a line of time, then in words."""
     story = verdict.story
-    boots = story.boots[-BOOTS:]
-    if not boots:
+    if not story.boots:
         return None
+    boots = [_until_seen(boot, verdict.case.taken_at) for boot in story.boots[-BOOTS:]]
     quiet = story.quiet_boots
     notes = [
         f"{len(story.boots) - len(boots)} older boots are left out." if len(story.boots) > BOOTS else "",
@@ -40,7 +42,12 @@ def section(verdict: Verdict) -> Optional[Markup]:
     return join(_lanes(boots), _table(boots), tag("p", " ".join(filter(None, notes)), class_="none"))
 
 
-def _lanes(boots: tuple[Boot, ...]) -> Content:
+def _until_seen(boot: Boot, taken_at: Optional[float]) -> Boot:
+    """Return a boot that was running when the host was seen, up to then."""
+    return replace(boot, ended=taken_at) if boot.end == "running" and taken_at else boot
+
+
+def _lanes(boots: Sequence[Boot]) -> Content:
     """Return a line for the boots, and one for each kind of trouble; None when all was at once."""
     times = [time for boot in boots for time in (boot.started, boot.ended) if time]
     times += [m.time for boot in boots for m in boot.moments if m.time]
@@ -85,7 +92,7 @@ def _said(moment: Moment) -> str:
     return text(moment.summary, 300) + (f" ({moment.count} times)" if moment.count > 1 else "")
 
 
-def _table(boots: tuple[Boot, ...]) -> Markup:
+def _table(boots: Sequence[Boot]) -> Markup:
     left = MOMENTS
     bodies = []
     for boot in reversed(boots):
@@ -102,7 +109,7 @@ def _table(boots: tuple[Boot, ...]) -> Markup:
         )
     head = [tag("th", title, scope="col") for title in ("When", "Kind", "What", "Where")]
     made = tag("table", tag("caption", "The newest boot first"), tag("thead", tag("tr", head)), bodies)
-    return tag("div", made, class_="scroll", tabindex="0", role="region", aria_label="Timeline")
+    return tag("div", made, class_="scroll", tabindex="0", role="group", aria_label="Timeline")
 
 
 def _heading(boot: Boot) -> Markup:
