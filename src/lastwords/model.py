@@ -133,7 +133,7 @@ class Finding:
     @property
     def fingerprint(self) -> str:
         """Return 16 hex digits that stay the same for the same finding on the same subject."""
-        return hashlib.sha256(f"{self.id}\0{self.subject}".encode()).hexdigest()[:16]
+        return hashlib.sha256(f"{self.id}\0{self.subject}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as the JSON object of ``schemas/findings.json``."""

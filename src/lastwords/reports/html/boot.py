@@ -120,8 +120,9 @@ def _kernels(facts: Facts, images: Mapping[str, Facts]) -> Content:
 def _room(filesystems: Facts) -> Content:
     made: list[Content] = []
     shown: list[Facts] = []
-    for item in filesystems.values():
-        usage = (item or {}).get("usage") or {}
+    for name in ("root", "boot", "efi"):
+        item = filesystems.get(name) or {}
+        usage = item.get("usage") or {}
         total, free = usage.get("size"), usage.get("available")
         # What is no filesystem of its own has the room of the one it is in.
         if not total or free is None or usage in shown or not (item["mounted"] or item["path"] == "/boot"):

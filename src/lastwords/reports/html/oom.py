@@ -53,6 +53,7 @@ NAMES = {
     "free_per_cpu": "free, in CPU lists",
 }
 SIZES = ("rss", "anon_rss", "file_rss", "shmem_rss")
+"""What a victim held: kernels tell either the first or the others."""
 Details = Mapping[str, Any]
 
 
@@ -83,10 +84,13 @@ def _victims(event: Event) -> list[Details]:
 
 
 def _weight(victim: Details) -> Optional[int]:
-    if victim.get("rss") is not None:
-        return int(victim["rss"])
-    known = [victim[name] for name in SIZES[1:] if victim.get(name) is not None]
+    known = [value for name in SIZES if (value := _bytes(victim.get(name))) is not None]
     return sum(known) if known else None
+
+
+def _bytes(value: Any) -> Optional[int]:
+    """Return a size, None when it is none: details are open to what plugins and old bundles say."""
+    return value if isinstance(value, int) else None
 
 
 def _programs(kills: Sequence[Event]) -> Content:
@@ -208,7 +212,9 @@ def _held(held: Optional[Details]) -> Content:
     """Return the split of the memory of the machine, or of the group that ran out."""
     if not held:
         return None
-    shares = {str(name): int(value) for name, value in (held.get("shares") or {}).items() if value}
+    shares = {
+        str(name): size_ for name, value in (held.get("shares") or {}).items() if (size_ := _bytes(value))
+    }
     parts = [
         Part(NAMES.get(name, name.replace("_", " ")), value, COLORS.get(name, "used"), size(value))
         for name, value in shares.items()
