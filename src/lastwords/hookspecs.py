@@ -98,6 +98,8 @@ class Look:
 
     width: int = 100
     color: bool = False
+    sections: tuple[str, ...] = ()
+    """Pages of facts that are wanted instead of the verdict."""
 
 
 class Report:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of
 from lastwords.cli import options
@@ -29,6 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     plugins: Plugins = arguments.plugins
     report = options.chosen_report(arguments)
     collectors = options.chosen_collectors(arguments, plugins.collectors())
+    rules = plugins.rules().values()
+    old = options.older(arguments, collectors, rules)
     die_first()
     root = live_root()
     gathered = gather(
@@ -38,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         timeout=arguments.timeout,
     )
     options.end_progress(arguments.quiet, arguments.verbose)
-    verdict = judge(root.where, case_of(gathered), plugins.rules().values())
+    verdict = judge(root.where, case_of(gathered), rules)
+    verdict.compared = compare(old, verdict) if old else None
     options.show(arguments, report, verdict)
     return options.verdict_code(arguments, verdict.worst())

@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any, Optional
 
+from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
@@ -44,6 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     rules = plugins.rules().values()
     worst: Optional[Severity] = None
     failed = False
+    old = options.older(arguments, collectors, rules)
     for path in arguments.paths:
         try:
             case = open_case(
@@ -60,6 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         options.end_progress(arguments.quiet, arguments.verbose)
         verdict = judge(path, case, rules)
+        verdict.compared = compare(old, verdict) if old else None
         options.show(arguments, report, verdict)
         worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
     return ExitCode.BAD_INPUT if failed else options.verdict_code(arguments, worst)

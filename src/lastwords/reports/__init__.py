@@ -12,7 +12,8 @@ def register_reports(register: Callable[[Report], None]) -> None:
     """Register the built-in reports."""
     from lastwords.reports.json_report import JsonLinesReport, JsonReport
     from lastwords.reports.markdown import MarkdownReport
+    from lastwords.reports.short import ShortReport
     from lastwords.reports.terminal import TerminalReport
 
-    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport()):
+    for report in (TerminalReport(), ShortReport(), JsonReport(), JsonLinesReport(), MarkdownReport()):
         register(report)

@@ -64,12 +64,24 @@ def duration(seconds: Optional[float]) -> str:
     return " ".join(parts[:2])
 
 
-def proof(item: Proof) -> str:
-    """Return a proof as one line: where, what it said, what was expected."""
+def when(time: Optional[float], monotonic: Optional[float]) -> str:
+    """Return when something happened: in UTC, or since boot where only that is known."""
+    if time is None and monotonic is not None:
+        return f"{monotonic:.3f} s after boot"
+    return moment(time)
+
+
+def place(item: Proof) -> str:
+    """Return where a proof stands: its path, or its command cut short, and its line."""
     path = plain(item.path)
     if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
         path = path[: COMMAND_WIDTH - 3] + "..."
-    place = path + (f":{item.line}" if item.line else "")
+    return path + (f":{item.line}" if item.line else "")
+
+
+def proof(item: Proof) -> str:
+    """Return a proof as one line: where, what it said, what was expected."""
+    at = place(item)
     said = (
         plain(item.excerpt)
         if item.excerpt is not None
@@ -78,13 +90,13 @@ def proof(item: Proof) -> str:
         else ""
     )
     expected = f" (expected {plain(item.threshold)})" if item.threshold is not None else ""
-    return f"{place}: {said}{expected}" if said or expected else place
+    return f"{at}: {said}{expected}" if said or expected else at
 
 
 def happened(item: Event) -> tuple[str, str, str]:
     """Return when an event happened, its kind and its summary."""
-    if item.get("time") is None and item.get("monotonic") is not None:
-        when = f"{float(item['monotonic']):.3f} s after boot"
-    else:
-        when = moment(item.get("time"))
-    return when, plain(item.get("kind", "")), plain(item.get("summary", ""))
+    return (
+        when(item.get("time"), item.get("monotonic")),
+        plain(item.get("kind", "")),
+        plain(item.get("summary", "")),
+    )
