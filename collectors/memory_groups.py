@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
 from lastwords.formats.cgroup import parse_limit
@@ -43,6 +43,7 @@ V1_FILES = (
     "memory.stat",
 )
 FILES = (*V2_FILES, *V1_FILES[:-1])
+COSTLY = ("memory.stat", "memory.pressure")
 
 V2_STAT = frozenset(
     (
@@ -87,15 +88,26 @@ V1_STAT = frozenset(
 """Without ``total_`` it is the group alone, with it the groups below, too."""
 
 
-def control_groups(root: Root, mounts: Optional[Sequence[Mount]]) -> Optional[dict[str, Any]]:
-    """Return the groups of the one hierarchy that the memory controller is in; None when there is none."""
+def control_groups(
+    root: Root, mounts: Optional[Sequence[Mount]], *, only: Optional[Collection[str]] = None
+) -> Optional[dict[str, Any]]:
+    """Return the groups of the one hierarchy that the memory controller is in; None when there is none.
+
+    :param only: paths of groups: no others are looked at, and of these no ``memory.stat`` or pressure,
+        which cost the kernel a walk over its CPUs
+    """
     found = _hierarchy(root, mounts or ())
     if found is None:
         return None
     version, top, layout = found
     groups = []
     rows = 0
-    for row in root.table(top, V1_FILES if version == 1 else V2_FILES, depth=0, most=MAX_GROUPS):
+    files: Sequence[str] = V1_FILES if version == 1 else V2_FILES
+    names = None
+    if only is not None:
+        files = tuple(file for file in files if file not in COSTLY)
+        names = sorted(path.lstrip("/") or "." for path in only)
+    for row in root.table(top, files, names=names, depth=0, most=MAX_GROUPS):
         rows += 1
         if row.files:
             path = "/" if row.name == "." else "/" + row.name

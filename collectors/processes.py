@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.formats import FormatError
+from lastwords.formats.badness import oom_adj_of
 from lastwords.formats.mounts import parse_mounts
 from lastwords.formats.proc_pid import (
     PF_KTHREAD,
@@ -14,7 +15,6 @@ from lastwords.formats.proc_pid import (
     Membership,
     Stat,
     Status,
-    oom_adj_of,
     parse_membership,
     parse_stat,
     parse_status,
@@ -122,6 +122,7 @@ def _record(row: Row, boot_time: Optional[int]) -> Record:
         "stime": stat.stime if stat else None,
         "vm_size": status.vm_size,
         "rss": status.rss,
+        "rss_pages": stat.rss_pages if stat and status.rss is not None else None,
         "rss_anon": status.rss_anon,
         "rss_file": status.rss_file,
         "rss_shmem": status.rss_shmem,

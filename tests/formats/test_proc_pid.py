@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastwords.formats import FormatError
+from lastwords.formats.badness import oom_adj_of
 from lastwords.formats.proc_pid import (
     PF_KTHREAD,
     TICKS_PER_SECOND,
-    oom_adj_of,
     parse_membership,
     parse_stat,
     parse_status,

@@ -1,7 +1,7 @@
-"""The small files of /proc/PID: stat, status and cgroup, and how oom_adj follows from oom_score_adj.
+"""The small files of /proc/PID: stat, status and cgroup.
 
 Thousands of them are parsed while the host may be dying: plain searches instead of regular expressions.
-Sources: proc(5), fs/proc/array.c (stat, status), fs/proc/base.c (oom_adj), fs/proc/task_mmu.c (Vm*).
+Sources: proc(5), fs/proc/array.c (stat, status), fs/proc/task_mmu.c (Vm*).
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Stat(NamedTuple):
     start: int
     """Ticks after boot."""
     vm_size: int
+    rss_pages: int
+    """The kernel's own quick counter, by which it also weighs; VmRSS of status is more exact (6.17 on)."""
 
 
 class Status(NamedTuple):
@@ -74,7 +76,7 @@ def parse_stat(text: str) -> Stat:
     >>> parse_stat("42 (tmux: server) S 1 42 42 0 -1 4194560 9 0 0 0 7 3 0 0 20 0 1 0 5100 9437184 800 ...")
     ... # doctest: +NORMALIZE_WHITESPACE
     Stat(pid=42, comm='tmux: server', state='S', ppid=1, flags=4194560, utime=7, stime=3, nice=0, threads=1,
-         start=5100, vm_size=9437184)
+         start=5100, vm_size=9437184, rss_pages=800)
 
     :raises FormatError: it is something else
     """
@@ -95,6 +97,7 @@ def parse_stat(text: str) -> Stat:
             int(fields[17]),
             int(fields[19]),
             int(fields[20]),
+            int(fields[21]),
         )
     except (ValueError, IndexError):
         raise FormatError(f"/proc/PID/stat: not understood: {text[:60]!r}") from None
@@ -182,17 +185,6 @@ def parse_membership(text: str) -> Membership:
         elif "memory" in controllers.split(","):
             memory = path
     return Membership(memory or unified, named or unified)
-
-
-def oom_adj_of(oom_score_adj: int) -> int:
-    """Return what /proc/PID/oom_adj shows for an oom_score_adj, from 2.6.36 on (proc_oom_adj_read).
-
-    >>> [oom_adj_of(value) for value in (1000, 999, 500, 0, -500, -900, -1000)]
-    [15, 15, 8, 0, -8, -15, -17]
-    """
-    if oom_score_adj == 1000:
-        return 15
-    return min(15, abs(oom_score_adj) * 17 // 1000 * (1 if oom_score_adj >= 0 else -1))
 
 
 def _field(text: str, key: str, start: int = 0) -> Optional[str]:

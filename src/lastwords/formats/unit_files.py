@@ -84,6 +84,17 @@ def unit_type(unit: str) -> str:
     return suffix if suffix in UNIT_TYPES and len(unit) > len(suffix) + 1 else ""
 
 
+def units_of(cgroup: str) -> list[str]:
+    """Return the units in the path of a control group, the outermost first; slices are left out.
+
+    >>> units_of("/user.slice/user-1000.slice/user@1000.service/app.slice/app-firefox.scope")
+    ['user@1000.service', 'app-firefox.scope']
+    >>> units_of("/system.slice/systemd-udevd.service/udev"), units_of("/kubepods.slice"), units_of("/")
+    (['systemd-udevd.service'], [], [])
+    """
+    return [part for part in cgroup.split("/") if unit_type(part) not in ("", "slice")]
+
+
 def dropin_names(unit: str) -> list[str]:
     """Return the names of the drop-in directories of a unit, without the one of its whole type.
 

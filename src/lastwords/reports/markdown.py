@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
 from lastwords.model import Verdict
 from lastwords.reports import words
@@ -23,7 +24,7 @@ class MarkdownReport(Report):
             f"# lastwords: {escape(host['hostname'] or verdict.path)}",
             "",
             f"{escape(host['distribution'] or 'unknown distribution')}, "
-            f"kernel {escape(host['kernel_release'] or 'unknown')}, {words.size(host['memory_total'])}; "
+            f"kernel {escape(host['kernel_release'] or 'unknown')}, {size(host['memory_total'])}; "
             f"{verdict.case.root_kind}, {words.moment(verdict.case.taken_at)}",
             "",
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
 from lastwords.reports.pages import Block, Rows, alarm, each, said, table
@@ -39,12 +40,12 @@ def kdump(verdict: Verdict) -> Iterable[Block]:
     facts = verdict.case.facts.get("kdump")
     if not facts:
         return
-    size, loaded = dig(facts, "kexec", "crash_size"), dig(facts, "kexec", "crash_loaded")
+    reserved, loaded = dig(facts, "kexec", "crash_size"), dig(facts, "kexec", "crash_loaded")
     booted = dig(facts, "crashkernel", "booted")
     asked = " ".join(map(said, booted)) if booted else "no crashkernel=" if booted == [] else "not known"
     rows: Rows = [
         ["booted with", asked],
-        ["reserved", alarm(words.size(size) if size is not None else "not known", size == 0)],
+        ["reserved", alarm(size(reserved) if reserved is not None else "not known", reserved == 0)],
         ["capture kernel loaded", alarm(said(loaded), loaded is False, Severity.CRITICAL)],
         ["loading switched off", alarm(said(dig(facts, "kexec", "load_disabled")),
                                        dig(facts, "kexec", "load_disabled") is True)],
@@ -63,7 +64,7 @@ def kdump(verdict: Verdict) -> Iterable[Block]:
         [
             [said(image.get("role")), alarm("there" if image.get("exists") else said(image.get("exists")),
                                             image.get("exists") is False),
-             words.size(image.get("size")), words.moment(image.get("mtime")), said(image.get("path"))]
+             size(image.get("size")), words.moment(image.get("mtime")), said(image.get("path"))]
             for image in each(facts, "images")
         ],
         "what||size|made|path",
@@ -91,8 +92,8 @@ def kdump(verdict: Verdict) -> Iterable[Block]:
             [
                 said(target.get("type"), ""),
                 said(target.get("path") or target.get("directory")),
-                words.size(target.get("available")),
-                words.size(target.get("size")),
+                size(target.get("available")),
+                size(target.get("size")),
                 said(target.get("mounted"), ""),
             ]
             for target in each(facts, "targets")
@@ -142,7 +143,7 @@ def _dumps(verdict: Verdict) -> Block:
             [
                 words.moment(dump.get("time")),
                 alarm("not whole" if cut else "", cut),
-                words.size(dump.get("size")),
+                size(dump.get("size")),
                 said(head.get("release"), ""),
                 said(dump.get("path")),
             ]

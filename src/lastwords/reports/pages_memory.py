@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
+from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
 from lastwords.reports.pages import Block, Cell, Rows, Value, alarm, each, said, table
@@ -64,16 +65,16 @@ def _split(counters: dict[str, int]) -> Block:
         part = sum(counters.get(counter) or 0 for counter in added)
         part -= sum(counters.get(counter) or 0 for counter in (taken[0] if taken else ()))
         left -= part
-        rows.append([name, words.size(part), _percent(part, total), _bar(part, total)])
+        rows.append([name, size(part), _percent(part, total), _bar(part, total)])
     if rows and total:
         odd = left > total // 10
-        rows.append(["nobody's", alarm(words.size(left), odd), _percent(left, total), _bar(left, total)])
+        rows.append(["nobody's", alarm(size(left), odd), _percent(left, total), _bar(left, total)])
     available = counters.get("MemAvailable")
     if available is not None and total:
         low = available < total // 20
         rows.append(["", "", "", ""])
-        rows.append(["available", alarm(words.size(available), low), _percent(available, total), ""])
-        rows.append(["all", words.size(total), "", ""])
+        rows.append(["available", alarm(size(available), low), _percent(available, total), ""])
+        rows.append(["all", size(total), "", ""])
     return table("Where memory is", rows, numbers=(1, 2))
 
 
@@ -83,8 +84,8 @@ def _swap(memory: dict[str, Any]) -> Iterable[Block]:
     rows = [
         [
             said(swap.get("name")),
-            words.size(swap.get("size")),
-            words.size(swap.get("used")),
+            size(swap.get("size")),
+            size(swap.get("used")),
             _percent(swap.get("used"), swap.get("size")),
         ]
         for swap in each(memory, "swaps")
@@ -118,8 +119,8 @@ def _groups(memory: dict[str, Any]) -> Block:
         [
             [
                 alarm(str(kills), kills > 0),
-                words.size(group.get("current")),
-                words.size(group["max"]) if isinstance(group.get("max"), int) else "none",
+                size(group.get("current")),
+                size(group["max"]) if isinstance(group.get("max"), int) else "none",
                 alarm(f"{100 * share:.0f} %" if share else "", share > 0.95),
                 said(group.get("path")),
             ]
@@ -143,7 +144,7 @@ def _kills(verdict: Verdict) -> Block:
                 said(details.get("killer"), ""),
                 Cell(said(details.get("comm"), ""), Severity.WARNING),
                 said(details.get("pid"), ""),
-                words.size(held) if held is not None else "",
+                size(held) if held is not None else "",
                 said(scope, ""),
             ]
         )
@@ -223,8 +224,8 @@ def _process(record: dict[str, Any]) -> Sequence[Value]:
     return [
         said(record.get("pid"), "?"),
         said(record.get("user") or record.get("uid"), "?"),
-        words.size(record.get("rss")),
-        words.size(record["swap"]) if record.get("swap") else "",
+        size(record.get("rss")),
+        size(record["swap"]) if record.get("swap") else "",
         said(record.get("oom_score"), "?"),
         alarm(said(adjusted, "?"), adjusted == -1000, Severity.INFO),
         alarm(said(record.get("state"), "?"), record.get("state") in ("D", "Z")),
@@ -238,7 +239,7 @@ def _programs(records: Sequence[dict[str, Any]]) -> Block:
         if not record.get("kernel_thread"):
             sums.setdefault(said(record.get("comm"), "?"), []).append(record.get("rss") or 0)
     largest = sorted(sums.items(), key=lambda item: -sum(item[1]))
-    rows = [[str(len(sizes)), words.size(sum(sizes)), name] for name, sizes in largest[:PROCESSES_SHOWN]]
+    rows = [[str(len(sizes)), size(sum(sizes)), name] for name, sizes in largest[:PROCESSES_SHOWN]]
     return table("By program; shared pages are counted once a process", rows, "processes|rss|program", (0, 1))
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
-from lastwords.reports import words
 from lastwords.reports.pages import Block, Rows, alarm, each, said, table
 
 SHOWN = 20
@@ -47,15 +47,15 @@ def boot(verdict: Verdict) -> Iterable[Block]:
     )
     rows = []
     for filesystem in (facts.get("filesystems") or {}).values():
-        size, free = dig(filesystem, "usage", "size"), dig(filesystem, "usage", "available")
-        full = bool(size and free is not None and free < size // 10)
+        whole, free = dig(filesystem, "usage", "size"), dig(filesystem, "usage", "available")
+        full = bool(whole and free is not None and free < whole // 10)
         rows.append(
             [
                 said(dig(filesystem, "path")),
                 said(dig(filesystem, "type"), ""),
                 said(dig(filesystem, "source"), "not a filesystem of its own"),
-                alarm(words.size(free), full),
-                words.size(size),
+                alarm(size(free), full),
+                size(whole),
             ]
         )
     yield table("Filesystems", rows, "path|type|device|free|size", (3, 4))
@@ -76,10 +76,10 @@ def boot(verdict: Verdict) -> Iterable[Block]:
 
 def _there(part: Any) -> Any:
     exists = dig(part, "exists")
-    size = dig(part, "size")
+    held = dig(part, "size")
     if exists is False:
         return alarm("missing", True, Severity.CRITICAL)
-    return words.size(size) if size is not None else "there" if exists else "not known"
+    return size(held) if held is not None else "there" if exists else "not known"
 
 
 def _image(initramfs: dict[str, Any], images: dict[Any, dict[str, Any]]) -> Any:
@@ -116,7 +116,7 @@ def kernel(verdict: Verdict) -> Iterable[Block]:
     modules = [module for module in each(facts, "modules") if module.get("taint")]
     yield table(
         "Modules that taint",
-        [[said(m.get("name")), said(m.get("taint")), words.size(m.get("size"))] for m in modules[:SHOWN]],
+        [[said(m.get("name")), said(m.get("taint")), size(m.get("size"))] for m in modules[:SHOWN]],
         "module|taint|size",
         (2,),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Optional
 
+from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
 from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Severity, Step, Verdict
 from lastwords.reports import words
@@ -63,7 +64,7 @@ def heading(screen: Screen, verdict: Verdict) -> None:
         host["distribution"],
         f"kernel {host['kernel_release']}" if host["kernel_release"] else None,
         host["architecture"],
-        words.size(host["memory_total"]) if host["memory_total"] else None,
+        size(host["memory_total"]) if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
     ]
     screen.line(", ".join(str(part) for part in parts if part), "dim")
@@ -241,7 +242,7 @@ def _compared(screen: Screen, compared: Comparison) -> None:
         for finding in findings:
             rows.append((styled((lead, style)), styled((finding.title, ""), (f"  [{finding.id}]", "dim"))))
     for change in compared.changes:
-        old, new = (words.size(v) if change.unit == "bytes" else str(v) for v in (change.old, change.new))
+        old, new = (size(v) if change.unit == "bytes" else str(v) for v in (change.old, change.new))
         rows.append((styled(("changed", "yellow")), styled((f"{change.name}: {old} -> {new}", ""))))
     kinds = Counter(event["kind"] for event in compared.events)
     if kinds:

@@ -18,21 +18,6 @@ def plain(text: Any) -> str:
     return _CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
 
 
-def size(value: Optional[float]) -> str:
-    """Return a number of bytes in binary units.
-
-    >>> size(16473534464)
-    '15.3 GiB'
-    """
-    if value is None:
-        return "?"
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if abs(value) < 1024:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    return f"{value:.1f} TiB"
-
-
 def moment(seconds: Optional[float]) -> str:
     """Return a time in UTC.
 
