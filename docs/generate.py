@@ -180,11 +180,12 @@ def blocks() -> dict[str, str]:
         "collectors": index("docs/collectors", {n: c.title for n, c in LOADED.collectors().items()}),
         "rules": index("docs/rules", {n: first_line(r.doc) for n, r in LOADED.rules().items()}),
         "reports": "\n".join(f"- `{n}`: {r.title}" for n, r in LOADED.reports().items()),
+        "plans": "\n".join(f"- `lastwords plan {n}`: {p.title}" for n, p in LOADED.plans().items()),
         "hooks": hooks(),
         "exit codes": members(ExitCode, lambda member: str(int(member))),
         "severities": members(Severity, lambda member: member.word),
         "outcomes": members(Outcome, lambda member: member.value),
-        **{f"example {part}": example(part) for part in ("collector", "rule", "report", "hooks")},
+        **{f"example {part}": example(part) for part in ("collector", "rule", "report", "plan", "hooks")},
     }
 
 

@@ -19,7 +19,7 @@ KEYS = {
     "fault": {"run", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
-    "truth": {"events", "victim", "findings", "findings_live", "findings_disk", "also", "never"},
+    "truth": {"events", "victim", "group", "findings", "findings_live", "findings_disk", "also", "never"},
 }
 
 
@@ -31,6 +31,8 @@ class Truth:
     """Kinds of events that must be told of, on every input that has a kernel log."""
     victim: str = ""
     """Name of the process that the kernel killed."""
+    group: str = ""
+    """The control group or unit that ran out of memory, where it was not the whole machine."""
     findings: tuple[str, ...] = ()
     """Ids that must be found on every input."""
     findings_live: tuple[str, ...] = ()
@@ -138,6 +140,7 @@ def load(name: str) -> list[Scenario]:
         truth=Truth(
             events=words("truth", "events"),
             victim=text("truth", "victim"),
+            group=text("truth", "group"),
             findings=words("truth", "findings"),
             findings_live=words("truth", "findings_live"),
             findings_disk=words("truth", "findings_disk"),

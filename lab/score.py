@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from lab.common import REPOSITORY, LabError, run
-from lab.harvest import Input, inputs_of, records_in, registered_rules
+from lab.harvest import Input, inputs_of, registered_rules
 from lab.runner import RUNS
 from lab.scenario import Scenario
+from lastwords import plugins
+from lastwords.analyzer.opening import open_case
+from lastwords.analyzer.prediction import predict
 from lastwords.formats.kevents import KINDS
 
 REPORT = os.path.join(REPOSITORY, "docs", "accuracy.md")
@@ -42,7 +45,7 @@ class Scored:
     answers: list[Answer] = field(default_factory=list)
     inputs: list[Input] = field(default_factory=list)
     prediction: Optional[tuple[str, str]] = None
-    """Whom the oom_score before the fault named, and whom the kernel killed."""
+    """Whom lastwords named before the fault, and whom the kernel killed."""
 
     @property
     def problems(self) -> list[str]:
@@ -115,15 +118,23 @@ def answers_on(scenario: Scenario, each: Input, rules: set[str]) -> list[Answer]
 
 
 def _prediction(scenario: Scenario, each: Input) -> Optional[tuple[str, str]]:
-    """Whom the highest oom_score named, of all processes but the lab's own: the collector asks to die."""
-    candidates = [
-        process
-        for process in records_in(each.path, "processes")
-        if process.get("oom_score") and "lab.service" not in str(process.get("cgroup"))
-    ]
-    if not candidates or not scenario.truth.victim:
+    """Whom lastwords names in the bundle before the fault, and whom the kernel took.
+
+    The lab's own processes are left out: they are not there when memory runs out, or are protected.
+    """
+    if not scenario.truth.victim:
         return None
-    return max(candidates, key=lambda process: int(process["oom_score"]))["comm"], scenario.truth.victim
+    case = open_case(each.path, plugins.load().collectors())
+    records = case.facts["processes"]["records"]
+    own = [record["pid"] for record in records if "lab.service" in str(record.get("cgroup"))]
+    prediction = predict(case.facts, without=own)
+    arena = prediction.host
+    if scenario.truth.group:
+        named = [group for group in prediction.groups if (group.path or "").endswith(scenario.truth.group)]
+        if not named:
+            return f"no group {scenario.truth.group}", scenario.truth.victim
+        arena = named[0]
+    return arena.victim.comm if arena.victim else arena.outcome, scenario.truth.victim
 
 
 def differing(scored: Scored) -> list[str]:
@@ -197,7 +208,7 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
                 f"| recall: of what lastwords has a rule for, found | {ratio(found, found + missed)} |",
                 f"| the same, counting what is not yet covered as missed |"
                 f" {ratio(found, found + missed + absent)} |",
-                f"| victim named by oom_score before the fault | {_predictions(scored)} |",
+                f"| victim named before the fault | {_predictions(scored)} |",
             ]
         ),
         "One answer is one finding, event or victim on one input: a bundle made inside the machine, a"

@@ -82,6 +82,7 @@ def test_the_example_works_from_gathering_to_report(site: Path, tmp_path: Path) 
     assert "entropy-low" in done.stdout
     assert int(lastwords(site, "entropy").stdout) > 0
     assert lastwords(site, "schema", "entropy").returncode == 0
+    assert "    systemctl enable --now rngd.service" in lastwords(site, "plan", "entropy").stdout.splitlines()
 
 
 def test_broken_plugins_are_named_and_harm_nobody(site: Path) -> None:

@@ -98,6 +98,8 @@ class Look:
 
     width: int = 100
     color: bool = False
+    sections: tuple[str, ...] = ()
+    """Pages of facts that are wanted instead of the verdict."""
 
 
 class Report:
@@ -115,6 +117,43 @@ class Report:
         :param look: the width of the page, and whether colours are wanted; most formats need neither
         """
         raise NotImplementedError  # every report has its own
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a plan yields: POSIX shell that a person reads, then runs as root."""
+
+    title: str
+    """What it does, one line."""
+    why: tuple[str, ...]
+    """What the reader must know before: paragraphs."""
+    apply: str
+    """Lines of shell; doing it twice must do no harm. Every name in it is quoted."""
+    undo: str
+    """Lines of shell that take it back, also when it was never done."""
+    functions: str = ""
+    """Shell functions that both use."""
+
+
+class Plan:
+    """Mends something: a pure function of facts and arguments that yields a script. It is never run here."""
+
+    name: ClassVar[str]
+    """The word after ``lastwords plan``."""
+    title: ClassVar[str]
+    """One line for people."""
+    needs: ClassVar[tuple[str, ...]] = ()
+    """Collectors whose facts it uses; no others are run. It must do with those that are there."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add the arguments of the plan, if it has any."""
+
+    def make(self, case: Case, arguments: argparse.Namespace) -> Script:
+        """Return the script.
+
+        :raises lastwords.model.LastwordsError: it cannot be made, or nothing is to be done; one line says why
+        """
+        raise NotImplementedError  # every plan has its own
 
 
 @hookspec
@@ -138,6 +177,14 @@ def register_reports(register: Callable[[Report], None]) -> None:
     """Register reports.
 
     :param register: call it with an instance of :class:`Report`, once for each
+    """
+
+
+@hookspec
+def register_plans(register: Callable[[Plan], None]) -> None:
+    """Register plans.
+
+    :param register: call it with an instance of :class:`Plan`, once for each
     """
 
 

@@ -208,6 +208,19 @@ class Case:
     """What a reader must know of the input itself: obfuscated, recollected, files changed."""
 
 
+def dig(facts: Any, *path: str) -> Any:
+    """Return what stands at a path of names in facts, or None where it ends before.
+
+    >>> dig({"kexec": {"crash_size": 7}}, "kexec", "crash_size")
+    7
+    """
+    for name in path:
+        if not isinstance(facts, Mapping):
+            return None
+        facts = facts.get(name)
+    return facts
+
+
 def summary_of(host: Facts) -> dict[str, Any]:
     """Return the few facts of the collector ``host`` by which people know a machine."""
     distribution = host.get("distribution") or {}
@@ -360,6 +373,52 @@ class Story:
         }
 
 
+@dataclass(frozen=True)
+class Change:
+    """A fact that differs between two inputs."""
+
+    name: str
+    old: Any
+    new: Any
+    unit: Optional[str] = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the change as a JSON object."""
+        return dict(self.__dict__)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed since an older input of the same host."""
+
+    path: str
+    """The older input."""
+    taken_at: Optional[float]
+    same_host: Optional[bool]
+    """Whether both are of one machine; None when nothing tells."""
+    appeared: tuple[Finding, ...] = ()
+    gone: tuple[Finding, ...] = ()
+    graver: tuple[Finding, ...] = ()
+    milder: tuple[Finding, ...] = ()
+    changes: tuple[Change, ...] = ()
+    events: tuple[Event, ...] = ()
+    """What happened since."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the comparison as a JSON object; findings that are no more are given whole."""
+        return {
+            "path": self.path,
+            "taken_at": self.taken_at,
+            "same_host": self.same_host,
+            "appeared": [finding.fingerprint for finding in self.appeared],
+            "gone": [finding.to_json() for finding in self.gone],
+            "graver": [finding.fingerprint for finding in self.graver],
+            "milder": [finding.fingerprint for finding in self.milder],
+            "changes": [change.to_json() for change in self.changes],
+            "events": list(self.events),
+        }
+
+
 @dataclass
 class Verdict:
     """All that reports show of one input."""
@@ -372,6 +431,8 @@ class Verdict:
     """Rules that could not be tried, and why."""
     story: Story = field(default_factory=Story)
     """The same as one account: causes, timeline, what is missing."""
+    compared: Optional[Comparison] = None
+    """What changed since an older input of the host, where one was given."""
 
     @property
     def host(self) -> dict[str, Any]:
@@ -400,6 +461,7 @@ class Verdict:
             "host": self.host,
             "summary": {severity.word: self.count(severity) for severity in reversed(Severity)},
             "story": self.story.to_json(),
+            "compared": self.compared.to_json() if self.compared else None,
             "findings": [finding.to_json() for finding in self.findings],
             "events": list(self.case.events),
             "collectors": {

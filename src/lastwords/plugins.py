@@ -15,12 +15,13 @@ from typing import Any, Optional, TypeVar
 import pluggy
 
 from lastwords import __version__, hookspecs
-from lastwords.hookspecs import Collector, Report, Rule
+from lastwords.hookspecs import Collector, Plan, Report, Rule
 
 ENTRY_POINT_GROUP = "lastwords"
 BUILTIN = (
     "lastwords.collectors",
     "lastwords.analyzer.rules",
+    "lastwords.analyzer.plans",
     "lastwords.reports",
     "lastwords.cli.commands",
 )
@@ -80,6 +81,10 @@ class Plugins:
     def reports(self) -> dict[str, Report]:
         """Return the reports by name."""
         return self._gather("register_reports", "reports", lambda item: item.name, Report)
+
+    def plans(self) -> dict[str, Plan]:
+        """Return the plans by name."""
+        return self._gather("register_plans", "plans", lambda item: item.name, Plan)
 
     def add_commands(self, subparsers: Any) -> None:
         """Let every plugin add its commands."""

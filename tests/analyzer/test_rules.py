@@ -75,6 +75,24 @@ NOT_RESERVED = {
     "kdump__crashkernel__booted": [],
 }
 
+ZRAM = {"name": "/dev/zram0", "type": "partition", "size": 1 << 30, "used": 0, "priority": 100}
+PROTECTED = {
+    "pid": 7, "ppid": 1, "comm": "db", "rss": 1 << 20, "swap": 0, "page_tables": 0, "kernel_thread": False,
+    "oom_score_adj": -1000, "systemd_cgroup": "/",
+}  # fmt: skip
+WRITER = {
+    "path": "/etc/cron.d/protect", "line": 2, "names": "oom_adj", "writes": True,
+    "text": "* * * * * root echo -17 > /proc/$(cat /run/x.pid)/oom_adj",
+}  # fmt: skip
+OOMD = {"name": "systemd-oomd", "units": [{"unit": "systemd-oomd.service", "running": True}]}
+KILLS = {
+    "unit": "user@.service", "key": "ManagedOOMMemoryPressure", "value": "kill", "effective": True,
+    "file": "/usr/lib/systemd/system/user@.service.d/10-oomd-user-service-defaults.conf", "line": 2,
+}  # fmt: skip
+SESSION_KILL = happened(
+    "oom_kill", killer="systemd-oomd", cgroup="/user.slice/user-1000.slice/session-2.scope"
+)
+
 FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-no-crashkernel", NOT_RESERVED, Severity.CRITICAL, "host"),
     ("kdump-no-crashkernel", {**NOT_RESERVED, "kdump__units": []}, Severity.WARNING, "host"),
@@ -101,6 +119,32 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": 1}, Severity.INFO, "host"),
     ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": 2, "kdump__kexec__crash_loaded": False},
      Severity.WARNING, "host"),
+    ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": 2}, Severity.WARNING, "host"),
+    ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": 1, "kdump__kexec__crash_loaded": None},
+     Severity.WARNING, "host"),
+    ("oom-overcommit", {"oom__sysctls__vm.overcommit_memory__runtime": 1}, Severity.INFO, "host"),
+    ("oom-overcommit", {"memory__meminfo__Committed_AS": 9_500_000_000}, Severity.WARNING, "host"),
+    ("oom-min-free", {"oom__sysctls__vm.min_free_kbytes__runtime": 1000}, Severity.WARNING, "host"),
+    ("oom-min-free", {"oom__sysctls__vm.min_free_kbytes__runtime": 2 << 20}, Severity.WARNING, "host"),
+    ("oom-min-free", {"oom__sysctls__vm.min_free_kbytes__runtime": 6 << 20}, Severity.CRITICAL, "host"),
+    ("oom-zram-swappiness", {"memory__swaps": [ZRAM]}, Severity.INFO, "host"),
+    ("oom-zram-swappiness", {"memory__swaps": [ZRAM], "oom__sysctls__vm.swappiness__runtime": 10},
+     Severity.WARNING, "host"),
+    ("oom-no-task-list", {"oom__sysctls__vm.oom_dump_tasks__runtime": 0}, Severity.WARNING, "host"),
+    ("oom-kills-caller", {"oom__sysctls__vm.oom_kill_allocating_task__runtime": 1}, Severity.WARNING, "host"),
+    ("oom-vital-unprotected", {"processes__records__12__oom_score_adj": 0}, Severity.WARNING,
+     "process 951 (sshd)"),
+    ("oom-vital-unprotected", {"processes__records__7__oom_score_adj": 0,
+                               "processes__records__7__systemd_cgroup": "/system.slice/systemd-udevd.service"},
+     Severity.INFO, "process 726 (systemd-udevd)"),
+    ("oom-nothing-to-kill", {"processes__records": [PROTECTED]}, Severity.WARNING, "host"),
+    ("oom-nothing-to-kill", {"processes__records": [{**PROTECTED, "rss": 9 << 30}, {**PROTECTED, "oom_score_adj": 0}]},
+     Severity.WARNING, "host"),
+    ("oom-adj-deprecated", {"oom__writers": {"mentions": [WRITER], "skipped": []}}, Severity.WARNING, "host"),
+    ("oom-adj-deprecated", {"oom__writers": {"mentions": [{**WRITER, "path": "/etc/init.d/ssh"}], "skipped": []}},
+     Severity.INFO, "host"),
+    ("oom-oomd-sessions", {"oom__daemons": [OOMD], "oom__units": [KILLS]}, Severity.INFO, "host"),
+    ("oom-oomd-sessions", {"oom__daemons": [OOMD], "events": [SESSION_KILL]}, Severity.WARNING, "host"),
     ("oom-sysctl-differs", {"oom__sysctls__vm.swappiness": {
         "runtime": 60, "differs": True, "assignments": [],
         "persisted": {"file": "/etc/sysctl.conf", "line": 3, "value": "10"}}}, Severity.INFO, "host"),
@@ -141,6 +185,46 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("oom-kill-happened", {"events": [happened("boot")]}),
     ("oom-panics", {}),
     ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": None}),
+    ("oom-overcommit", {}),
+    (
+        "oom-overcommit",
+        {"oom__sysctls__vm.overcommit_memory__runtime": 0, "memory__meminfo__Committed_AS": 1 << 50},
+    ),
+    ("oom-overcommit", {"memory__meminfo": None}),
+    ("oom-min-free", {}),
+    ("oom-min-free", {"oom__sysctls__vm.min_free_kbytes__runtime": 11468}),
+    ("oom-min-free", {"oom__sysctls__vm.min_free_kbytes__runtime": None}),
+    ("oom-zram-swappiness", {}),
+    ("oom-zram-swappiness", {"memory__swaps": [ZRAM], "oom__sysctls__vm.swappiness__runtime": 60}),
+    ("oom-zram-swappiness", {"memory__swaps": [ZRAM, {**ZRAM, "name": "/dev/sda2"}]}),
+    ("oom-zram-swappiness", {"memory__swaps": []}),
+    ("oom-no-task-list", {}),
+    ("oom-no-task-list", {"oom__sysctls__vm.oom_dump_tasks__runtime": None}),
+    ("oom-kills-caller", {}),
+    ("oom-vital-unprotected", {}),
+    ("oom-vital-unprotected", {"processes__records__12__oom_score_adj": None}),
+    (
+        "oom-vital-unprotected",
+        {"processes__records__12__oom_score_adj": 0, "host__container__kind": "podman"},
+    ),
+    ("oom-nothing-to-kill", {}),
+    ("oom-nothing-to-kill", {"processes__records": [PROTECTED, {**PROTECTED, "oom_score_adj": None}]}),
+    (
+        "oom-nothing-to-kill",
+        {
+            "processes__records": [
+                {**PROTECTED, "rss": 9 << 30},
+                {**PROTECTED, "rss": 2 << 30, "oom_score_adj": 0},
+            ]
+        },
+    ),
+    ("oom-adj-deprecated", {}),
+    ("oom-adj-deprecated", {"oom__writers": None}),
+    ("oom-adj-deprecated", {"oom__writers": {"mentions": [{**WRITER, "writes": False}], "skipped": []}}),
+    ("oom-oomd-sessions", {}),
+    ("oom-oomd-sessions", {"oom__units": [KILLS]}),
+    ("oom-oomd-sessions", {"oom__daemons": [OOMD], "oom__units": [{**KILLS, "unit": "x.service"}]}),
+    ("oom-oomd-sessions", {"oom__daemons": None, "events": [SESSION_KILL]}),
     (
         "oom-sysctl-differs",
         {"oom__sysctls__vm.swappiness": {"runtime": 60, "differs": None, "persisted": None}},

@@ -1,6 +1,6 @@
 """A plugin for lastwords: how much randomness the kernel has, and whether that is enough."""
 
-from lastwords.hookspecs import Collector, Report, hookimpl, rule
+from lastwords.hookspecs import Collector, Plan, Report, Script, hookimpl, rule
 from lastwords.model import Finding, NoData, Proof, Severity
 
 ENTROPY = "/proc/sys/kernel/random/entropy_avail"
@@ -59,6 +59,24 @@ class OneLine(Report):
         return f"{verdict.host['hostname']}: {ids}\n"
 
 
+# -- plan
+class MoreEntropy(Plan):
+    """Yields a script, which a person reads and runs: ``lastwords plan entropy``."""
+
+    name = "entropy"
+    title = "let rngd feed the kernel"
+    needs = ("entropy",)
+
+    def make(self, case, arguments):
+        bits = case.facts.get("entropy", {}).get("bits")
+        return Script(
+            title="Let rngd feed the kernel's random numbers",
+            why=(f"The kernel had {bits} bits when the facts were gathered.",),
+            apply="systemctl enable --now rngd.service",
+            undo="systemctl disable --now rngd.service",
+        )
+
+
 # -- hooks
 @hookimpl
 def register_collectors(register):
@@ -73,6 +91,11 @@ def register_rules(register):
 @hookimpl
 def register_reports(register):
     register(OneLine())
+
+
+@hookimpl
+def register_plans(register):
+    register(MoreEntropy())
 
 
 @hookimpl

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from lastwords.formats import badness
 from lastwords.formats.badness import (
     ERAS,
-    LAST_WINS,
     LEGACY,
     NO_BONUS,
+    NO_BONUS_LAST,
     NO_SACRIFICE,
     PER_MILLE,
     ROOT_3_PERCENT,
@@ -56,8 +56,8 @@ ALL = [LEGACY, *(era for _, era in ERAS)]
         ("4.18.0-553.el8_10.x86_64", NO_SACRIFICE),
         ("4.19.0-27-amd64", NO_BONUS),
         ("5.2.21", NO_SACRIFICE),
-        ("5.3.18-150300.59.93-default", LAST_WINS),
-        ("5.8.0-rc4-next-20200710", LAST_WINS),
+        ("5.3.18-150300.59.93-default", NO_BONUS_LAST),
+        ("5.8.0-rc4-next-20200710", NO_BONUS_LAST),
         ("5.9", SIGNED),
         ("6.12.43+deb13-amd64", SIGNED),
         ("7.1.0", SIGNED),

@@ -46,9 +46,8 @@ DUMPED = step("dump", "kdump saved a dump: {path}", on("dump"), told_by="crash_d
 NOT_DUMPED = step(
     "no-dump",
     "no dump of it was saved: {title}",
-    found("kdump-*"),
-    found("dump-target-*"),
-    found("crashkernel-*"),
+    found("kdump-*", Severity.WARNING),
+    found("dump-target-*", Severity.WARNING),
     unless="dump",
     told_by="kdump",
 )
@@ -117,8 +116,8 @@ PATTERNS: tuple[Pattern, ...] = (
         (
             FULL,
             step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 found("root-*", GRAVE), found("fstab-*", GRAVE), found("boot-entry-*", GRAVE),
-                 found("boot-default-*", GRAVE), core=True),
+                 found("root-*", GRAVE), found("fstab-*", GRAVE), found("entry-*", GRAVE),
+                 found("kernel-damaged", GRAVE), found("kernel-not-signed", GRAVE), core=True),
         ),
         severity=GRAVE,
         sure=True,
@@ -234,8 +233,9 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The next kernel crash would leave no dump: {title}",),
         (
             step("refused", "{summary}", on("kdump", "fail|refus|denied|restricted|cannot|unable")),
-            step("readiness", "{title}", found("kdump-*"), found("dump-target-*"), found("crashkernel-*"),
-                 core=True),
+            step("readiness", "{title}", found("kdump-*", Severity.WARNING),
+                 found("dump-target-*", Severity.WARNING), core=True),
+            step("also", "{title}", found("kdump-*"), found("dump-target-*")),
             step("stays-down", "{title}", found("panic-hangs")),
         ),
         sure=True,
@@ -246,7 +246,8 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The next boot or kernel update may fail: {title}",),
         (
             step("risk", "{title}", *(found(rule, Severity.WARNING) for rule in
-                 ("boot-*", "initramfs-*", "kernel-without-*", "root-*", "fstab-*")), core=True),
+                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*")),
+                 core=True),
         ),
         sure=True,
         risk=True,

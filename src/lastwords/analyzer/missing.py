@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Optional
+
 from lastwords.model import Case, Outcome, Wish
 
 COLLECT = "$ lastwords collect"
@@ -51,15 +53,21 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
     return (COLLECT,)
 
 
+def _goes_without_saying(case: Case, topic: str, outcome: Optional[str]) -> bool:
+    """Return whether a topic is absent because the host has nothing on it, not for want of input."""
+    if outcome != Outcome.NO_DATA.value:
+        return False
+    if case.root_kind == "directory":
+        return topic in GONE
+    return case.root_kind != "sosreport"
+
+
 def missing_inputs(case: Case) -> tuple[Wish, ...]:
     """Return the topics of which the input holds nothing, or not all; those that say the same joined."""
     joined: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     for topic, entry in case.outcomes.items():
         outcome = entry.get("outcome")
-        expected = case.root_kind == "directory" and topic in GONE
-        if outcome in (Outcome.OK.value, Outcome.SKIPPED.value) or expected:
-            continue
-        if outcome == Outcome.NO_DATA.value and topic in case.facts:
+        if outcome in (Outcome.OK.value, Outcome.SKIPPED.value) or _goes_without_saying(case, topic, outcome):
             continue
         reason = str(entry.get("reason") or outcome)
         if outcome != Outcome.NO_DATA.value:

@@ -186,7 +186,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         if link.unless and (not news or any(step.link == link.unless for step in steps)):
             continue
         seen = events if link.core else _seen(link, telling.events, near, after)
-        marks = _meant(link, telling.findings)
+        marks = _meant(link, [finding for finding in telling.findings if finding not in taken])
         if not seen and not marks:
             continue
         steps.append(_step(link, seen, marks))

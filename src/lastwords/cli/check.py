@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of
 from lastwords.cli import options
@@ -30,6 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     plugins: Plugins = arguments.plugins
     output = Output(arguments, options.chosen_report(arguments))
     collectors = options.chosen_collectors(arguments, plugins.collectors())
+    rules = plugins.rules().values()
+    old = options.older(arguments, collectors, rules)
     die_first()
     root = live_root()
     gathered = gather(
@@ -39,7 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         timeout=arguments.timeout,
     )
     options.end_progress(arguments.quiet, arguments.verbose)
-    verdict = judge(root.where, case_of(gathered), plugins.rules().values())
+    verdict = judge(root.where, case_of(gathered), rules)
+    verdict.compared = compare(old, verdict) if old else None
     output.add(verdict)
     output.close()
     return options.verdict_code(arguments, verdict.worst())

@@ -42,7 +42,7 @@ def run_schema(arguments: argparse.Namespace) -> int:
 def run_plugins(arguments: argparse.Namespace) -> int:
     """Run ``lastwords plugins``."""
     plugins: Plugins = arguments.plugins
-    plugins.collectors(), plugins.rules(), plugins.reports()
+    plugins.collectors(), plugins.rules(), plugins.reports(), plugins.plans()
     if arguments.json:
         print(json.dumps([info.to_json() for info in plugins.found.values()], indent=2))
         return ExitCode.OK

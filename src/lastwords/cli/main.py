@@ -46,7 +46,7 @@ def run(argv: Sequence[str]) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         parser = build_parser(plugins.load())
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_args(argv, argparse.Namespace(argv=argv))
         if not hasattr(arguments, "run"):
             parser.print_help()
             return ExitCode.USAGE

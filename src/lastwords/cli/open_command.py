@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import Any, Optional
 
+from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     rules = plugins.rules().values()
     worst: Optional[Severity] = None
     failed = False
+    old = options.older(arguments, collectors, rules)
     for path in arguments.paths:
         try:
             case = open_case(
@@ -61,6 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
             continue
         options.end_progress(arguments.quiet, arguments.verbose)
         verdict = judge(path, case, rules)
+        verdict.compared = compare(old, verdict) if old else None
         output.add(verdict)
         worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
     output.close()

@@ -22,7 +22,7 @@ kind, and nothing else."""
 class Output:
     """Takes verdicts, shows them at once or writes them at the end.
 
-    :param arguments: ``output``, ``color``
+    :param arguments: ``output``, ``color``, ``section``
     :param inputs: paths that are opened: nothing is written onto or into them
     :raises OutputError: the output is one of them
     :raises UsageError: it is one file, which the reports of several inputs cannot share
@@ -34,11 +34,12 @@ class Output:
         self._look = Look(
             max(40, min(shutil.get_terminal_size((100, 24)).columns, 120)),
             arguments.color == "always" if arguments.output else use_color(arguments.color),
+            arguments.section,
         )
         self._parts: list[str] = []
         self._names: set[str] = set()
         self._each = os.path.isdir(self._path)
-        for path in inputs:
+        for path in (*inputs, *([arguments.compare] if arguments.compare else ())):
             _refuse_within(self._path, path)
         if report.document and len(inputs) > 1 and not self._each:
             raise UsageError(

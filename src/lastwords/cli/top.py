@@ -39,7 +39,7 @@ ROWS = 20
 AGES = 6
 """Earlier looks kept, to tell who grows."""
 REST = 10
-"""A look takes at most this part of the time: a screen must not load a dying host."""
+"""At most this part of one CPU is used: a screen must not load a dying host."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -126,7 +126,9 @@ def _once(
         return ExitCode.OK
     console = _console(arguments)
     frame = Frame(_hostname(facts) or arguments.source or "this host", taken_at, prediction, arena)
-    console.print(screen(frame, console, arguments.number or ROWS))
+    with console.capture() as captured:
+        console.print(screen(frame, console, arguments.number or ROWS))
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()))
     return ExitCode.OK
 
 
@@ -137,7 +139,7 @@ def _watch(arguments: argparse.Namespace, what_if: WhatIf, without: tuple[int, .
     history: deque[tuple[float, Prediction]] = deque(maxlen=AGES)
     with _keys() as quit_after, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
-            started = time.monotonic()
+            started, used = time.monotonic(), time.process_time()
             facts = snapshot(live_root())
             prediction = predict(facts, what_if, without=without)
             history.append((started, prediction))
@@ -151,7 +153,7 @@ def _watch(arguments: argparse.Namespace, what_if: WhatIf, without: tuple[int, .
             )
             live.update(screen(frame, console, arguments.number), refresh=True)
             took = time.monotonic() - started
-            if quit_after(max(arguments.delay - took, took * REST)):
+            if quit_after(max(arguments.delay - took, (time.process_time() - used) * REST)):
                 return ExitCode.OK
 
 

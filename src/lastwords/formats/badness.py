@@ -51,13 +51,13 @@ ROOT_30 = Era("3.5 to 3.13", "pages", root_bonus="30", sacrifices=True)
 ROOT_3_PERCENT = Era("3.14 to 4.16", "pages", root_bonus="3%", sacrifices=True)
 NO_BONUS = Era("4.17 to 5.0", "pages", sacrifices=True)
 NO_SACRIFICE = Era("5.1 to 5.2", "pages")
-LAST_WINS = Era("5.3 to 5.8", "pages", last_wins=True)
+NO_BONUS_LAST = Era("5.3 to 5.8", "pages", last_wins=True)
 SIGNED = Era("5.9 on", "pages", signed=True, last_wins=True)
 """Each is named for what is new in it."""
 
 ERAS = (
     ((5, 9), SIGNED),
-    ((5, 3), LAST_WINS),
+    ((5, 3), NO_BONUS_LAST),
     ((5, 1), NO_SACRIFICE),
     ((4, 17), NO_BONUS),
     ((3, 14), ROOT_3_PERCENT),
@@ -266,12 +266,13 @@ def fitting(
         )
 
     known = era_of(release or "")
+    mine = hits(known) if known else 0
+    some = 2 + len(observed) // 20
+    if known and mine + some >= len(observed):
+        return known, mine
     counts = [(hits(era), era) for _, era in ERAS]
     most, best = max(counts, key=lambda pair: pair[0]) if observed else (0, None)
-    mine = hits(known) if known else 0
-    if known and most <= mine + 2 + len(observed) // 20:
-        return known, mine
-    return best, most
+    return (known, mine) if known and mine + some >= most else (best, most)
 
 
 def score_adj_of(oom_adj: int) -> int:

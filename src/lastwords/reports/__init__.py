@@ -13,7 +13,15 @@ def register_reports(register: Callable[[Report], None]) -> None:
     from lastwords.reports.html import HtmlReport
     from lastwords.reports.json_report import JsonLinesReport, JsonReport
     from lastwords.reports.markdown import MarkdownReport
+    from lastwords.reports.short import ShortReport
     from lastwords.reports.terminal import TerminalReport
 
-    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport(), HtmlReport()):
+    for report in (
+        TerminalReport(),
+        ShortReport(),
+        JsonReport(),
+        JsonLinesReport(),
+        MarkdownReport(),
+        HtmlReport(),
+    ):
         register(report)

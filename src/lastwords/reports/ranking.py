@@ -64,7 +64,7 @@ def screen(frame: Frame, console: Console, rows: Optional[int] = None) -> Render
     below = _foot(frame)
     if rows is None:
         used = len(console.render_lines(Group(*above, *below), pad=False))
-        rows = max(3, console.height - used - 3)
+        rows = max(3, console.height - used - 2)
     return Group(*above, "", _table(frame, console, rows), *below)
 
 
@@ -92,10 +92,10 @@ def _supplies(frame: Frame, console: Console) -> list[RenderableType]:
     from rich.text import Text
 
     supply, arena = frame.prediction.supply, frame.arena
-    grid = Table.grid(padding=(0, 1))
+    grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=8)
     grid.add_column(width=BAR)
-    grid.add_column(overflow="fold")
+    grid.add_column(ratio=1)
     if supply.available is not None:
         text = f"{size(supply.ram - supply.available)} of {size(supply.ram)}, {size(supply.available)} left"
         grid.add_row("Memory", _bar(1 - supply.available / supply.ram, console), Text(text))
@@ -137,9 +137,9 @@ def _next(frame: Frame) -> list[RenderableType]:
     from rich.text import Text
 
     arena = frame.arena
-    grid = Table.grid(padding=(0, 1))
+    grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=8)
-    grid.add_column(overflow="fold")
+    grid.add_column(ratio=1)
     if arena.victim:
         head = Text(f"{plain(arena.victim.comm)} ({arena.victim.pid})", "bold red")
         if arena.victim.unit:
@@ -160,15 +160,15 @@ def _groups(frame: Frame, console: Console) -> list[RenderableType]:
     groups = frame.prediction.groups
     if not groups:
         return []
-    grid = Table.grid(padding=(0, 1))
+    grid = Table.grid(padding=(0, 1), expand=True)
     grid.add_column(width=8)
     grid.add_column(width=BAR)
-    grid.add_column(overflow="ellipsis", no_wrap=True)
+    grid.add_column(ratio=1, overflow="ellipsis", no_wrap=True)
     for number, group in enumerate(groups[:GROUPS_SHOWN]):
         dies = plain(f"{group.victim.comm} ({group.victim.pid})") if group.victim else group.outcome
         text = Text(f"{short_size(group.used)} of {short_size(group.limit)}: ")
         text.append(dies, "red")
-        text.append(f" in {plain(_tail(group.path or '/'))}")
+        text.append(f" in {plain(_tail(group.path or '/', 1))}")
         bar = _bar((group.used or 0) / max(1, group.limit), console)
         grid.add_row("Limits" if number == 0 else "", bar, text)
     if len(groups) > GROUPS_SHOWN:
@@ -210,7 +210,10 @@ def _row(frame: Frame, console: Console, number: int, each: Candidate, most: int
     wide = console.width >= WIDE
     adj = each.task.adj
     growth = frame.trend.growth.get(each.pid, 0.0)
+    # With control groups v1 memory may be charged to the root, while systemd knows the unit.
     group = each.record.get("cgroup") or ""
+    group = (each.record.get("systemd_cgroup") or group) if group == "/" else group
+    unit = (each.unit or "").removesuffix(".service") or _tail(group, 1)
     cells: list[Optional[RenderableType]] = [
         str(number),
         str(each.pid),
@@ -223,7 +226,7 @@ def _row(frame: Frame, console: Console, number: int, each: Candidate, most: int
         short_size(each.task.page_tables) if wide else None,
         _growth(growth) if frame.live else None,
         str(each.record.get("uid", "?")) if wide else None,
-        Text(plain(_tail(group, 3) if wide else each.unit or _tail(group, 1))),
+        Text(plain(_tail(group, 3) if wide else unit)),
     ]
     return [cell for cell in cells if cell is not None]
 
@@ -266,7 +269,7 @@ def _bar(share: float, console: Console, width: int = BAR, *, plainly: bool = Fa
     share = min(1.0, max(0.0, share))
     full, empty = ("#", ".") if console.options.ascii_only else ("━", "─")
     filled = round(share * width)
-    if share > 0 and filled == 0:
+    if share > 0 and filled == 0 and not plainly:
         filled = 1
     style = "" if plainly else "red" if share >= HIGH else "yellow" if share >= HIGH - 0.2 else "green"
     bar = Text(full * filled, style, no_wrap=True)
@@ -274,7 +277,9 @@ def _bar(share: float, console: Console, width: int = BAR, *, plainly: bool = Fa
     return bar
 
 
-def _tail(path: str, parts: int = 2) -> str:
+def _tail(path: str, parts: int) -> str:
     """Return the end of a control group's path, which tells most."""
     found = path.strip("/").split("/")
+    if parts == 1:
+        return found[-1]
     return path if len(found) <= parts else "../" + "/".join(found[-parts:])

@@ -52,6 +52,13 @@ def duration(seconds: Optional[float]) -> str:
     return " ".join(parts[:2])
 
 
+def when(time: Optional[float], monotonic: Optional[float]) -> str:
+    """Return when something happened: in UTC, or since boot where only that is known."""
+    if time is None and monotonic is not None:
+        return f"{monotonic:.3f} s after boot"
+    return moment(time)
+
+
 def short_place(path: str) -> str:
     """Return a path as it is, and of a command as much as tells it from others."""
     if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
@@ -59,9 +66,14 @@ def short_place(path: str) -> str:
     return path
 
 
+def place(item: Proof) -> str:
+    """Return where a proof stands: its path, or its command cut short, and its line."""
+    return short_place(plain(item.path)) + (f":{item.line}" if item.line else "")
+
+
 def proof(item: Proof) -> str:
     """Return a proof as one line: where, what it said, what was expected."""
-    place = short_place(plain(item.path)) + (f":{item.line}" if item.line else "")
+    at = place(item)
     said = (
         plain(item.excerpt)
         if item.excerpt is not None
@@ -70,13 +82,13 @@ def proof(item: Proof) -> str:
         else ""
     )
     expected = f" (expected {plain(item.threshold)})" if item.threshold is not None else ""
-    return f"{place}: {said}{expected}" if said or expected else place
+    return f"{at}: {said}{expected}" if said or expected else at
 
 
 def happened(item: Event) -> tuple[str, str, str]:
     """Return when an event happened, its kind and its summary."""
-    if item.get("time") is None and item.get("monotonic") is not None:
-        when = f"{float(item['monotonic']):.3f} s after boot"
-    else:
-        when = moment(item.get("time"))
-    return when, plain(item.get("kind", "")), plain(item.get("summary", ""))
+    return (
+        when(item.get("time"), item.get("monotonic")),
+        plain(item.get("kind", "")),
+        plain(item.get("summary", "")),
+    )

@@ -10,9 +10,9 @@ from lastwords.hookspecs import Rule, hookimpl
 @hookimpl
 def register_rules(register: Callable[[Rule], None]) -> None:
     """Register every rule of the modules here."""
-    from lastwords.analyzer.rules import boot, crash, kdump, oom
+    from lastwords.analyzer.rules import boot, crash, kdump, oom, oom_protection, oom_settings
 
-    for module in (oom, crash, kdump, boot):
+    for module in (oom, oom_settings, oom_protection, crash, kdump, boot):
         for value in vars(module).values():
             if isinstance(value, Rule):
                 register(value)

@@ -29,29 +29,6 @@ def kill_happened(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("oom-panics", needs=("oom",))
-def oom_panics(case: Case) -> Iterator[Finding]:
-    """``vm.panic_on_oom`` is set: instead of killing a process the kernel panics.
-
-    With a capture kernel loaded this is a way to learn who ate the memory, and a note; without one the
-    machine goes down and leaves nothing.
-    """
-    value = case.facts["oom"]["sysctls"]["vm.panic_on_oom"]["runtime"]
-    if not value:
-        return
-    loaded = (case.facts.get("kdump") or {}).get("kexec", {}).get("crash_loaded")
-    yield Finding(
-        "oom-panics",
-        Severity.INFO if loaded else Severity.WARNING,
-        "The kernel panics when it runs out of memory",
-        "vm.panic_on_oom takes the whole machine down instead of one process."
-        if loaded
-        else "vm.panic_on_oom takes the whole machine down, and no capture kernel would save why.",
-        evidence=(Proof("/proc/sys/vm/panic_on_oom", value=value, threshold=0),),
-        fix=("$ sysctl -w vm.panic_on_oom=0", "Take it out of the sysctl files that set it as well."),
-    )
-
-
 @rule("oom-sysctl-differs", needs=("oom",))
 def sysctl_differs(case: Case) -> Iterator[Finding]:
     """Memory sysctls are not what the sysctl files say: the next boot will bring other values.

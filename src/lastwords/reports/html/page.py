@@ -16,6 +16,7 @@ from lastwords.reports import words
 from lastwords.reports.html import (
     boot,
     cgroups,
+    changes,
     crash,
     facts,
     findings,
@@ -41,6 +42,7 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("story", "What happened", story.section),
     Section("findings", "Findings", findings.section),
+    Section("changes", "What changed", changes.section),
     Section("timeline", "Timeline", timeline.section),
     Section("oom", "Out of memory", oom.section),
     Section("memory", "Memory", memory.section),

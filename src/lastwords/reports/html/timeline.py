@@ -122,10 +122,7 @@ def _heading(boot: Boot) -> Markup:
 
 
 def _row(moment: Moment) -> Markup:
-    if moment.time is None and moment.monotonic is not None:
-        when = f"{moment.monotonic:.3f} s after boot"
-    else:
-        when = words.moment(moment.time).replace(" UTC", "")
+    when = words.when(moment.time, moment.monotonic).replace(" UTC", "")
     cause: Content = [" ", tag("a", "cause", href=f"#cause-{moment.cause}")] if moment.cause else None
     return tag(
         "tr",
