@@ -20,7 +20,7 @@ from lab.browser import Browser
 from lab.common import CACHE, LabError, Unavailable, locked, run
 
 PICTURES = os.path.join(CACHE, "pages")
-AXE = "axe-core@4.10.3"
+AXE = "axe-core@4"
 MOST_BYTES = 1_000_000
 MOST_SHEETS = 60
 NARROW = 390

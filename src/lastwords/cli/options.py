@@ -58,7 +58,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--output",
         metavar="FILE",
-        help="write the report there, not to standard output; into a directory, one report an input",
+        help="write the report there, not to standard output (-); into a directory, one report an input",
     )
     parser.set_defaults(format="terminal")
     group.add_argument(
