@@ -93,17 +93,22 @@
     scroll.before(search(scroll, "Filter " + (scroll.querySelector("caption")?.textContent || "rows").toLowerCase(), false));
   }
 
-  // Commands can be taken along.
-  if (navigator.clipboard) {
-    for (const pre of document.querySelectorAll("pre.command")) {
-      const text = pre.textContent;
-      const copy = button("Copy", () => {
-        navigator.clipboard.writeText(text).then(() => {
-          copy.textContent = "Copied";
-          setTimeout(() => (copy.textContent = "Copy"), 1500);
-        });
-      });
-      pre.append(copy);
-    }
+  // Commands can be taken along; where the browser refuses, they are selected.
+  for (const pre of document.querySelectorAll("pre.command")) {
+    const code = pre.firstElementChild;
+    const said = (text) => {
+      copy.textContent = text;
+      setTimeout(() => (copy.textContent = "Copy"), 1500);
+    };
+    const copy = button("Copy", async () => {
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        said("Copied");
+      } catch {
+        getSelection().selectAllChildren(code);
+        said("Selected");
+      }
+    });
+    pre.append(copy);
   }
 })();
