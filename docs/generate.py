@@ -21,6 +21,7 @@ os.environ["LASTWORDS_NO_PLUGINS"] = "1"
 os.environ["COLUMNS"] = "96"
 
 from lastwords import hookspecs, plugins, schemas
+from lastwords.analyzer.oom.causes import CAUSES
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
@@ -185,6 +186,7 @@ def blocks() -> dict[str, str]:
         "exit codes": members(ExitCode, lambda member: str(int(member))),
         "severities": members(Severity, lambda member: member.word),
         "outcomes": members(Outcome, lambda member: member.value),
+        "oom causes": "\n".join(f"- {first_line(function.__doc__)}" for function in CAUSES),
         **{f"example {part}": example(part) for part in ("collector", "rule", "report", "plan", "hooks")},
     }
 

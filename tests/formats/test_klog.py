@@ -64,7 +64,7 @@ def test_callers_and_priorities_are_told() -> None:
     assert parse_line("<3>[    1.000000] x").priority == 3
     assert parse_line("12,5,99,-;systemd[1]: x").is_kernel is False  # facility user
     assert parse_line("6,5,99,c,caller=C1;x") == LogLine(
-        "x", None, None, 99e-6, None, None, None, 6, "C1", True
+        "x", None, None, 99e-6, None, None, None, 6, "C1", True, record=True
     )
 
 

@@ -53,13 +53,16 @@ def found(data: bytes, search: Search, follow: int, quick: bool) -> tuple[list[L
     return out, search
 
 
-@given(CHUNKS, st.integers(0, 4), st.integers(0, 3), st.booleans(), st.integers(1, 40))
-def test_quick_and_plain_search_agree(data: bytes, before: int, follow: int, gated: bool, block: int) -> None:
-    gates = (b"kernel:",) if gated else ()
+@given(
+    CHUNKS, st.integers(0, 4), st.integers(0, 3), st.sampled_from(("", "gated", "stems")), st.integers(1, 40)
+)
+def test_quick_and_plain_search_agree(data: bytes, before: int, follow: int, how: str, block: int) -> None:
+    gates = (b"kernel:",) if how == "gated" else ()
+    stems = (b"o", b"pan") if how == "stems" else ()
     old, module.BLOCK = module.BLOCK, block
     try:
-        quick, one = found(data, Search(WORDS, gates, before), follow, True)
-        plain, other = found(data, Search(WORDS, gates, before), follow, False)
+        quick, one = found(data, Search(WORDS, gates, before, stems), follow, True)
+        plain, other = found(data, Search(WORDS, gates, before, stems), follow, False)
     finally:
         module.BLOCK = old
     assert quick == plain

@@ -19,6 +19,7 @@ examples:
   lastwords open sosreport-*.tar.xz      the verdict on an uploaded report
   lastwords collect --root /mnt/sysimage gather a disk mounted in rescue mode
   lastwords check                        this host's verdict, keeping nothing
+  lastwords oom /var/log/messages*       every OOM kill in these logs, explained
 
 exit status: 0 done; 1 findings at or above --fail-on; 2 usage; 3 partial collection;
 4 input is not what it claims to be, or the output cannot be written; 130 interrupted

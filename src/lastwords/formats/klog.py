@@ -120,6 +120,8 @@ class LogLine:
     """printk caller id: ``T123`` a task, ``C0`` a CPU."""
     is_kernel: Optional[bool] = None
     """False for a program's line; None when the line does not tell."""
+    record: bool = False
+    """A record of /dev/kmsg or extended netconsole, in which bytes may be escaped."""
 
     def epoch(self, clock: Clock) -> tuple[Optional[float], Optional[str]]:
         """Return seconds since the epoch and how they were found; None and None when they cannot be."""
@@ -138,10 +140,12 @@ class LogLine:
 
 
 _PRIORITY = re.compile(r"<(\d{1,3})>")
-_KMSG = re.compile(r"(\d{1,4}),(\d+),(\d+),([^;]{0,120});")
+# An extended netconsole may put the kernel's release first.
+_KMSG = re.compile(r"(?:\d+\.\d[\w.+-]{0,64},)?(\d{1,4}),(\d{1,20}),(\d{1,20}),([^;]{0,120});")
 _PRINTK = re.compile(r"\[ *(\d{1,10}\.\d{3,6})\] ?")
 _PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,10}\.\d{6})\] ?")
-_CALLER = re.compile(r"\[ *([TC]\d+)\] ?")
+# printk's own; MediaTek's Android kernels tell CPU, pid and comm: (1)[812:kworker/1:0]
+_CALLER = re.compile(r"\[ *([TC]\d+)\] ?| ?\(\d{1,3}\)\[(\d{1,10}):[^\]]{1,64}\]")
 _DMESG_T = re.compile(r"\[(?:[^\W\d]\S* +)?(\S{1,12}?)[ .]+(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})\] ?")
 _ISO = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d(?:[.,]\d{1,9})?)(?:(Z)|([+-])(\d\d):?(\d\d))?[ \t]"
@@ -209,6 +213,7 @@ def _record(match: re.Match[str], line: str) -> LogLine:
         priority=priority & 7,
         caller=caller[1] if caller else None,
         is_kernel=priority >> 3 == 0,
+        record=True,
     )
 
 
@@ -243,7 +248,7 @@ def _bracketed(match: re.Match[str]) -> Optional[Stamp]:
 
 def _caller(rest: str) -> tuple[Optional[str], str]:
     match = _CALLER.match(rest)
-    return (match[1], rest[match.end() :]) if match else (None, rest)
+    return (match[1] or f"T{match[2]}", rest[match.end() :]) if match else (None, rest)
 
 
 def _tagged(

@@ -43,6 +43,10 @@ class Search:
     gates: Sequence[bytes] = ()
     """When given, a word counts only after one of these in the same line: ``kernel:`` in a syslog."""
     before: int = 0
+    redacted: bool = True
+    """Whether secrets are removed from the lines: False only where none of them is ever shown."""
+    stems: Sequence[bytes] = ()
+    """Few byte strings of which each word holds one: looked for first, then the words in their lines."""
     limit: Optional[int] = None
     """Bytes to look at: the last ones of a plain file, the first ones of a stream."""
 
@@ -81,14 +85,14 @@ def read_lines(stream: BinaryIO, search: Search, windows: Sequence[dict[str, int
     blocks = _limited(_blocks(stream), search)
     if windows or not search.words:
         for line in _filtered(_numbered(blocks, windows, search.skipped), search):
-            yield _clean(line)
+            yield _clean(line) if search.redacted else line
         if windows and search.last is not None:
             # The last line of a log is always kept: it tells how long the log was.
             search.lines = search.last.number
             search.size = search.last.offset + len(search.last.data) + 1
         return
     for line in _searched(blocks, search):
-        yield _clean(line)
+        yield _clean(line) if search.redacted else line
 
 
 def iter_lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -287,12 +291,13 @@ def _hits(data: bytes, search: Search) -> list[int]:
     found: set[int] = set()
     data += b"" if data.endswith(b"\n") else b"\n"
     if not search.gates:
-        for word in search.words:
+        for word in search.stems or search.words:
             at = data.find(word)
             while at >= 0:
-                found.add(data.rfind(b"\n", 0, at) + 1)
-                end = data.find(b"\n", at)
-                at = data.find(word, end) if end >= 0 else -1
+                start, end = data.rfind(b"\n", 0, at) + 1, data.find(b"\n", at)
+                if not search.stems or search.hit(data[start:end]):
+                    found.add(start)
+                at = data.find(word, end)
         return sorted(found)
     for gate in search.gates:
         # Most blocks of a log hold few lines behind a gate: these are cut out, and searched as one.

@@ -1,0 +1,133 @@
+"""A log that somebody hands us: any file or standard input, packed or not, searched for some words.
+
+Gigabytes are searched as blocks (:mod:`lastwords.roots.lines`); messages are made only of the lines around a
+word, for as long as the reader wants more.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Optional, cast
+
+from lastwords.formats.klog import Clock
+from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, lines_each
+from lastwords.model import LastwordsError
+from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
+from lastwords.roots.streams import HEAD, open_decompressed, sniff
+
+BEFORE = 40
+"""Messages before a word: who asked for the kill, what an excerpt begins with."""
+
+
+class LogReader:
+    """The messages around some words of a log, in order.
+
+    Iterate over it once. After a line that holds a word, the next :data:`ENTRY_LINES` come too; whoever
+    reads a report asks for more with :meth:`want`, again and again while the report goes on.
+
+    :param words: byte strings one of which a report's first line holds; few and long ones are fast, none
+        at all means every line
+    :param stems: still fewer, of which each word holds one (:class:`Search`)
+    :param before: messages before a word that are wanted too
+    :param redacted: whether secrets are removed from lines; they need not be where no line is shown
+    :param reference: when the log was written at the latest, seconds since the epoch: gives stamps a year
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        words: Sequence[bytes] = (),
+        *,
+        stems: Sequence[bytes] = (),
+        before: int = BEFORE,
+        redacted: bool = True,
+        reference: Optional[float] = None,
+    ) -> None:
+        self.stream = stream
+        self._search = Search(words=words, stems=stems, before=before, redacted=redacted)
+        self._messages = Messages()
+        self.clock = Clock(reference)
+        self.problem: Optional[str] = None
+        """Why the log could not be read to its end; known after iterating."""
+
+    @property
+    def lines(self) -> int:
+        """Lines seen."""
+        return self._search.lines
+
+    @property
+    def size(self) -> int:
+        """Bytes seen, after decompression."""
+        return self._search.size
+
+    def want(self, messages: int) -> None:
+        """Ask for so many messages more, whatever they say."""
+        self._search.follow = max(self._search.follow, messages * self._messages.lines_each)
+
+    def __iter__(self) -> Iterator[Message]:
+        search, made = self._search, self._messages
+        try:
+            head = self.stream.read(BLOCK)
+            made.lines_each = lines_each(head)
+            search.before *= made.lines_each
+            for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
+                if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
+                    search.follow = ENTRY_LINES
+                yield from made.feed(line.number, line.offset, line.data[:LINE_LIMIT])
+            yield from made.end()
+        except OSError as problem:  # CompressionError is one
+            self.problem = problem.strerror or str(problem)
+
+
+class _Headed:
+    """A stream whose beginning was read already."""
+
+    def __init__(self, head: bytes, stream: BinaryIO) -> None:
+        self._head = head
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        head, self._head = self._head, b""
+        return head or self._stream.read(size)
+
+
+@contextmanager
+def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[LogReader]:
+    """Open a log by its path, or standard input as ``-``. The rest is what :class:`LogReader` takes.
+
+    :raises LastwordsError: it cannot be opened, or is a directory
+    """
+    if path == "-":
+        # No file tells when it was written: its last line is from now, at the latest.
+        stream = _unpacked(sys.stdin.buffer)
+        yield LogReader(stream, words, reference=time.time(), **how)
+        return
+    try:
+        raw = io.FileIO(path)
+    except IsADirectoryError:
+        raise LastwordsError(f"{path}: is a directory; expected a log (lastwords open takes trees)") from None
+    except OSError as problem:
+        raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
+    with raw:
+        written = os.fstat(raw.fileno()).st_mtime
+        reader = LogReader(raw, words, reference=written, **how)
+        try:
+            packed = not raw.seekable() or sniff(raw.read(HEAD)) is not None
+            if raw.seekable():
+                raw.seek(0)
+            if packed:
+                reader.stream = _unpacked(raw)
+        except OSError as problem:
+            raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
+        yield reader
+
+
+def _unpacked(raw: BinaryIO) -> BinaryIO:
+    """Return the content as a stream that gives what came before an error, without filling a buffer first."""
+    stream: Any = open_decompressed(raw)
+    return cast(BinaryIO, stream.raw)
