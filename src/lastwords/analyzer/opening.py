@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
+from lastwords.analyzer.oom.reports import explained
 from lastwords.bundle.read import Bundle, is_bundle
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
@@ -111,7 +112,7 @@ def case_of(gathered: Gathered) -> Case:
     """Return what was just gathered as a case."""
     return Case(
         facts={name: facts for name, r in gathered.results.items() if (facts := r.facts) is not None},
-        events=gathered.events,
+        events=explained(gathered.events, gathered.root),
         outcomes={
             name: {
                 "outcome": result.outcome.value,
@@ -144,7 +145,7 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
     else:
         case = Case(
             facts=bundle.facts,
-            events=bundle.events,
+            events=explained(bundle.events, bundle.root()),
             outcomes=bundle.collectors,
             root_kind="bundle",
             taken_at=bundle.manifest.get("taken_at"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Optional
 
 from lastwords.analyzer.oom.explain import Explanation
 from lastwords.analyzer.oom.failure import ZoneState
+from lastwords.formats import sizes
 from lastwords.formats.oom_report import OomEvent, Victim
 from lastwords.hookspecs import Look
 from lastwords.reports import words
@@ -161,7 +162,7 @@ def summary(item: Explanation) -> str:
 
 def victim_words(victim: Victim) -> str:
     """Return who was killed, in words."""
-    size = f", {words.size(victim.rss)}" if victim.rss is not None else ""
+    size = f", {sizes.size(victim.rss)}" if victim.rss is not None else ""
     pid = f"pid {victim.pid}" if victim.pid is not None else "pid unknown"
     return f"{words.plain(victim.comm or '?')} ({pid}{size})"
 
@@ -243,8 +244,8 @@ def _limit(event: OomEvent) -> str:
         return ""
     parts = []
     for name, values in (event.group.usage if event.group is not None else {}).items():
-        limit = f"of {words.size(values['limit'])}" if values["limit"] is not None else "without limit"
-        parts.append(f"{name} {words.size(values['usage'])} {limit}")
+        limit = f"of {sizes.size(values['limit'])}" if values["limit"] is not None else "without limit"
+        parts.append(f"{name} {sizes.size(values['usage'])} {limit}")
     return f" {event.memcg or '?'}" + (f": {', '.join(parts)}" if parts else "")
 
 
@@ -260,11 +261,11 @@ def _telling(item: Explanation) -> list[ZoneState]:
 
 def _zone(zone: ZoneState) -> str:
     where = f"node {zone.node} {zone.name}" if zone.node is not None else zone.name
-    cma = f" ({words.size(zone.free_cma)} of it CMA)" if zone.free_cma else ""
-    boost = f" (boosted by {words.size(zone.boost)})" if zone.boost else ""
-    reserve = f", {words.size(zone.reserve)} reserved" if zone.verdict == "reserved" else ""
-    low = words.size(zone.low_mark)
-    return f"{where}: {words.size(zone.free)} free{cma}, min {low}{boost}{reserve}: {_VERDICTS[zone.verdict]}"
+    cma = f" ({sizes.size(zone.free_cma)} of it CMA)" if zone.free_cma else ""
+    boost = f" (boosted by {sizes.size(zone.boost)})" if zone.boost else ""
+    reserve = f", {sizes.size(zone.reserve)} reserved" if zone.verdict == "reserved" else ""
+    low = sizes.size(zone.low_mark)
+    return f"{where}: {sizes.size(zone.free)} free{cma}, min {low}{boost}{reserve}: {_VERDICTS[zone.verdict]}"
 
 
 def _outcome(grid: Table, item: Explanation) -> None:
@@ -278,7 +279,7 @@ def _outcome(grid: Table, item: Explanation) -> None:
     named = [victim for victim in event.victims if victim.comm is not None]
     for at, victim in enumerate(named[:VICTIMS_SHOWN]):
         parts = [
-            f"{name} {words.size(size)}"
+            f"{name} {sizes.size(size)}"
             for name, size in (
                 ("anon", victim.anon_rss),
                 ("file", victim.file_rss),
@@ -320,13 +321,13 @@ def _memory(grid: Table, item: Explanation) -> None:
     swap = ""
     if held.scope == "machine" and held.swap_total is not None:
         free = (
-            f", {words.size(held.swap_free)} free" if held.swap_free is not None and held.swap_total else ""
+            f", {sizes.size(held.swap_free)} free" if held.swap_free is not None and held.swap_total else ""
         )
-        swap = f"; swap {words.size(held.swap_total)}{free}" if held.swap_total else "; no swap"
-    grid.add_row(_label("memory"), Text(f"{words.size(held.total)} {of}{swap}"))
+        swap = f"; swap {sizes.size(held.swap_total)}{free}" if held.swap_total else "; no swap"
+    grid.add_row(_label("memory"), Text(f"{sizes.size(held.total)} {of}{swap}"))
     for name, size in rows[:SHARES_SHOWN]:
         bar = "#" * max(1, round(BAR * size / whole))
-        line = Text(f"{name:<18} {words.size(size):>10} {size / whole:>4.0%} ")
+        line = Text(f"{name:<18} {sizes.size(size):>10} {size / whole:>4.0%} ")
         line.append(
             bar, style="red" if name == "nobody's" else "green" if name.startswith("free") else "blue"
         )
@@ -339,23 +340,23 @@ def _eaters(grid: Table, item: Explanation) -> None:
     victims = {victim.pid for victim in item.event.victims}
     rows: list[tuple[int, Text]] = []
     for process in item.processes[:EATERS_SHOWN]:
-        swap = f", swap {words.size(process.swap)}" if process.swap else ""
+        swap = f", swap {sizes.size(process.swap)}" if process.swap else ""
         adj = f", oom_score_adj {process.oom_score_adj}" if process.oom_score_adj else ""
         name = f"{words.plain(process.comm)} (pid {process.pid})"
-        line = Text(f"{name:<30} rss {words.size(process.rss)}{swap}{adj}")
+        line = Text(f"{name:<30} rss {sizes.size(process.rss)}{swap}{adj}")
         line.append("  killed" if process.pid in victims else "", style="red")
         rows.append((process.weight, line))
     for program in [program for program in item.programs if program.processes > 1][:PROGRAMS_SHOWN]:
-        swap = f", swap {words.size(program.swap)}" if program.swap else ""
+        swap = f", swap {sizes.size(program.swap)}" if program.swap else ""
         name = f"{program.processes} x {words.plain(program.comm)}"
-        line = Text(f"{name:<30} rss {words.size(program.rss)}{swap}")
+        line = Text(f"{name:<30} rss {sizes.size(program.rss)}{swap}")
         line.append("  shared pages counted by each", style="dim")
         rows.append((program.rss + (program.swap or 0), line))
     rows.sort(key=lambda row: -row[0])
     for at, (_, line) in enumerate(rows):
         grid.add_row(_label("by whom" if at == 0 else ""), line)
     for path, size in item.groups[:3]:
-        grid.add_row("", Text(f"{words.size(size)} in {words.plain(path)}"))
+        grid.add_row("", Text(f"{sizes.size(size)} in {words.plain(path)}"))
 
 
 def _choice(grid: Table, item: Explanation) -> None:
@@ -369,5 +370,5 @@ def _choice(grid: Table, item: Explanation) -> None:
     if found.confirmed is not None and found.points is not None and item.event.constraint != "memcg":
         parts.append(f"rank {found.rank} of {len(item.event.tasks)}, score {found.score} of 1000")
     if item.implied_swap:
-        parts.append(f"its score implies {words.size(item.implied_swap)} in swap")
+        parts.append(f"its score implies {sizes.size(item.implied_swap)} in swap")
     grid.add_row(_label("choice"), Text(words.plain("; ".join(parts))))

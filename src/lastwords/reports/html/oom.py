@@ -52,8 +52,8 @@ NAMES = {
     "per_cpu": "per-CPU",
     "free_per_cpu": "free, in CPU lists",
 }
-SIZES = ("rss", "anon_rss", "file_rss", "shmem_rss")
-"""What a victim held: kernels tell either the first or the others."""
+PARTS = ("anon_rss", "file_rss", "shmem_rss")
+"""Of a victim's resident memory; some kernels tell the sum alone."""
 Details = Mapping[str, Any]
 
 
@@ -84,8 +84,9 @@ def _victims(event: Event) -> list[Details]:
 
 
 def _weight(victim: Details) -> Optional[int]:
-    known = [value for name in SIZES if (value := _bytes(victim.get(name))) is not None]
-    return sum(known) if known else None
+    rss = _bytes(victim.get("rss"))
+    known = [value for name in PARTS if (value := _bytes(victim.get(name))) is not None]
+    return rss if rss is not None else sum(known) if known else None
 
 
 def _bytes(value: Any) -> Optional[int]:
