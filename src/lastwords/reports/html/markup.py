@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from html import escape as html_escape
 from typing import Union
 
@@ -100,6 +101,7 @@ def _attribute(key: str, value: Attribute) -> str:
     return name if value is True else f'{name}="{escape(str(value))}"'
 
 
+@cache
 def _word(name: str) -> str:
     if not _NAME.fullmatch(name):
         raise ValueError(f"{name!r}: no name of an element or attribute")
