@@ -131,7 +131,8 @@ def _room(
             bar(parts, total, said, marks=marks),
         ]
     if largest:
-        made.append(tag("p", f"The largest dump so far took {size(largest)}.", class_="held"))
+        said = f"The largest dump so far took {size(largest)}: the red line is where another one would end."
+        made.append(tag("p", said, class_="held"))
     return made
 
 

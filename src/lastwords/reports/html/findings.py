@@ -8,7 +8,7 @@ from typing import Optional
 from lastwords.model import Finding, Proof, Severity, Verdict
 from lastwords.reports import words
 from lastwords.reports.html.markup import Content, Markup, join, tag
-from lastwords.reports.html.tables import badge, command, text
+from lastwords.reports.html.tables import badge, command, prose, text
 
 SHOWN = 200
 EXCERPT = 2000
@@ -56,8 +56,8 @@ def card(finding: Finding, number: int) -> Markup:
         about = [*about, tag("span", text(finding.subject, 300))]
     return tag(
         "article",
-        tag("h3", badge(NAMES[finding.severity], word), " ", text(finding.title, 500)),
-        tag("p", text(finding.why, 3000), class_="why"),
+        tag("h3", badge(NAMES[finding.severity], word), " ", prose(finding.title, 500)),
+        tag("p", prose(finding.why), class_="why"),
         evidence(finding.evidence),
         fix(finding.fix),
         tag("p", about, class_="about"),
@@ -106,5 +106,5 @@ def fix(steps: Sequence[str]) -> Content:
             items.append(tag("li", command(*commands)))
             commands = []
         if step:
-            items.append(tag("li", text(step, 1000)))
+            items.append(tag("li", prose(step)))
     return tag("div", tag("h4", "To mend it"), tag("ol", items), class_="fix")

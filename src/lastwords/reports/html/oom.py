@@ -15,7 +15,7 @@ from lastwords.reports import words
 from lastwords.reports.html.charts import Part, bar, legend, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.story import steps
-from lastwords.reports.html.tables import Column, amount, badge, fold, place, state, table, text
+from lastwords.reports.html.tables import Column, amount, badge, fold, place, prose, state, table, text
 
 KINDS = ("oom_kill", "oom_report")
 LISTED = 300
@@ -203,7 +203,7 @@ def _cause(cause: Details) -> Markup:
             " ",
             badge(f"{text(cause.get('confidence'), 20)} confidence", sure),
         ),
-        tag("p", text(cause.get("why") or "", 2000)),
+        tag("p", prose(cause.get("why") or "")),
         steps([str(step) for step in cause.get("fix") or ()]),
         class_="cause",
     )

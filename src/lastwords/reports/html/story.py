@@ -9,7 +9,7 @@ from lastwords.model import Cause, Step, Verdict, Wish
 from lastwords.reports import words
 from lastwords.reports.html.findings import NAMES, numbers
 from lastwords.reports.html.markup import Content, Markup, join, tag
-from lastwords.reports.html.tables import badge, command, fold, place, text
+from lastwords.reports.html.tables import badge, command, fold, place, prose, text
 
 SHOWN = 20
 STEPS = 30
@@ -23,7 +23,7 @@ def section(verdict: Verdict) -> Optional[Markup]:
     known = numbers(verdict)
     told = story.causes and story.causes[0].title == story.headline
     return join(
-        None if told else tag("p", text(story.headline, 500), class_="headline"),
+        None if told else tag("p", prose(story.headline, 500), class_="headline"),
         [_cause(cause, known) for cause in story.causes[:SHOWN]],
     )
 
@@ -33,7 +33,7 @@ def _cause(cause: Cause, known: Mapping[str, int]) -> Markup:
     when = f"Last on {words.moment(cause.time)}{often}" if cause.time is not None else None
     return tag(
         "article",
-        tag("h3", badge(NAMES[cause.severity], cause.severity.word), " ", text(cause.title, 500)),
+        tag("h3", badge(NAMES[cause.severity], cause.severity.word), " ", prose(cause.title, 500)),
         tag("ol", [_step(step, known) for step in cause.chain[:STEPS]], class_="chain"),
         tag(
             "p",
@@ -54,7 +54,7 @@ def _step(step: Step, known: Mapping[str, int]) -> Markup:
     often = f" ({step.count} times)" if step.count > 1 else ""
     return tag(
         "li",
-        tag("p", text(step.text, 1000), often),
+        tag("p", prose(step.text, 1000), often),
         tag(
             "p",
             [words.moment(step.time), " "] if step.time is not None else None,
@@ -74,7 +74,7 @@ def wishes(title: str, wished: Sequence[Wish]) -> Content:
     if not wished:
         return None
     items = [
-        tag("li", tag("strong", text(wish.topic, 200)), ": ", text(wish.reason, 500), steps(wish.how))
+        tag("li", tag("strong", text(wish.topic, 200)), ": ", prose(wish.reason, 500), steps(wish.how))
         for wish in wished[:50]
     ]
     return fold(title, tag("ul", items))
@@ -83,8 +83,6 @@ def wishes(title: str, wished: Sequence[Wish]) -> Content:
 def steps(how: Sequence[str]) -> Content:
     """Return steps, commands among them as such."""
     items = [
-        tag("li", command(step[2:]) if step.startswith("$ ") else text(step, 1000))
-        for step in how[:20]
-        if step
+        tag("li", command(step[2:]) if step.startswith("$ ") else prose(step)) for step in how[:20] if step
     ]
     return tag("ul", items, class_="steps") if items else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
@@ -70,6 +71,12 @@ def text(value: Any, limit: int = CELL) -> str:
     """Return a value from a host as text of bounded length, on one line."""
     said = words.plain(value)
     return said if len(said) <= limit else said[: limit - 1] + "…"
+
+
+def prose(value: Any, limit: int = 2000) -> Content:
+    """Return a sentence of a finding; what stands between backticks in it is code."""
+    parts = re.split(r"`([^`]{1,300})`", text(value, limit))
+    return [tag("code", part) if number % 2 else part for number, part in enumerate(parts)]
 
 
 def place(path: Any, line: Optional[int] = None) -> Markup:
