@@ -163,8 +163,15 @@ def tell(case: Case, findings: Sequence[Finding], patterns: Iterable[Pattern]) -
     causes.sort(key=lambda c: (c.severity is Severity.INFO, c.id in risks, -c.severity, -(c.time or 0.0)))
     boots, quiet = timeline(case, telling.causes)
     others = tuple(telling.findings)
-    missing = missing_inputs(case)
-    return Story(_headline(case, causes, others), tuple(causes), others, boots, quiet, missing)
+    return Story(
+        headline=_headline(case, causes, others),
+        causes=tuple(causes),
+        others=others,
+        boots=boots,
+        quiet_boots=quiet,
+        missing=missing_inputs(case),
+        of_events=tuple(telling.causes.get(id(event)) for event in case.events),
+    )
 
 
 def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> Optional[_Draft]:

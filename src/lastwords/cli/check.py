@@ -10,6 +10,7 @@ from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of
 from lastwords.cli import options
 from lastwords.cli.collect import die_first
+from lastwords.cli.output import Output
 from lastwords.gather.run import gather
 from lastwords.plugins import Plugins
 from lastwords.roots.live import live_root
@@ -28,7 +29,7 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     plugins: Plugins = arguments.plugins
-    report = options.chosen_report(arguments)
+    output = Output(arguments, options.chosen_report(arguments))
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     rules = plugins.rules().values()
     old = options.older(arguments, collectors, rules)
@@ -43,5 +44,6 @@ def run(arguments: argparse.Namespace) -> int:
     options.end_progress(arguments.quiet, arguments.verbose)
     verdict = judge(root.where, case_of(gathered), rules)
     verdict.compared = compare(old, verdict) if old else None
-    options.show(arguments, report, verdict)
+    output.add(verdict)
+    output.close()
     return options.verdict_code(arguments, verdict.worst())

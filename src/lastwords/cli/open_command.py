@@ -10,6 +10,7 @@ from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
+from lastwords.cli.output import Output
 from lastwords.model import ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
 
@@ -40,7 +41,7 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
     plugins: Plugins = arguments.plugins
-    report = options.chosen_report(arguments)
+    output = Output(arguments, options.chosen_report(arguments), arguments.paths)
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     rules = plugins.rules().values()
     worst: Optional[Severity] = None
@@ -63,6 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
         options.end_progress(arguments.quiet, arguments.verbose)
         verdict = judge(path, case, rules)
         verdict.compared = compare(old, verdict) if old else None
-        options.show(arguments, report, verdict)
+        output.add(verdict)
         worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
+    output.close()
     return ExitCode.BAD_INPUT if failed else options.verdict_code(arguments, worst)

@@ -11,7 +11,7 @@ from typing import Optional
 
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
-from lastwords.hookspecs import Collector, Look, Report, Rule
+from lastwords.hookspecs import Collector, Report, Rule
 from lastwords.model import ExitCode, LastwordsError, Severity, Verdict
 from lastwords.reports.pages import page_names
 
@@ -54,6 +54,11 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "--compare", metavar="OLD", help="tell what changed since OLD, an older input of the same host"
     )
     group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
+    group.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the report there, not to standard output; into a directory, one report an input",
+    )
     parser.set_defaults(format="terminal")
     group.add_argument(
         "--fail-on",
@@ -86,14 +91,6 @@ def older(
     if arguments.compare is None:
         return None
     return judge(arguments.compare, open_case(arguments.compare, collectors), rules)
-
-
-def show(arguments: argparse.Namespace, report: Report, verdict: Verdict) -> None:
-    """Print a verdict on standard output."""
-    color = use_color(arguments.color)
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    sys.stdout.write(report.render(verdict, Look(width, color, arguments.section)))
-    sys.stdout.flush()
 
 
 def use_color(wanted: str) -> bool:

@@ -6,16 +6,19 @@ import re
 import time
 from typing import Any, Optional
 
-from lastwords.model import Event, Proof
+from lastwords.model import Proof
 
 COMMAND_WIDTH = 40
 """Characters of a command that are shown as the place of a proof."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""Control characters but tab and newline, what reorders or hides others, and what UTF-8 cannot hold."""
 
 
 def plain(text: Any) -> str:
     """Return text from a host without control characters: it may hold escape codes for a terminal."""
-    return _CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
+    return CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
 
 
 def moment(seconds: Optional[float]) -> str:
@@ -78,10 +81,10 @@ def proof(item: Proof) -> str:
     return f"{at}: {said}{expected}" if said or expected else at
 
 
-def happened(item: Event) -> tuple[str, str, str]:
-    """Return when an event happened, its kind and its summary."""
-    return (
-        when(item.get("time"), item.get("monotonic")),
-        plain(item.get("kind", "")),
-        plain(item.get("summary", "")),
-    )
+def times(count: int) -> str:
+    """Return how often, in words.
+
+    >>> times(3)
+    '3 times'
+    """
+    return "once" if count == 1 else f"{count} times"
