@@ -32,11 +32,11 @@ test: $(VENV)/.dev ## bring the real tools, run all tests this machine can run, 
 lint: $(VENV)/.dev ## style, types, import direction, minimum Python, spelling, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src lab
+	$(BIN)/mypy src lab examples
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vermin --quiet --no-tips --target=3.9- --violations src/lastwords collectors schemas
 	$(BIN)/vermin --quiet --no-tips --target=3.6- --violations sos_plugins
-	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs src collectors schemas sos_plugins tests
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs examples src collectors schemas sos_plugins tests
 	$(BIN)/python docs/generate.py --check
 
 docs: $(VENV)/.dev ## make the generated documentation anew

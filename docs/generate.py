@@ -20,11 +20,13 @@ from typing import Any
 os.environ["LASTWORDS_NO_PLUGINS"] = "1"
 os.environ["COLUMNS"] = "96"
 
-from lastwords import hookspecs, plugins, schemas
+from lastwords import api, hookspecs, plugins, schemas
+from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.oom.causes import CAUSES
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
+from lastwords.reports import sqlite
 
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
@@ -170,6 +172,47 @@ def example(part: str) -> str:
     return f"```python\n{code[1].strip()}\n```"
 
 
+def causes() -> str:
+    """Return every cause with the steps of its chain; the core in bold."""
+    lines = []
+    for pattern in PATTERNS:
+        steps = [f"**{link.name}**" if link.core else link.name for link in pattern.chain]
+        lines.append(f"- `{pattern.id}`: {' > '.join(steps)}")
+    return "\n".join(lines)
+
+
+def api_reference() -> str:
+    """Return what the Python interface offers: the input with its members, functions, then plain words."""
+    parts = []
+    for name in ("open", "open_all"):
+        function = getattr(api, name)
+        parts.append(f"### `lastwords.{name}{signature(function)}`\n\n{text_of(function.__doc__)}\n")
+    parts.append(f"### `lastwords.Input`\n\n{text_of(api.Input.__doc__)}\n")
+    parts += ["- `path`, `case`: what it is called, and the facts, events and outcomes as rules see them"]
+    for name, member in vars(api.Input).items():
+        if name.startswith("_"):
+            continue
+        inner = getattr(member, "fget", None) or getattr(member, "func", None)
+        shown = name if inner else f"{name}{signature(member)}"
+        parts.append(f"- `{shown}`: {first_line((inner or member).__doc__)}")
+    parts.append("")
+    for name in sorted(set(api.__all__) - {"open", "open_all", "Input"}):
+        thing = getattr(api, name)
+        if inspect.isclass(thing):
+            fields = ", ".join(f"`{field}`" for field in getattr(thing, "__dataclass_fields__", ()))
+            tail = f" Fields: {fields}." if fields else ""
+            parts.append(f"- `lastwords.{name}`: {first_line(thing.__doc__)}{tail}")
+        else:
+            parts.append(f"- `lastwords.{name}`: `{thing}`, as its JSON Schema in schemas/ describes it.")
+    return "\n".join(parts)
+
+
+def signature(function: Any) -> str:
+    """Return the arguments of a function, with their types as they are written."""
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    return re.sub(r"^\(self, |^\(self\)", lambda match: "(" if "," in match[0] else "()", text)
+
+
 def first_line(doc: str | None) -> str:
     """Return the first paragraph of a docstring on one line."""
     return " ".join(text_of(doc).split("\n\n")[0].split())
@@ -183,6 +226,9 @@ def blocks() -> dict[str, str]:
         "reports": "\n".join(f"- `{n}`: {r.title}" for n, r in LOADED.reports().items()),
         "plans": "\n".join(f"- `lastwords plan {n}`: {p.title}" for n, p in LOADED.plans().items()),
         "hooks": hooks(),
+        "api": api_reference(),
+        "causes": causes(),
+        "tables": f"```sql\n{sqlite.TABLES.strip()}\n```",
         "exit codes": members(ExitCode, lambda member: str(int(member))),
         "severities": members(Severity, lambda member: member.word),
         "outcomes": members(Outcome, lambda member: member.value),

@@ -360,6 +360,8 @@ class Story:
     """Boots the journal knows in which nothing happened."""
     missing: tuple[Wish, ...] = ()
     """What the input lacks."""
+    of_events: tuple[Optional[str], ...] = ()
+    """Id of the cause that each event of the case belongs to, in their order."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the story as in ``schemas/findings.json``."""
@@ -429,6 +431,8 @@ class Verdict:
     """The gravest first."""
     skipped: list[tuple[str, str]] = field(default_factory=list)
     """Rules that could not be tried, and why."""
+    clear: list[str] = field(default_factory=list)
+    """Rules that were tried and found nothing."""
     story: Story = field(default_factory=Story)
     """The same as one account: causes, timeline, what is missing."""
     compared: Optional[Comparison] = None
@@ -468,5 +472,6 @@ class Verdict:
                 name: {"outcome": entry.get("outcome"), "reason": entry.get("reason")}
                 for name, entry in self.case.outcomes.items()
             },
+            "clear_rules": list(self.clear),
             "skipped_rules": [{"id": name, "reason": reason} for name, reason in self.skipped],
         }

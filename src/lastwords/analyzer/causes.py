@@ -112,7 +112,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "cannot-boot",
-        ("It cannot boot: {title}",),
+        ("A boot would fail: {title}",),
         (
             FULL,
             step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),

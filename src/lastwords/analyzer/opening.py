@@ -69,8 +69,23 @@ def open_case(
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
         return case_of(gather(directory_root(path), run, progress=progress))
-    tree = open_tree(path, run)
+    case = case_in(open_tree(path, run), path, run, recollect=recollect, progress=progress)
+    if case is None:
+        raise NotOurs(f"{path}: expected a bundle, a sosreport or the tree of a host, found none of them")
+    return case
+
+
+def case_in(
+    tree: Tree, path: str, run: list[Collector], *, recollect: bool = False, progress: Progress = None
+) -> Optional[Case]:
+    """Return the case of one host that a tree is, or None.
+
+    :param path: what the tree is called
+    :raises LastwordsError: it cannot be read
+    """
     if is_bundle(tree):
+        if isinstance(tree, ArchiveTree):
+            tree.refuse_oddities()
         return _from_bundle(Bundle(tree, path), run, recollect, progress)
     if is_sosreport(tree):
         embedded = _embedded(tree)
@@ -80,7 +95,7 @@ def open_case(
         return case_of(gather(sosreport_root(tree, path), run, progress=progress))
     if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
         return case_of(gather(directory_root(path), run, progress=progress))
-    raise NotOurs(f"{path}: expected a bundle, a sosreport or the tree of a host, found none of them")
+    return None
 
 
 def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
@@ -99,13 +114,18 @@ def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
                 raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
-    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
-    commands = [argv for collector in collectors for argv in collector.runs]
-    wanted = wanted_members(paths, commands)
-    archive = ArchiveTree(path, lambda name: bool(wanted.match(name)))
+    archive = ArchiveTree(path, wanted_by(collectors))
     if is_bundle(archive):
         archive.refuse_oddities()
     return archive
+
+
+def wanted_by(collectors: Sequence[Collector]) -> Callable[[str], bool]:
+    """Return which files of an archive collectors will read, at its top or in one directory below."""
+    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
+    commands = [argv for collector in collectors for argv in collector.runs]
+    wanted = wanted_members(paths, commands)
+    return lambda name: bool(wanted.match(name) or wanted.match(name[name.find("/", 1) :]))
 
 
 def case_of(gathered: Gathered) -> Case:

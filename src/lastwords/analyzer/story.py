@@ -16,7 +16,7 @@ from typing import Any, Optional, Union
 
 from lastwords.analyzer.missing import how_to_get, missing_inputs
 from lastwords.analyzer.timeline import timeline
-from lastwords.model import Case, Cause, Event, Finding, Proof, Severity, Step, Story, Wish, event_order
+from lastwords.model import Case, Cause, Event, Finding, Proof, Severity, Step, Story, Wish, dig, event_order
 
 NEAR = 3600.0
 """Seconds between a death and what led to it or came of it."""
@@ -163,8 +163,15 @@ def tell(case: Case, findings: Sequence[Finding], patterns: Iterable[Pattern]) -
     causes.sort(key=lambda c: (c.severity is Severity.INFO, c.id in risks, -c.severity, -(c.time or 0.0)))
     boots, quiet = timeline(case, telling.causes)
     others = tuple(telling.findings)
-    missing = missing_inputs(case)
-    return Story(_headline(case, causes, others), tuple(causes), others, boots, quiet, missing)
+    return Story(
+        headline=_headline(case, causes, others),
+        causes=tuple(causes),
+        others=others,
+        boots=boots,
+        quiet_boots=quiet,
+        missing=missing_inputs(case),
+        of_events=tuple(telling.causes.get(id(event)) for event in case.events),
+    )
 
 
 def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> Optional[_Draft]:
@@ -349,7 +356,7 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     grave = [finding for finding in others if finding.severity > Severity.INFO]
     if grave:
         return grave[0].title
-    if "kernel_log" not in case.facts and not struck:
+    if not dig(case.facts, "kernel_log", "sources") and not struck:
         return "No kernel log in the input: what died, if anything, is not known"
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"

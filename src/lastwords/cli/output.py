@@ -8,6 +8,7 @@ import secrets
 import shutil
 import sys
 from collections.abc import Sequence
+from typing import Union
 
 from lastwords.bundle.write import OutputError
 from lastwords.cli.options import UsageError, use_color
@@ -22,7 +23,7 @@ kind, and nothing else."""
 class Output:
     """Takes verdicts, shows them at once or writes them at the end.
 
-    :param arguments: ``output``, ``color``, ``section``
+    :param arguments: ``output``, ``color``, ``section``, ``compare``
     :param inputs: paths that are opened: nothing is written onto or into them
     :raises OutputError: the output is one of them
     :raises UsageError: it is one file, which the reports of several inputs cannot share
@@ -38,7 +39,10 @@ class Output:
         )
         self._parts: list[str] = []
         self._names: set[str] = set()
+        self._whole = report.whole()
         self._each = os.path.isdir(self._path)
+        if report.binary and self._path == "-":
+            raise UsageError(f"{report.name}: expected --output FILE: it is no text")
         for path in (*inputs, *([arguments.compare] if arguments.compare else ())):
             _refuse_within(self._path, path)
         if report.document and len(inputs) > 1 and not self._each:
@@ -47,7 +51,10 @@ class Output:
             )
 
     def add(self, verdict: Verdict) -> None:
-        """Show a verdict."""
+        """Show a verdict. :raises UsageError: it is the second one for a file that can hold one only"""
+        if self._whole is not None:
+            self._whole.add(verdict)
+            return
         text = self._report.render(verdict, self._look)
         if self._path == "-":
             sys.stdout.write(text)
@@ -55,10 +62,19 @@ class Output:
         elif self._each:
             replace(os.path.join(self._path, self._name(verdict)), text)
         else:
+            if self._report.document and self._parts:
+                raise UsageError(f"{self._path}: expected a directory: the input holds several hosts")
             self._parts.append(text)
 
     def close(self) -> None:
-        """Write what is to be in one file."""
+        """Write what is to be in one document."""
+        if self._whole is not None:
+            content = self._whole.finish()
+            if self._path != "-":
+                file = f"lastwords.{self._report.name}"
+                replace(os.path.join(self._path, file) if self._each else self._path, content)
+            elif isinstance(content, str):
+                sys.stdout.write(content)
         if self._parts:
             replace(self._path, "".join(self._parts))
 
@@ -73,20 +89,21 @@ class Output:
         return name
 
 
-def replace(path: str, text: str) -> None:
+def replace(path: str, content: Union[str, bytes]) -> None:
     """Write a report beside its final name, then rename it; only its owner may read it.
 
     :raises OutputError: it cannot be written, or what is there is no report of this kind
     """
+    data = content if isinstance(content, bytes) else content.encode("utf-8", "replace")
     folder = os.path.dirname(os.path.abspath(path))
     staged = os.path.join(folder, f".{secrets.token_hex(4)}.partial")
     try:
-        if os.path.lexists(path) and not _alike(path, text):
+        if os.path.lexists(path) and not _alike(path, data):
             raise OutputError(f"{path}: exists already and is no such report")
         descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            with open(descriptor, "w", encoding="utf-8", errors="replace", newline="\n") as stream:
-                stream.write(text)
+            with open(descriptor, "wb") as stream:
+                stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
             os.rename(staged, path)
@@ -98,13 +115,13 @@ def replace(path: str, text: str) -> None:
         raise OutputError(f"{path}: cannot be written: {reason}") from None
 
 
-def _alike(path: str, text: str) -> bool:
-    """Return whether a file is empty or a report that begins as *text* does."""
+def _alike(path: str, data: bytes) -> bool:
+    """Return whether a file is empty or a report that begins as *data* does."""
     if not os.path.isfile(path):
         return False
     with open(path, "rb") as stream:
         start = stream.read(SAME)
-    return start in (b"", text[:SAME].encode("utf-8", "replace"))
+    return start in (b"", data[:SAME])
 
 
 def _refuse_within(output: str, path: str) -> None:

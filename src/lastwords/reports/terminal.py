@@ -119,9 +119,8 @@ def _cause(screen: Screen, cause: Cause) -> None:
 def _when(cause: Cause) -> str:
     if not cause.count:
         return ""
-    times = "once" if cause.count == 1 else f"{cause.count} times"
     last = "" if cause.time is None else f", {'last ' if cause.count > 1 else ''}{words.moment(cause.time)}"
-    return f"{times}{last}; "
+    return f"{words.times(cause.count)}{last}; "
 
 
 def _step(step: Step) -> tuple[Text, Text]:

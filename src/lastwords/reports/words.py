@@ -6,7 +6,7 @@ import re
 import time
 from typing import Any, Optional
 
-from lastwords.model import Event, Proof
+from lastwords.model import Proof
 
 COMMAND_WIDTH = 40
 """Characters of a command that are shown as the place of a proof."""
@@ -85,10 +85,10 @@ def proof(item: Proof) -> str:
     return f"{at}: {said}{expected}" if said or expected else at
 
 
-def happened(item: Event) -> tuple[str, str, str]:
-    """Return when an event happened, its kind and its summary."""
-    return (
-        when(item.get("time"), item.get("monotonic")),
-        plain(item.get("kind", "")),
-        plain(item.get("summary", "")),
-    )
+def times(count: int) -> str:
+    """Return how often, in words.
+
+    >>> times(3)
+    '3 times'
+    """
+    return "once" if count == 1 else f"{count} times"
