@@ -124,6 +124,7 @@ FORMS: dict[str, Form] = {
     "dmesg -x": _prefixed("kern  :warn  : [  511.{micro:06d}] "),
     "syslog": _prefixed("Mar  1 02:14:07 web kernel: "),
     "syslog and printk": _prefixed("Mar  1 02:14:07 web kernel: [  511.{micro:06d}] "),
+    "syslog, BusyBox": _prefixed("Mar  1 02:14:07 web kern.warn kernel: [  511.{micro:06d}] "),
     "syslog, ISO": _prefixed(STAMP + ".000000+00:00 web kernel: [  511.{micro:06d}] "),
     "journal, short-iso": _prefixed(STAMP + "+0000 web kernel: "),
     "journal, short-iso-precise": _prefixed(STAMP + ".{micro:06d}+0000 web kernel: "),

@@ -144,3 +144,29 @@ def test_masks_of_each_era_are_decoded() -> None:
     assert decode(0xD0, (3, 10, 0)) == "GFP_KERNEL"
     assert zones_allowed(expand("GFP_HIGHUSER_MOVABLE")) == ("DMA", "DMA32", "Normal", "HighMem", "Movable")
     assert zones_allowed(expand("GFP_KERNEL|GFP_DMA32")) == ("DMA", "DMA32")
+
+
+def test_lines_wrapped_within_a_word_are_put_together() -> None:
+    log = """\
+java invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL),
+order=0, oom_score_adj=0
+Task in /docker/0123456789abcdef killed as a result of
+limit of /docker
+oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset=/,mems_allowed=0,oom_
+memcg=/docker,task_memcg=/docker/0123456789abcdef,task=java,pid=4711,
+uid=5
+Memory cgroup out of memory: Killed process 4711 (java) total-
+vm:4000kB, anon-rss:4000kB, file-rss:8kB, shmem-rss:0kB, UID:5
+pgtables:44kB oom_score_adj:3
+"""
+    event = one(log)
+    assert event.trigger is not None
+    assert (event.trigger.comm, event.trigger.order, event.trigger.oom_score_adj) == ("java", 0, 0)
+    assert (event.memcg, event.task_memcg) == ("/docker", "/docker/0123456789abcdef")
+    (victim,) = event.victims
+    assert (victim.total_vm, victim.uid, victim.pgtables, victim.oom_score_adj) == (
+        4000 << 10,
+        5,
+        44 << 10,
+        3,
+    )

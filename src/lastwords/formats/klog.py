@@ -155,7 +155,10 @@ _SYSLOG = re.compile(
     r"(?: ([A-Z]{3,5}))? "
 )
 _UNIX = re.compile(r"(\d{9,10}\.\d{3,6}) ")
-_HOST_TAG = re.compile(r"(?:(\S+) )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?")
+# BusyBox's syslogd puts facility and severity before the tag: kern.warn
+_HOST_TAG = re.compile(
+    r"(?:(\S+) )?(?:[a-z]{2,8}\d?\.[a-z]{3,7} )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?"
+)
 _TAG_ONLY = re.compile(r"(kernel): ")
 
 

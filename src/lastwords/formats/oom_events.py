@@ -173,7 +173,9 @@ class OomEvents:
             return text.strip() != "" and not _START.match(text)
         line = message.line
         if line.stamp is None and line.unix is None and line.monotonic is None and line.tag is None:
-            return _REST.match(text) is not None and _LONG.match(pending.text) is not None
+            if _REST.match(text) is not None:
+                return _LONG.match(pending.text) is not None
+            return bool(text.strip()) and _is_open(pending.text) and not _START.match(text)
         return text.startswith(",") and pending.text.startswith("oom-kill:")
 
     # -- whose line is it -------------------------------------------------------------------------------
@@ -295,6 +297,15 @@ def oom_events(messages: Iterable[Message], clock: Clock) -> Iterator[OomEvent]:
     for message in messages:
         yield from made.feed(message)
     yield from made.end()
+
+
+def _is_open(text: str) -> bool:
+    """Whether a line was wrapped: its end is missing."""
+    if text.startswith("oom-kill:"):
+        return "uid=" not in text
+    if text.startswith("Task in /"):
+        return "limit of /" not in text
+    return "invoked oom-killer" in text and "adj=" not in text
 
 
 def _begins(text: str) -> bool:
