@@ -43,6 +43,8 @@ class Hardware:
     append: str = ""
     loader: Optional[str] = None
     """raw, read only: the disk that the firmware boots from."""
+    nodes: int = 1
+    """NUMA nodes, memory shared out evenly."""
 
 
 class Machine:
@@ -135,6 +137,10 @@ class Machine:
             command += ["-drive", f"file={path},format={form},if=none,id=disk{number}{options}"]
             first = ",bootindex=1" if path == hardware.loader else ""
             command += ["-device", f"virtio-blk-pci,drive=disk{number}{first}"]
+        for node in range(hardware.nodes if hardware.nodes > 1 else 0):
+            size = f"size={hardware.memory // hardware.nodes}M"
+            command += ["-object", f"memory-backend-ram,id=node{node},{size}"]
+            command += ["-numa", f"node,nodeid={node},memdev=node{node}"]
         if hardware.kernel:
             command += ["-kernel", hardware.kernel, "-append", hardware.append]
         if hardware.initrd:

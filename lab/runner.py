@@ -117,6 +117,7 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
             kernel=built.kernel,
             initrd=built.initrd,
             append=f"{BASE_APPEND} {scenario.append}",
+            nodes=scenario.nodes,
         )
         try:
             saved = _ready(built, hardware, say)
@@ -155,7 +156,13 @@ def _keep(built: Built, scenario: Scenario, work: str, record: dict[str, Any]) -
 
 def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
     """Return a directory with the disks of a machine that is saved in them, booted and idle."""
-    key = digest(hardware.append, hardware.memory, hardware.accel, os.path.getmtime(built.disk))
+    key = digest(
+        hardware.append,
+        hardware.memory,
+        hardware.accel,
+        os.path.getmtime(built.disk),
+        *([hardware.nodes] if hardware.nodes > 1 else []),
+    )
     target = os.path.join(CACHE, "saved", f"{os.path.basename(built.path)}-{key}")
     with locked(f"saved-{os.path.basename(target)}"):
         if os.path.exists(target):

@@ -14,7 +14,7 @@ SCENARIOS = os.path.join(HERE, "scenarios")
 ENDS = ("alive", "down", "reboot")
 LOADERS = ("direct", "grub")
 KEYS = {
-    "scenario": {"title", "image", "memory", "append", "selection"},
+    "scenario": {"title", "image", "memory", "nodes", "append", "selection"},
     "setup": {"run"},
     "fault": {"run", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
@@ -54,6 +54,8 @@ class Scenario:
     image: str
     memory: int
     """Megabytes."""
+    nodes: int
+    """NUMA nodes."""
     append: str
     """Appended to the kernel command line; the crashkernel of the image if the file says nothing."""
     selection: bool
@@ -123,6 +125,7 @@ def load(name: str) -> list[Scenario]:
         title=text("scenario", "title"),
         image=images[0],
         memory=0,
+        nodes=int(text("scenario", "nodes", "1")),
         append="",
         selection=flag("scenario", "selection"),
         setup=text("setup", "run"),

@@ -127,6 +127,12 @@ def test_a_protected_service_needs_nothing() -> None:
         script("protect", "sshd")
 
 
+def test_of_a_session_the_process_itself_is_meant() -> None:
+    text = script("protect", "20890")
+    assert "pid=20890\nname=bash\n" in text
+    assert "systemctl" not in text
+
+
 def test_a_disk_has_no_processes_but_units() -> None:
     case = case_of()
     for topic in ("processes", "memory", "oom"):
@@ -146,7 +152,7 @@ def test_a_disk_has_no_processes_but_units() -> None:
         ("protect", ["a b;c.service"], "expected a unit"),
         ("protect", ["../../x.service"], "expected a unit"),
         ("limit", ["crond", "1K"], "expected a limit of 1M or more"),
-        ("limit", ["2", "2G"], "belongs to no unit"),
+        ("limit", ["2", "2G"], "belongs to no unit that lasts"),
     ],
 )
 def test_what_cannot_be_planned_says_why(name: str, argv: list[str], words: str) -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lastwords.analyzer.prediction import Arena, NotPredictable, Prediction, WhatIf, predict
 from lastwords.gather.snapshot import snapshot
@@ -212,9 +214,85 @@ def test_without_processes_or_memory_there_is_no_prediction(topic: str) -> None:
         predict(facts)
 
 
+def test_the_scores_tell_what_a_vendor_backported() -> None:
+    facts = host()
+    facts["kernel"]["release"] = "4.18.0-553.el8_10.x86_64"
+    prediction = predict(facts)
+    assert prediction.era.name == "5.9 to 7.0"
+    assert prediction.equal == prediction.compared
+    assert any("backported" in note for note in prediction.notes)
+
+
 def test_a_container_sees_only_itself() -> None:
     facts = host()
     record(facts, 1)["oom_score"] = 667
     prediction = predict(facts)
     assert any("container" in note for note in prediction.notes)
     assert next(each for each in prediction.host.ranking if each.pid == 1).points is not None
+
+
+SIZES = st.none() | st.integers(0, 1 << 50)
+RECORDS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "pid": st.integers(1, 1 << 22),
+            "ppid": st.none() | st.integers(0, 50),
+            "uid": st.none() | st.integers(0, 3),
+            "comm": st.none() | st.text(max_size=15),
+            "kernel_thread": st.none() | st.booleans(),
+            "start_ticks": st.none() | st.integers(0, 1 << 40),
+            "start_time": st.none() | st.floats(0, 1e10),
+            "utime": SIZES,
+            "stime": SIZES,
+            "nice": st.none() | st.integers(-20, 19),
+            "vm_size": SIZES,
+            "rss": SIZES,
+            "rss_pages": st.none() | st.integers(0, 1 << 40),
+            "swap": SIZES,
+            "page_tables": SIZES,
+            "oom_score": st.none() | st.integers(0, 1 << 20),
+            "oom_score_adj": st.none() | st.integers(-1000, 1000),
+            "cgroup": st.none() | st.sampled_from(["/", "/a", "/a/b.service", "/../x", "a//b"]),
+            "systemd_cgroup": st.none() | st.text(max_size=20),
+        }
+    ),
+    min_size=1,
+    max_size=12,
+    unique_by=lambda each: each["pid"],
+)
+
+
+@given(
+    RECORDS,
+    st.sampled_from(["2.6.18-419.el5", "2.6.39", "3.10.0", "4.9", "4.19", "5.1", "5.4", "6.1", "odd", None]),
+    st.integers(1, 1 << 45),
+    st.none() | st.integers(0, 1 << 45),
+    st.sampled_from([None, 0, 1, 2]),
+    st.sampled_from(["max", None, 0, 1 << 20]),
+)
+def test_whatever_the_facts_are_there_is_one_order(
+    records: list[dict[str, Any]],
+    release: str | None,
+    ram: int,
+    swap: int | None,
+    panic: int | None,
+    limit: Any,
+) -> None:
+    groups = [{"path": "/a", "max": limit, "swap_max": "max", "current": 7, "oom_group": True}]
+    prediction = predict(
+        {
+            "processes": {"records": records, "snapshot_finished": 5.0},
+            "memory": {"meminfo": {"MemTotal": ram, "SwapTotal": swap or 0}, "cgroups": {"groups": groups}},
+            "kernel": {"release": release},
+            "oom": {"sysctls": {"vm.panic_on_oom": {"runtime": panic}}},
+        }
+    )
+    for arena in (prediction.host, *prediction.groups):
+        points = [each.points for each in arena.ranking if each.points is not None]
+        assert points == sorted(points, reverse=True)
+        assert all(each.points is None for each in arena.ranking[len(points) :])
+        assert (arena.victim is None) == (arena.outcome in ("panic", "nothing to kill"))
+        assert arena.victim is None or arena.victim.pid in arena.dies
+        assert arena.why
+    assert len(prediction.host.ranking) == len(records)
+    json.dumps(prediction.to_json())

@@ -111,6 +111,16 @@ def test_what_cannot_be_is_refused_in_one_line(argv: list[str], code: int, words
     assert "Traceback" not in done.stderr
 
 
+def test_a_terminal_may_know_ascii_only() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "lastwords", "top", "--once"],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"...." in done.stdout
+
+
 def test_a_disk_has_no_processes(tmp_path: Path) -> None:
     for name in ("etc", "usr"):
         (tmp_path / name).mkdir()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lastwords.formats import badness
 from lastwords.formats.badness import (
     ERAS,
+    EXACT,
     LEGACY,
     NO_BONUS,
     NO_BONUS_LAST,
@@ -33,7 +34,7 @@ from lastwords.formats.badness import (
     total_pages,
 )
 from lastwords.formats.meminfo import parse_meminfo
-from lastwords.formats.proc_pid import parse_status
+from lastwords.formats.proc_pid import parse_stat, parse_status
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 ALL = [LEGACY, *(era for _, era in ERAS)]
@@ -60,7 +61,8 @@ ALL = [LEGACY, *(era for _, era in ERAS)]
         ("5.8.0-rc4-next-20200710", NO_BONUS_LAST),
         ("5.9", SIGNED),
         ("6.12.43+deb13-amd64", SIGNED),
-        ("7.1.0", SIGNED),
+        ("7.0.4", SIGNED),
+        ("7.1.0", EXACT),
         ("unknown", None),
         ("", None),
     ],
@@ -84,10 +86,17 @@ def test_the_running_kernel_agrees() -> None:
             child.stdout.readline()
             place = Path(f"/proc/{child.pid}")
             status = parse_status((place / "status").read_text())
+            stat = parse_stat((place / "stat").read_text())
             score = int((place / "oom_score").read_text())
             child.communicate(b"")
         task = Task(
-            child.pid, status.rss or 0, status.swap or 0, status.page_tables or 0, adj, root=status.uid == 0
+            child.pid,
+            stat.rss_pages * PAGE,
+            status.swap or 0,
+            status.page_tables or 0,
+            adj,
+            root=status.uid == 0,
+            exact_rss=status.rss,
         )
         assert proc_score(badness.badness(task, era, total, PAGE), era, total) == score
 
@@ -115,7 +124,8 @@ def test_root_is_spared_as_its_time_had_it() -> None:
     total, task = 1_000_000, Task(9, rss=100_000 * 4096, root=True)
     weights = {era.name: badness.badness(task, era, total, 4096) for era in ALL if era is not LEGACY}
     assert weights == {
-        "5.9 on": 100_000,
+        "7.1 on": 100_000,
+        "5.9 to 7.0": 100_000,
         "5.3 to 5.8": 100_000,
         "5.1 to 5.2": 100_000,
         "4.17 to 5.0": 100_000,
@@ -135,6 +145,13 @@ def test_up_to_2_6_35_age_and_children_count() -> None:
     assert badness.badness(old._replace(adj=3), LEGACY, 0, 4096) == 262 << 3
     assert badness.badness(old._replace(adj=-17), LEGACY, 0, 4096) is None
     assert proc_score(262, LEGACY, 0) == 262
+
+
+def test_from_7_1_on_memory_is_summed_up_exactly() -> None:
+    task = Task(9, rss=100 * 4096, exact_rss=163 * 4096)
+    assert badness.badness(task, SIGNED, 10_000, 4096) == 100
+    assert badness.badness(task, EXACT, 10_000, 4096) == 163
+    assert badness.badness(task._replace(exact_rss=None), EXACT, 10_000, 4096) == 100
 
 
 def test_a_tie_goes_to_the_first_or_the_last() -> None:
@@ -200,6 +217,7 @@ def test_scores_tell_what_a_vendor_backported() -> None:
         adj=st.integers(-1000, 1000),
         root=st.booleans(),
         killable=st.just(True),
+        exact_rss=st.none(),
         children=st.just(()),
         vm_size=st.integers(0, 1 << 47),
         cpu_seconds=st.floats(-1, 1e9),

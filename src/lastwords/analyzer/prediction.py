@@ -12,12 +12,13 @@ from typing import Any, Optional
 
 from lastwords.analyzer.prediction_words import reason, spared
 from lastwords.formats.badness import (
+    EXACT,
     INIT,
     LEGACY,
-    SIGNED,
     Era,
     Task,
     badness,
+    era_of,
     fitting,
     memcg_total_pages,
     proc_score,
@@ -220,6 +221,9 @@ class _Predictor:
         self.facts = facts
         self.what_if = what_if
         self.cgroups = memory.get("cgroups") or {}
+        self.dying_together = {
+            each["path"] for each in self.cgroups.get("groups") or () if each.get("oom_group")
+        }
         self.ram: int = meminfo["MemTotal"]
         self.real_swap: int = meminfo.get("SwapTotal") or 0
         self.swap = self.real_swap if what_if.swap is None else what_if.swap
@@ -263,8 +267,12 @@ class _Predictor:
         ]
         era, _ = fitting(self.release or "", shown, total, page_size=self.page_size)
         if era is None:
-            era = SIGNED
-            self.notes.append("the kernel's release is not known: taken as one of 5.9 or later")
+            era = EXACT
+            self.notes.append("the kernel's release is not known: taken as a new one")
+        elif self.release and era is not era_of(self.release):
+            self.notes.append(
+                f"the scores are those of kernels {era.name}: the vendor backported its formula"
+            )
         self.era = era
         differing = tuple(
             (task.pid, score, ours)
@@ -309,6 +317,7 @@ class _Predictor:
             record.get("oom_score_adj") or 0,
             root=record.get("uid") == 0,
             killable=record.get("rss") is not None and not record.get("kernel_thread") and not init,
+            exact_rss=record.get("rss"),
             vm_size=record.get("vm_size") or 0,
             children=self.children.get(record["pid"], ()),
             cpu_seconds=cpu / 100,
@@ -321,6 +330,7 @@ class _Predictor:
         return task._replace(
             adj=self.what_if.adj.get(task.pid, task.adj),
             rss=max(0, task.rss + grown),
+            exact_rss=None if task.exact_rss is None else max(0, task.exact_rss + grown),
             vm_size=max(0, task.vm_size + grown),
         )
 
@@ -429,10 +439,9 @@ class _Predictor:
 
     def _oom_group(self, path: str, domain: Optional[str]) -> Optional[str]:
         """Return the topmost group with memory.oom.group from *path* up to *domain* (not the root)."""
-        marked = {group["path"] for group in self.cgroups.get("groups") or () if group.get("oom_group")}
         found = None
         while path and path != "/":
-            if path in marked:
+            if path in self.dying_together:
                 found = path
             if path == domain:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -45,6 +46,10 @@ def build_parser(loaded: plugins.Plugins) -> argparse.ArgumentParser:
 def run(argv: Sequence[str]) -> int:
     """Run one command line; return the exit code."""
     signal.signal(signal.SIGTERM, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        # Names of a host need not fit the encoding of a terminal.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         parser = build_parser(plugins.load())
         arguments = parser.parse_args(argv, argparse.Namespace(argv=argv))

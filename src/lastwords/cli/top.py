@@ -14,13 +14,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from lastwords.analyzer.opening import open_case
-from lastwords.analyzer.prediction import Arena, Prediction, WhatIf, predict
+from lastwords.analyzer.prediction import Arena, NotPredictable, Prediction, WhatIf, predict
 from lastwords.cli import options
 from lastwords.cli.collect import die_first
 from lastwords.formats import FormatError
 from lastwords.formats.sizes import parse_size
 from lastwords.gather.snapshot import snapshot
-from lastwords.model import ExitCode, Facts
+from lastwords.model import ExitCode, Facts, NoData
 from lastwords.plugins import Plugins
 from lastwords.reports.ranking import Frame, Trend, screen
 from lastwords.roots.live import live_root
@@ -97,9 +97,17 @@ def run(arguments: argparse.Namespace) -> int:
     die_first()
     # This program asks to be taken first: it would hide whom it wants to show.
     without = (os.getpid(),)
-    if arguments.once or arguments.json or not sys.stdout.isatty():
-        return _once(arguments, snapshot(live_root()), time.time(), what_if, without)
+    refreshes = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+    if arguments.once or arguments.json or not refreshes:
+        return _once(arguments, _looked(), time.time(), what_if, without)
     return _watch(arguments, what_if, without)
+
+
+def _looked() -> dict[str, Facts]:
+    try:
+        return snapshot(live_root())
+    except NoData as problem:
+        raise NotPredictable(f"/proc: {problem}") from None
 
 
 def _opened(path: str, plugins: Plugins) -> tuple[Mapping[str, Facts], Optional[float]]:
@@ -140,7 +148,7 @@ def _watch(arguments: argparse.Namespace, what_if: WhatIf, without: tuple[int, .
     with _keys() as quit_after, Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
             started, used = time.monotonic(), time.process_time()
-            facts = snapshot(live_root())
+            facts = _looked()
             prediction = predict(facts, what_if, without=without)
             history.append((started, prediction))
             frame = Frame(

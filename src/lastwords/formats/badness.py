@@ -9,7 +9,7 @@ each, sizes in bytes, in the order in which the kernel lists them (live: by star
     victim = ranking[0].task
 
 Sources: mm/oom_kill.c, fs/proc/base.c and mm/memcontrol.c of 2.6.11, 2.6.18, 2.6.24, 2.6.39, 3.18, 4.19,
-5.10, 6.12. All arithmetic is C's: integers, cut towards zero.
+5.10, 6.12, 7.1. All arithmetic is C's: integers, cut towards zero.
 """
 
 from __future__ import annotations
@@ -41,6 +41,8 @@ class Era:
     """Whether points may be negative. Where not, every process that would be has 1 point and they tie."""
     last_wins: bool = False
     """Of processes with equal points the last in the list is taken, else the first."""
+    exact: bool = False
+    """Whether resident memory is summed up over all CPUs; the quick counter is off by some pages."""
     sacrifices: bool = False
     """Whether the heaviest child of the chosen process that has memory of its own dies in its place."""
 
@@ -52,10 +54,12 @@ ROOT_3_PERCENT = Era("3.14 to 4.16", "pages", root_bonus="3%", sacrifices=True)
 NO_BONUS = Era("4.17 to 5.0", "pages", sacrifices=True)
 NO_SACRIFICE = Era("5.1 to 5.2", "pages")
 NO_BONUS_LAST = Era("5.3 to 5.8", "pages", last_wins=True)
-SIGNED = Era("5.9 on", "pages", signed=True, last_wins=True)
+SIGNED = Era("5.9 to 7.0", "pages", signed=True, last_wins=True)
+EXACT = Era("7.1 on", "pages", signed=True, last_wins=True, exact=True)
 """Each is named for what is new in it."""
 
 ERAS = (
+    ((7, 1), EXACT),
     ((5, 9), SIGNED),
     ((5, 3), NO_BONUS_LAST),
     ((5, 1), NO_SACRIFICE),
@@ -82,6 +86,8 @@ class Task(NamedTuple):
     """Whether it has CAP_SYS_ADMIN; its user id tells well enough."""
     killable: bool = True
     """False for init, kernel threads and what has no memory of its own."""
+    exact_rss: Optional[int] = None
+    """What VmRSS of /proc/PID/status shows, for :data:`EXACT`; None where only one is known."""
     # What follows matters to LEGACY only, and no report tells it.
     vm_size: int = 0
     children: Sequence[int] = ()
@@ -105,7 +111,7 @@ def era_of(release: str) -> Optional[Era]:
     """Return the formula of a kernel release; None when it is not one.
 
     >>> era_of("6.12.0-55.el10.x86_64").name, era_of("2.6.18-419.el5").name
-    ('5.9 on', 'up to 2.6.35')
+    ('5.9 to 7.0', 'up to 2.6.35')
     >>> era_of("2.6.32-754.el6.x86_64").name  # a backport: RHEL 6 has the formula of 2.6.36
     '2.6.36 to 3.4'
 
@@ -170,7 +176,8 @@ def badness(task: Task, era: Era, total: int, page_size: int) -> Optional[int]:
         return None if task.adj == NEVER_LEGACY else _legacy(task, page_size)
     if task.adj == NEVER:
         return None
-    points = (task.rss + task.swap + task.page_tables) // page_size
+    rss = task.exact_rss if era.exact and task.exact_rss is not None else task.rss
+    points = (rss + task.swap + task.page_tables) // page_size
     adj = task.adj
     if task.root and era.root_bonus == "30":
         adj -= 30
@@ -270,7 +277,7 @@ def fitting(
     some = 2 + len(observed) // 20
     if known and mine + some >= len(observed):
         return known, mine
-    counts = [(hits(era), era) for _, era in ERAS]
+    counts = [(hits(era), era) for _, era in reversed(ERAS)]
     most, best = max(counts, key=lambda pair: pair[0]) if observed else (0, None)
     return (known, mine) if known and mine + some >= most else (best, most)
 

@@ -45,7 +45,7 @@ class LimitPlan(Plan):
         target = find(case, arguments.target, drop_in=DROP_IN, key=key)
         if target.unit is None:
             raise NotPlannable(
-                f"process {arguments.target}: belongs to no unit; start it by"
+                f"process {arguments.target}: belongs to no unit that lasts; start it by"
                 f" `systemd-run --scope -p {key}={arguments.limit} COMMAND`"
             )
         if arguments.limit < LEAST:

@@ -135,8 +135,8 @@ def _process(target: Target, wanted: int) -> Script:
         raise NotPlannable(f"process {pid}: is a kernel thread or has no memory: it is never killed")
     before = record.get("oom_score_adj") or 0
     why = (
-        "It belongs to no systemd unit: this lasts until the process ends. Let whoever starts it do the same,"
-        f" for example by `choom -n {wanted} -- COMMAND`.",
+        "It belongs to no unit that lasts: this holds until the process ends. Let whoever starts it do the"
+        f" same, for example by `choom -n {wanted} -- COMMAND`.",
     )
     functions = f"""\
 pid={pid}

@@ -34,7 +34,7 @@ class Target:
     """What is to be changed."""
 
     unit: Optional[str]
-    """None for a process that belongs to no unit."""
+    """None for a process that belongs to no unit that lasts."""
     records: tuple[Facts, ...]
     """Its processes, as far as the facts have them."""
     setting: Optional[str] = None
@@ -71,7 +71,10 @@ def _named(case: Case, wanted: str) -> tuple[Optional[str], tuple[Facts, ...]]:
         if not chosen:
             raise NotPlannable(f"process {wanted}: there is none in this input")
         unit = _system_unit(chosen[0])
-        return unit, tuple(_of_unit(every, unit)) if unit else tuple(chosen)
+        if unit is None or unit.endswith(".scope") or unit.startswith("user@"):
+            # A session or a container: nothing of it lasts, but the process itself can be set.
+            return None, tuple(chosen)
+        return unit, tuple(_of_unit(every, unit))
     if unit_type(wanted):
         own = _known_as(case, wanted)
         return own, tuple(_of_unit(every, own))
