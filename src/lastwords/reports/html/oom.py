@@ -76,6 +76,10 @@ def _details(event: Event) -> Details:
     return event.get("details") or {}
 
 
+def _when(event: Event) -> str:
+    return words.when(event.get("time"), event.get("monotonic"))
+
+
 def _victims(event: Event) -> list[Details]:
     details = _details(event)
     return list(
@@ -135,7 +139,7 @@ def _table(events: Sequence[Event]) -> Content:
         held = [weight for victim in victims if (weight := _weight(victim)) is not None]
         rows.append(
             [
-                words.happened(event)[0],
+                _when(event),
                 (names + more) or text(event.get("summary"), 200),
                 amount(sum(held) if held else None),
                 text(details.get("killer") or "kernel", 40),
@@ -166,7 +170,6 @@ def _event(event: Event, opened: bool) -> Markup:
     details = _details(event)
     explanation = details.get("explanation") or {}
     trigger = details.get("trigger") or {}
-    when, _, summary = words.happened(event)
     asked = (
         tag(
             "p",
@@ -180,7 +183,7 @@ def _event(event: Event, opened: bool) -> Markup:
         else None
     )
     return fold(
-        [words.plain(when), ": ", text(summary, 300)],
+        [_when(event), ": ", text(event.get("summary"), 300)],
         tag("p", place(event.get("path"), event.get("line")), class_="none"),
         asked,
         [_cause(cause) for cause in explanation.get("causes") or ()],
