@@ -16,7 +16,7 @@ MOST = 2000
 SMALL = 0.004
 """Of all memory held: what holds less is drawn together with its like."""
 DEEPEST = 3
-LISTED = 300
+LISTED = 150
 COLUMNS = (
     Column("Group"),
     Column("Holds", number=True),
@@ -108,7 +108,8 @@ def _said(group: Group) -> str:
 
 
 def _greatest(held: Mapping[str, int]) -> str:
-    leaves = [path for path in held if not _below(path, held)]
+    parents = {path.rpartition("/")[0] for path in held}
+    leaves = [path for path in held if path not in parents]
     return ", ".join(f"{text(p, 80)} {size(held[p])}" for p in sorted(leaves, key=lambda p: -held[p])[:3])
 
 

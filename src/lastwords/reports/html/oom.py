@@ -18,8 +18,8 @@ from lastwords.reports.html.story import steps
 from lastwords.reports.html.tables import Column, amount, badge, fold, place, prose, state, table, text
 
 KINDS = ("oom_kill", "oom_report")
-LISTED = 300
-EXPLAINED = 25
+LISTED = 200
+EXPLAINED = 20
 OPEN = 2
 PROGRAMS = 10
 COLORS = {

@@ -45,7 +45,7 @@ def section(verdict: Verdict) -> Optional[Markup]:
     groups = prediction.groups[:GROUPS]
     return join(
         _verdict(prediction.host),
-        _ranking(prediction.host, "Processes in the order in which the kernel would take them"),
+        _ranking(prediction.host, "Processes in the order in which the kernel would take them", FOLDED),
         _trust(prediction),
         tag("h3", "If a memory limit is met") if groups else None,
         [_group(group) for group in groups],
@@ -60,10 +60,10 @@ def _verdict(arena: Arena) -> Content:
     return tag("p", said, ": ", text(arena.why), ".", class_="lead")
 
 
-def _ranking(arena: Arena, caption: str) -> Content:
+def _ranking(arena: Arena, caption: str, folded: int = 0) -> Content:
     killable = [each for each in arena.ranking if each.points is not None]
     most = max((each.points or 0 for each in killable), default=0)
-    rows = [_row(each, most) for each in killable[: SHOWN + FOLDED]]
+    rows = [_row(each, most) for each in killable[: SHOWN + folded]]
     left_out = len(killable) - len(rows)
     spared = len(arena.ranking) - len(killable)
     notes = [

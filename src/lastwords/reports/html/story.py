@@ -51,7 +51,8 @@ def _cause(cause: Cause, known: Mapping[str, int]) -> Markup:
 
 def _step(step: Step, known: Mapping[str, int]) -> Markup:
     number = known.get(step.finding or "")
-    often = f" ({step.count} times)" if step.count > 1 else ""
+    told = str(step.count) in step.text
+    often = f" ({step.count} times)" if step.count > 1 and not told else ""
     return tag(
         "li",
         tag("p", prose(step.text, 1000), often),
