@@ -19,6 +19,7 @@ class MarkdownReport(Report):
 
     name = "markdown"
     title = "Markdown, for a ticket"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
         story = verdict.story

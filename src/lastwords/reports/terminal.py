@@ -33,6 +33,7 @@ class TerminalReport(Report):
 
     name = "terminal"
     title = "one screen, for people"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
         screen = Screen(look)
