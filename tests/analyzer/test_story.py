@@ -216,6 +216,23 @@ def test_without_a_kernel_log_nothing_is_claimed() -> None:
     assert story.headline.startswith("No kernel log in the input")
 
 
+@pytest.mark.parametrize(
+    ("lines", "outcome", "words"),
+    [
+        (0, "partial", "No kernel log in the input"),
+        (None, "denied", "No kernel log in the input"),
+        (9, "partial", "not every log could be read"),
+        (9, "ok", "in what was seen"),
+    ],
+)
+def test_what_could_not_be_read_is_not_taken_for_quiet(lines: int | None, outcome: str, words: str) -> None:
+    facts = {"kernel_log": {"sources": [{"path": "$ dmesg", "lines": lines}]}}
+    case = Case(facts, [], {"kernel_log": {"outcome": outcome, "reason": "x"}}, "live", None)
+    headline = judge("x", case, []).story.headline
+    assert words in headline
+    assert (outcome == "ok") == headline.endswith("in what was seen")
+
+
 def test_odd_details_do_no_harm() -> None:
     odd = [
         at(n, "oom_kill", "{comm}", killer=["x"], comm={"a": 1}, memcg=None, scope="memcg") for n in (1, 2)
