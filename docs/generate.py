@@ -1,6 +1,7 @@
 """Makes the generated documentation anew: ``make docs``; ``--check`` only tells what is out of date.
 
-Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md. Blocks in hand-written files: between
+Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md, docs/man/*, packaging/completion/*. Blocks in
+hand-written files: between
 ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
@@ -20,13 +21,18 @@ from typing import Any
 os.environ["LASTWORDS_NO_PLUGINS"] = "1"
 os.environ["COLUMNS"] = "96"
 
-from lastwords import api, hookspecs, plugins, schemas
+import commands
+import completion
+import manual
+
+from lastwords import __version__, api, hookspecs, plugins, schemas
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.oom.causes import CAUSES
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
 from lastwords.reports import sqlite
+from lastwords.reports.pages import page_names
 
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
@@ -157,12 +163,17 @@ def hooks() -> str:
 
 def members(enum: Any, value: Callable[[Any], str]) -> str:
     """Return an enum as a list, with the docstrings that stand below its members."""
+    return "\n".join(f"- `{value(member)}`: {doc}" for member, doc in meanings(enum).items())
+
+
+def meanings(enum: Any) -> dict[Any, str]:
+    """Return the members of an enum with the docstrings that stand below them."""
     source = inspect.getsource(enum)
-    lines = []
+    found = {}
     for member in enum:
         doc = re.search(rf'^\s+{member.name} = [^\n]*\n\s+"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
-        lines.append(f"- `{value(member)}`: {' '.join(doc[1].split()) if doc else 'done.'}")
-    return "\n".join(lines)
+        found[member] = " ".join(doc[1].split()).replace("``", "`") if doc else "Done."
+    return found
 
 
 def example(part: str) -> str:
@@ -213,6 +224,25 @@ def signature(function: Any) -> str:
     return re.sub(r"^\(self, |^\(self\)", lambda match: "(" if "," in match[0] else "()", text)
 
 
+ENVIRONMENT = [
+    ("LASTWORDS_NO_PLUGINS", "When set, only the built-in plugins are loaded."),
+    ("LASTWORDS_PLUGINS", "Names of the plugins of others that may be loaded, with commas between them."),
+    ("NO_COLOR", "When set, nothing is coloured."),
+    ("COLUMNS", "Width of reports for a terminal, where the terminal does not tell it."),
+]
+"""Variables that lastwords heeds."""
+
+
+def command_line() -> commands.Command:
+    """Return the command line as data, with the words that options take."""
+    collectors, reports = tuple(LOADED.collectors()), tuple(LOADED.reports())
+    words = {"collect only": collectors, "collect skip": collectors, "schema name": tuple(schemas.names())}
+    for name in ("open", "check"):
+        words |= {f"{name} format": reports, f"{name} section": page_names()}
+        words |= {f"{name} only": collectors, f"{name} skip": collectors}
+    return commands.command_of(build_parser(LOADED), words)
+
+
 def first_line(doc: str | None) -> str:
     """Return the first paragraph of a docstring on one line."""
     return " ".join(text_of(doc).split("\n\n")[0].split())
@@ -244,6 +274,12 @@ def wanted_files() -> dict[Path, str]:
         found[DOCS / "collectors" / f"{name}.md"] = BANNER + collector_page(collector)
     for name, rule in LOADED.rules().items():
         found[DOCS / "rules" / f"{name}.md"] = BANNER + rule_page(rule)
+    line = command_line()
+    codes = [(str(int(code)), meaning) for code, meaning in meanings(ExitCode).items()]
+    for name, text in manual.pages(line, __version__, codes, ENVIRONMENT).items():
+        found[DOCS / "man" / name] = text
+    for name, text in completion.scripts(line).items():
+        found[TOP / "packaging" / "completion" / name] = text
     contents = blocks()
     for path in [*DOCS.glob("*.md"), TOP / "README.md"]:
         if path in found or not path.exists():
@@ -265,7 +301,7 @@ def main() -> int:
     with redirect_stdout(io.StringIO()):
         wanted = wanted_files()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    generated = {*DOCS.glob("collectors/*.md"), *DOCS.glob("rules/*.md")}
+    generated = {*DOCS.glob("collectors/*.md"), *DOCS.glob("rules/*.md"), *DOCS.glob("man/*")}
     orphans = sorted(generated - set(wanted))
     for path in [*stale, *orphans]:
         print(f"{path.relative_to(TOP)}: {'out of date: run make docs' if check else 'written'}")

@@ -122,6 +122,8 @@ class Report:
     title: ClassVar[str]
     document: ClassVar[bool] = False
     """True when the text is a whole document, so that several verdicts make several files."""
+    for_people: ClassVar[bool] = False
+    """True when an empty line is to stand between several."""
     binary: ClassVar[bool] = False
     """True when it is no text: it goes into a file only."""
 

@@ -7,11 +7,15 @@ from typing import Any
 import jsonschema
 import pytest
 from analyzer.test_rules import DAY, NOT_RESERVED, RULES, TAKEN_AT, case_of, dump
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lastwords import schemas
+from lastwords import plugins, schemas
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.judge import judge
-from lastwords.hookspecs import Rule
+from lastwords.analyzer.story import tell
+from lastwords.analyzer.timeline import GRAVITY
+from lastwords.hookspecs import Look, Rule
 from lastwords.model import Case, Event, Finding, Proof, Severity, Story, Verdict, event
 
 LOG = "/var/log/messages"
@@ -212,6 +216,23 @@ def test_without_a_kernel_log_nothing_is_claimed() -> None:
     assert story.headline.startswith("No kernel log in the input")
 
 
+@pytest.mark.parametrize(
+    ("lines", "outcome", "words"),
+    [
+        (0, "partial", "No kernel log in the input"),
+        (None, "denied", "No kernel log in the input"),
+        (9, "partial", "not every log could be read"),
+        (9, "ok", "in what was seen"),
+    ],
+)
+def test_what_could_not_be_read_is_not_taken_for_quiet(lines: int | None, outcome: str, words: str) -> None:
+    facts = {"kernel_log": {"sources": [{"path": "$ dmesg", "lines": lines}]}}
+    case = Case(facts, [], {"kernel_log": {"outcome": outcome, "reason": "x"}}, "live", None)
+    headline = judge("x", case, []).story.headline
+    assert words in headline
+    assert (outcome == "ok") == headline.endswith("in what was seen")
+
+
 def test_odd_details_do_no_harm() -> None:
     odd = [
         at(n, "oom_kill", "{comm}", killer=["x"], comm={"a": 1}, memcg=None, scope="memcg") for n in (1, 2)
@@ -220,3 +241,74 @@ def test_odd_details_do_no_harm() -> None:
     verdict = told(*odd)
     assert verdict.story.causes
     jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict.to_json())
+
+
+TEXT = st.text(max_size=20) | st.sampled_from(
+    ["Kernel panic - not syncing: Out of memory", "sysrq: Trigger a crash", "{summary}", "a|b", "\x00\x1b["]
+)
+VALUES = (
+    st.none()
+    | st.integers()
+    | TEXT
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(TEXT, TEXT, max_size=2)
+)
+EVENTS = st.builds(
+    event,
+    st.sampled_from([*GRAVITY, "boot", "shutdown", "dump", "sysrq", "segfault", "theirs"]),
+    TEXT,
+    path=st.sampled_from([LOG, "/var/crash/x", "$ dmesg", ""]),
+    time=st.none() | st.floats(0, 4e9),
+    line=st.none() | st.integers(1, 9),
+    monotonic=st.none() | st.floats(0, 1e9),
+    boot=st.sampled_from([None, BOOT, NEXT]),
+    details=st.dictionaries(
+        st.sampled_from(["comm", "memcg", "scope", "killer", "title", "frame", "reason", "hang", "release"]),
+        VALUES,
+        max_size=5,
+    ),
+)
+FINDINGS = st.builds(
+    Finding,
+    st.sampled_from([*RULES, "their-rule", "kdump-x", "initramfs-y", "oom-cause-z"]),
+    st.sampled_from(list(Severity)),
+    TEXT,
+    TEXT,
+    subject=TEXT,
+    evidence=st.lists(
+        st.builds(
+            Proof, st.sampled_from([LOG, "/var/crash/x/vmcore", ""]), line=st.none() | st.integers(1, 9)
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(EVENTS, max_size=30), st.lists(FINDINGS, max_size=12), st.none() | st.floats(0, 4e9))
+def test_whatever_happened_every_finding_and_event_is_told_once(
+    events: list[Event], findings: list[Finding], taken_at: float | None
+) -> None:
+    unique = list({finding.fingerprint: finding for finding in findings}.values())
+    story = tell(Case({}, events, {}, "bundle", taken_at), unique, PATTERNS)
+    told_findings = [finding for cause in story.causes for finding in cause.findings] + list(story.others)
+    assert sorted(f.fingerprint for f in told_findings) == sorted(f.fingerprint for f in unique)
+    moments = [moment for boot in story.boots for moment in boot.moments]
+    told_events = sum(moment.count for moment in moments)
+    kinds = [e["kind"] for e in events]
+    assert len(kinds) - kinds.count("boot") - kinds.count("oom_report") <= told_events <= len(kinds)
+    assert len(story.of_events) == len(events)
+    for cause in story.causes:
+        assert cause.chain
+        assert core(cause.id) in [step.link for step in cause.chain]
+    verdict = Verdict("x", Case({}, events, {}, "bundle", taken_at), unique, story=story)
+    for report in plugins.load().reports().values():
+        if not report.binary:
+            report.render(verdict, Look(80))
+
+
+def core(cause: str) -> str:
+    """Return the name of the core of a cause."""
+    return next(
+        link.name for pattern in PATTERNS if pattern.id == cause for link in pattern.chain if link.core
+    )

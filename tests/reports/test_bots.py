@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -144,6 +145,11 @@ def test_sqlite_answers_questions(tmp_path: Path) -> None:
     ).fetchone()
     records = given[0].case.facts["processes"]["records"]
     assert biggest == (max(records, key=lambda record: record["rss"] or 0)["comm"],)
+    page = (Path(__file__).parents[2] / "docs" / "bots.md").read_text()
+    recipes = re.findall(r'sqlite3 case.sqlite "([^"]*)"', page)
+    assert len(recipes) > 1
+    for recipe in recipes:
+        assert base.execute(recipe).fetchall(), recipe
     base.close()
 
 
@@ -183,6 +189,7 @@ def test_lnav_reads_the_timeline(tmp_path: Path) -> None:
 
 
 def test_many_inputs_make_one_document_or_one_file_each(tree: str, tmp_path: Path) -> None:
+    assert lastwords("open", "-q", "--root", "--short", tree, tree).count("\n\n") == 1
     log = json.loads(lastwords("open", "-q", "--root", "--format", "sarif", tree, tree))
     assert len(log["runs"]) == 2
     lastwords("open", "-q", "--root", "--format", "sqlite", "--output", str(tmp_path / "all.sqlite"), tree)

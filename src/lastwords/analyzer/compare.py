@@ -23,8 +23,13 @@ HOST = (
     ("swap", ("memory", "meminfo", "SwapTotal")),
 )
 """Facts that are held against each other: name, and where they stand."""
-BYTES = frozenset({"memory", "crashkernel reserved", "swap"})
-"""Those that are numbers of bytes."""
+UNITS = {
+    "memory": "bytes",
+    "crashkernel reserved": "bytes",
+    "swap": "bytes",
+    "booted at": "seconds since the epoch, UTC",
+}
+"""Units of those that are numbers."""
 MEMORY_SHIFT = 0.01
 """Share by which memory differs from boot to boot, without a change of the machine."""
 
@@ -72,7 +77,7 @@ def _same_host(old: Verdict, new: Verdict) -> Optional[bool]:
 
 def _changes(old: Mapping[str, Facts], new: Mapping[str, Facts]) -> Iterable[Change]:
     for name, path in HOST:
-        yield from _change(name, dig(old, *path), dig(new, *path), "bytes" if name in BYTES else None)
+        yield from _change(name, dig(old, *path), dig(new, *path), UNITS.get(name))
     for topic in ("kernel", "oom"):
         yield from _sysctls(dig(old, topic, "sysctls") or {}, dig(new, topic, "sysctls") or {})
     yield from _kernels(dig(old, "boot", "kernels"), dig(new, "boot", "kernels"))

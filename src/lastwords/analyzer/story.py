@@ -16,7 +16,20 @@ from typing import Any, Optional, Union
 
 from lastwords.analyzer.missing import how_to_get, missing_inputs
 from lastwords.analyzer.timeline import timeline
-from lastwords.model import Case, Cause, Event, Finding, Proof, Severity, Step, Story, Wish, dig, event_order
+from lastwords.model import (
+    Case,
+    Cause,
+    Event,
+    Finding,
+    Outcome,
+    Proof,
+    Severity,
+    Step,
+    Story,
+    Wish,
+    dig,
+    event_order,
+)
 
 NEAR = 3600.0
 """Seconds between a death and what led to it or came of it."""
@@ -296,7 +309,7 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
         fields["path"] = finding.evidence[0].path if finding.evidence else finding.subject
     if event is not None:
         details = event.get("details") or {}
-        fields.update({name: value for name, value in details.items() if value not in (None, "", [])})
+        fields.update({name: value for name, value in details.items() if value not in (None, "")})
         fields.update(summary=details.get("title") or event["summary"], path=event["path"])
     return fields
 
@@ -350,17 +363,19 @@ def _wishes(draft: _Draft, case: Case) -> Iterable[Wish]:
 
 
 def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) -> str:
-    struck = [cause for cause in causes if cause.count and cause.severity > Severity.INFO]
     if causes and causes[0].severity > Severity.INFO:
         return causes[0].title
     grave = [finding for finding in others if finding.severity > Severity.INFO]
     if grave:
         return grave[0].title
-    if not dig(case.facts, "kernel_log", "sources") and not struck:
+    sources = dig(case.facts, "kernel_log", "sources") or ()
+    if not any(source.get("lines") for source in sources):
         return "No kernel log in the input: what died, if anything, is not known"
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
-    return "Nothing died, and nothing threatens to, in what was seen"
+    outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")
+    rest = "" if outcome == Outcome.OK.value else "; not every log could be read"
+    return f"Nothing died, and nothing threatens to, in what was seen{rest}"
 
 
 def _words_of(event: Event) -> str:

@@ -30,7 +30,8 @@ OF_NO_BOOT = ("dump",)
 """Kinds of events that are known by time only: between two boots, told with the one that died."""
 SAME_OOM = 5.0
 """Seconds in which the report of an OOM and the kills it led to lie."""
-_NUMBERS = re.compile(r"0x[0-9a-f]+|\d+")
+_NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+")
+"""What differs between alike events: numbers, and names that are made up of hexadecimal digits."""
 
 
 @dataclass
@@ -130,7 +131,7 @@ def _alike(event: Event) -> str:
     """Return what alike events have in common: a title, the killed program, or the words without numbers."""
     details = event.get("details") or {}
     if event["kind"] == "oom_kill":
-        return f"{details.get('comm')} {details.get('memcg')} {details.get('cgroup')}"
+        return _NUMBERS.sub("#", f"{details.get('comm')} {details.get('memcg')} {details.get('cgroup')}")
     return str(details.get("title") or _NUMBERS.sub("#", event["summary"]))
 
 

@@ -38,6 +38,7 @@ class Output:
             arguments.section,
         )
         self._parts: list[str] = []
+        self._more = False
         self._names: set[str] = set()
         self._whole = report.whole()
         self._each = os.path.isdir(self._path)
@@ -56,6 +57,9 @@ class Output:
             self._whole.add(verdict)
             return
         text = self._report.render(verdict, self._look)
+        if self._report.for_people and self._more and not self._each:
+            text = "\n" + text
+        self._more = True
         if self._path == "-":
             sys.stdout.write(text)
             sys.stdout.flush()

@@ -19,6 +19,7 @@ class MarkdownReport(Report):
 
     name = "markdown"
     title = "Markdown, for a ticket"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
         story = verdict.story
@@ -97,7 +98,8 @@ def _compared(compared: Comparison) -> Iterable[str]:
         for finding in getattr(compared, word):
             yield f"- {word}: {escape(finding.title)} (`{finding.id}`)"
     for change in compared.changes:
-        yield f"- {escape(change.name)}: {escape(change.old)} -> {escape(change.new)}"
+        old, new = (words.measured(value, change.unit) for value in (change.old, change.new))
+        yield f"- {escape(change.name)}: {escape(old)} -> {escape(new)}"
     yield f"- events since: {len(compared.events)}"
     yield ""
 

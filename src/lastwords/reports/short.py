@@ -17,6 +17,7 @@ class ShortReport(Report):
 
     name = "short"
     title = "ten lines, for people"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
         screen, story, host = Screen(look), verdict.story, verdict.host

@@ -33,6 +33,7 @@ class TerminalReport(Report):
 
     name = "terminal"
     title = "one screen, for people"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
         screen = Screen(look)
@@ -185,12 +186,14 @@ def _timeline(screen: Screen, verdict: Verdict) -> None:
 
 def _boot(screen: Screen, boot: Boot) -> None:
     kernel = f", kernel {boot.kernel}" if boot.kernel else ""
-    lead = f"boot of {words.moment(boot.started)}" if boot.started else "a boot whose start is not known"
+    seen = next((moment.time for moment in boot.moments if moment.time is not None), None)
+    start = "a boot whose start is not known" if seen is None else f"a boot seen from {words.moment(seen)}"
+    lead = f"boot of {words.moment(boot.started)}" if boot.started else start
     end, style = ENDS.get(boot.end or "", ("how it ended is not told", "dim"))
     screen.parts((lead + kernel, "dim"), (", ", "dim"), (end, style))
     if len(boot.moments) > MOMENTS_SHOWN:
         screen.line(f"  ... {len(boot.moments) - MOMENTS_SHOWN} more before", "dim")
-    day = words.moment(boot.started)[:DATE] if boot.started else None
+    day = words.moment(boot.started or seen)[:DATE] if boot.started or seen else None
     rows = [_moment(moment, day) for moment in boot.moments[-MOMENTS_SHOWN:]]
     if rows:
         screen.columns(rows, indent=2)
@@ -241,7 +244,7 @@ def _compared(screen: Screen, compared: Comparison) -> None:
         for finding in findings:
             rows.append((styled((lead, style)), styled((finding.title, ""), (f"  [{finding.id}]", "dim"))))
     for change in compared.changes:
-        old, new = (size(v) if change.unit == "bytes" else str(v) for v in (change.old, change.new))
+        old, new = (words.measured(value, change.unit) for value in (change.old, change.new))
         rows.append((styled(("changed", "yellow")), styled((f"{change.name}: {old} -> {new}", ""))))
     kinds = Counter(event["kind"] for event in compared.events)
     if kinds:

@@ -6,8 +6,10 @@ import re
 import time
 from typing import Any, Optional
 
+from lastwords.formats.sizes import size
 from lastwords.model import Proof
 
+EPOCH = "seconds since the epoch, UTC"
 COMMAND_WIDTH = 40
 """Characters of a command that are shown as the place of a proof."""
 CONTROL = re.compile(
@@ -92,3 +94,13 @@ def times(count: int) -> str:
     '3 times'
     """
     return "once" if count == 1 else f"{count} times"
+
+
+def measured(value: Any, unit: Optional[str]) -> str:
+    """Return a value of a fact in words.
+
+    :param unit: ``bytes``, ``seconds since the epoch, UTC``, or None
+    """
+    if unit == "bytes":
+        return size(value)
+    return moment(value) if unit == EPOCH else plain(value)
