@@ -6,6 +6,7 @@ _lastwords() {
         '/collect') command='collect' ;;
         '/open') command='open' ;;
         '/check') command='check' ;;
+        '/oom') command='oom' ;;
         '/top') command='top' ;;
         '/plan') command='plan' ;;
         'plan/protect') command='plan protect' ;;
@@ -26,24 +27,28 @@ _lastwords() {
     'collect --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'collect --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'collect --timeout') :; return ;;
+    'open --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'open --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    'open --format') COMPREPLY=($(compgen -W "terminal short markdown json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
+    'open --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
     'open --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'open --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     'open --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'open --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'open --timeout') :; return ;;
+    'check --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'check --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    'check --format') COMPREPLY=($(compgen -W "terminal short markdown json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
+    'check --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
     'check --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'check --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     'check --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'check --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'check --timeout') :; return ;;
+    'oom --event') :; return ;;
+    'oom --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     'top -n'|'top --number') :; return ;;
     'top -d'|'top --delay') :; return ;;
     'top --cgroup') :; return ;;
@@ -63,16 +68,19 @@ _lastwords() {
     'sos-plugin --root') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     esac
     case "$command" in
-    '') COMPREPLY=($(compgen -W "collect open check top plan validate sos-plugin schema plugins -h --help -V --version" -- "$cur")) ;;
+    '') COMPREPLY=($(compgen -W "collect open check oom top plan validate sos-plugin schema plugins -h --help -V --version" -- "$cur")) ;;
     'collect')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help -o --output --root --format --json --list --within -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
     'open')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --recollect --json --jsonl --markdown --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --recollect --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'check')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
+    'oom')
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --event --all --color" -- "$cur"))
+        else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'top')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --once --json -n --number -d --delay --cgroup --from --color --adj --grow --swap" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
@@ -96,7 +104,7 @@ _lastwords() {
         else COMPREPLY=($(compgen -W "install remove path" -- "$cur")); fi ;;
     'schema')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json" -- "$cur"))
-        else COMPREPLY=($(compgen -W "boot bundle crash_dumps event findings host initramfs kdump kernel kernel_log memory oom prediction processes" -- "$cur")); fi ;;
+        else COMPREPLY=($(compgen -W "boot bundle crash_dumps event findings host initramfs kdump kernel kernel_log memory oom oom_events prediction processes" -- "$cur")); fi ;;
     'plugins')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;

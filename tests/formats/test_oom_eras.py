@@ -170,3 +170,14 @@ pgtables:44kB oom_score_adj:3
         44 << 10,
         3,
     )
+
+
+def test_the_next_kill_without_its_header_is_another_event() -> None:
+    summary = ERAS["5.1"].splitlines()[1].replace("4711", "4712").replace("NONE", "CPUSET")
+    found = events_of((ERAS["5.1"] + summary + "\n").encode())
+    assert [(event.constraint, len(event.victims)) for event in found] == [("none", 1), ("cpuset", 0)]
+
+
+def test_a_program_on_the_console_does_not_lengthen_a_short_message() -> None:
+    log = "[    1.000000] VM: killing process rsync\nUnmounting all.\n[    2.000000] Mem-info:\n"
+    assert one(log).victims[0].comm == "rsync"

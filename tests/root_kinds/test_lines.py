@@ -61,8 +61,8 @@ def test_quick_and_plain_search_agree(data: bytes, before: int, follow: int, how
     stems = (b"o", b"pan") if how == "stems" else ()
     old, module.BLOCK = module.BLOCK, block
     try:
-        quick, one = found(data, Search(WORDS, gates, before, stems), follow, True)
-        plain, other = found(data, Search(WORDS, gates, before, stems), follow, False)
+        quick, one = found(data, Search(WORDS, gates, before, stems=stems), follow, True)
+        plain, other = found(data, Search(WORDS, gates, before, stems=stems), follow, False)
     finally:
         module.BLOCK = old
     assert quick == plain

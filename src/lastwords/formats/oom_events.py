@@ -8,7 +8,6 @@ lack lines) is an event of its own, without a trigger.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Optional
 
@@ -56,6 +55,7 @@ _START = re.compile(
     r"|memory(?:\+swap)?: |swap: |kmem: "
     r"|Memory |CPU|Pid: |Hardware name|Call Trace|Kernel panic|[Ss]ys[Rr]q|VM: |Unreclaimable"
 )
+_FIELD = re.compile(r"(?!=)[^\s=]{0,200}=")
 _LONG = re.compile(
     r".{1,64} invoked oom-killer|oom-kill:|(?:[^:]{1,80}: )?Kill(?:ed)? process|(?:Node \d+ )?[A-Z]\w+ free:"
     r"|\[ *\d+\] +\d|Node \d+ active_anon:|CPU: \d+ |Pid: |\[ {1,4}pid|Tasks? in |Memory cgroup stats"
@@ -79,6 +79,8 @@ _BEGINNINGS = (
     "[ pid",
     "[  pid",
 )
+_WIDTH = 42
+"""Where a message is wrapped at the earliest, the next word included: mails are, behind a syslog's prefix."""
 _LONGEST = 8192
 """Characters of a message that are looked at: the kernel's are shorter than 1,024, most of them."""
 
@@ -170,12 +172,14 @@ class OomEvents:
     def _continues(message: Message, pending: Message) -> bool:
         text = message.text
         if message.bare:
-            return text.strip() != "" and not _START.match(text)
+            first = text.split(None, 1)[:1]
+            long = bool(first) and len(pending.text) + len(first[0]) >= _WIDTH
+            return long and not _START.match(text)
         line = message.line
         if line.stamp is None and line.unix is None and line.monotonic is None and line.tag is None:
             if _REST.match(text) is not None:
                 return _LONG.match(pending.text) is not None
-            return bool(text.strip()) and _is_open(pending.text) and not _START.match(text)
+            return _is_end(text, pending.text) and not _START.match(text)
         return text.startswith(",") and pending.text.startswith("oom-kill:")
 
     # -- whose line is it -------------------------------------------------------------------------------
@@ -214,6 +218,8 @@ class OomEvents:
             self._kill(host, message, bare)
             return
         current = self._current(host, caller)
+        if current is not None and current.reader.event.victims and _begins(bare):
+            current = None  # of the next kill, whose first lines were lost
         if current is not None and current.reader.take(text):
             self._touch(current, message)
             current.sure = current.sure or current.reader.event.chosen is not None
@@ -291,21 +297,12 @@ class OomEvents:
         return found
 
 
-def oom_events(messages: Iterable[Message], clock: Clock) -> Iterator[OomEvent]:
-    """Yield the OOM events of a log, all messages of which are given."""
-    made = OomEvents(clock)
-    for message in messages:
-        yield from made.feed(message)
-    yield from made.end()
-
-
-def _is_open(text: str) -> bool:
-    """Whether a line was wrapped: its end is missing."""
-    if text.startswith("oom-kill:"):
-        return "uid=" not in text
-    if text.startswith("Task in /"):
-        return "limit of /" not in text
-    return "invoked oom-killer" in text and "adj=" not in text
+def _is_end(text: str, pending: str) -> bool:
+    """Whether a line is the end that a wrapped one lacks, in a log without prefixes."""
+    if pending.startswith("Task in /"):
+        return "limit of /" not in pending and "limit of /" in text
+    lacks = "uid=" if pending.startswith("oom-kill:") else "adj=" if "invoked oom-killer" in pending else None
+    return lacks is not None and lacks not in pending and _FIELD.match(text) is not None
 
 
 def _begins(text: str) -> bool:

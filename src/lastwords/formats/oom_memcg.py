@@ -67,11 +67,6 @@ class GroupReader:
         self._stats: Optional[dict[str, int]] = None
         """Where the ``name value`` lines go, while there are some."""
 
-    @property
-    def seen(self) -> bool:
-        """Whether there was such a block."""
-        return bool(self.group.usage or self.group.stats or self.group.path or self.group.below)
-
     def take(self, text: str) -> bool:
         """Take in a line; return whether it belongs to the block."""
         group = self.group

@@ -63,10 +63,6 @@ class Zone:
     free_lists: list[tuple[int, int, str]] = field(default_factory=list)
     """Free blocks: size in bytes, number, and the migration types that have some (``UME``; may be empty)."""
 
-    def largest_free(self) -> int:
-        """Return the size of the largest free block, 0 without any."""
-        return max((size for size, number, _ in self.free_lists if number), default=0)
-
 
 @dataclass
 class MemoryInfo:

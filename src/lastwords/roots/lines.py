@@ -301,7 +301,7 @@ def _hits(data: bytes, search: Search) -> list[int]:
         return sorted(found)
     for gate in search.gates:
         # Most blocks of a log hold few lines behind a gate: these are cut out, and searched as one.
-        behind = b"\n".join([part[: part.find(b"\n")] for part in data.split(gate)[1:]])
+        behind = b"\n".join([part.split(b"\n", 1)[0] for part in data.split(gate)[1:]])
         words = [word for word in search.words if word in behind]
         at = data.find(gate) if words else -1
         while at >= 0:

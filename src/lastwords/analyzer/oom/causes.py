@@ -13,6 +13,7 @@ from lastwords.analyzer.oom.accounting import Held
 from lastwords.analyzer.oom.choice import Choice
 from lastwords.analyzer.oom.eaters import Process, Program
 from lastwords.analyzer.oom.failure import Failure
+from lastwords.formats import sizes
 from lastwords.formats.oom_report import OomEvent
 
 CONFIDENCES = ("high", "medium", "low")
@@ -56,7 +57,7 @@ class Picture:
 
     def size(self, name: str) -> str:
         """Return the size of a part in words."""
-        return in_words(self.held.share(name) if self.held is not None else 0)
+        return sizes.size(self.held.share(name) if self.held is not None else 0)
 
     @property
     def machine(self) -> bool:
@@ -70,11 +71,6 @@ class Picture:
 
 
 CauseFunction = Callable[[Picture], Iterator[Cause]]
-
-
-def in_words(size: float) -> str:
-    """Return a size in binary units."""
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size / MIB:.1f} MiB"
 
 
 def _sure(portion: float, high: float, medium: float) -> str:
@@ -108,7 +104,7 @@ def memcg_limit(picture: Picture) -> Iterator[Cause]:
     )
     path = event.memcg or "a memory cgroup"
     what = {"memory+swap": "memory and swap", "kmem": "kernel memory"}.get(hit[0] if hit else "", "memory")
-    limit = f" of {in_words(hit[1])}" if hit else ""
+    limit = f" of {sizes.size(hit[1])}" if hit else ""
     why = f"The limit{limit} on {what} of {path} was reached; only processes in it could be killed."
     if picture.portion("file") > 0.5:
         why += " Most of it is page cache that could not be written back in time."
@@ -161,7 +157,7 @@ def fork_storm(picture: Picture) -> Iterator[Cause]:
     yield Cause(
         "many-processes",
         _sure(portion, 0.4, 0.2),
-        f"{most.processes} processes of {most.comm} held {in_words(size)} together",
+        f"{most.processes} processes of {most.comm} held {sizes.size(size)} together",
         "Not one of them is the problem: their number is. Pages that they share are counted for each, so the "
         "sum may be more than there is.",
         (f"Limit how many of {most.comm} may run (pm.max_children, MaxRequestWorkers, TasksMax= ...).",),
@@ -192,9 +188,9 @@ def one_process(picture: Picture) -> Iterator[Cause]:
     yield Cause(
         "jvm" if java else "one-process",
         _sure(portion, 0.5, 0.3),
-        f"{most.comm} (pid {most.pid}) alone held {in_words(size)}, {portion:.0%} of what there is",
-        f"{in_words(most.rss)} of RAM"
-        + (f" and {in_words(most.swap)} of swap." if most.swap else ".")
+        f"{most.comm} (pid {most.pid}) alone held {sizes.size(size)}, {portion:.0%} of what there is",
+        f"{sizes.size(most.rss)} of RAM"
+        + (f" and {sizes.size(most.swap)} of swap." if most.swap else ".")
         + spared,
         tuple(fix),
     )
@@ -207,7 +203,7 @@ def slab(picture: Picture) -> Iterator[Cause]:
         return
     info = picture.event.memory
     caches = sorted(info.slabs, key=lambda item: -item[2])[:3]
-    named = ", ".join(f"{name} {in_words(size)}" for name, _, size in caches)
+    named = ", ".join(f"{name} {sizes.size(size)}" for name, _, size in caches)
     places = ", ".join(f"{item['function']} ({item['place']})" for item in info.allocations[:2])
     yield Cause(
         "slab",
@@ -235,7 +231,7 @@ def hugetlb(picture: Picture) -> Iterator[Cause]:
     yield Cause(
         "hugetlb",
         "high" if idle > size // 4 or portion > 0.7 else "medium",
-        f"{in_words(size)} are reserved for huge pages, {in_words(idle) if idle else 'none'} of them unused",
+        f"{sizes.size(size)} are reserved for huge pages, {sizes.size(idle)} of them unused",
         "Only programs that ask for huge pages can use them; everything else has to live with the rest.",
         ("Reserve what is used: vm.nr_hugepages, hugepages= on the kernel command line.",),
     )
@@ -275,7 +271,7 @@ def swap(picture: Picture) -> Iterator[Cause]:
         yield Cause(
             "swap-full",
             "medium",
-            f"Swap was full: {in_words(held.swap_total)}",
+            f"Swap was full: {sizes.size(held.swap_total)}",
             "Everything that could leave RAM had left it.",
             ("More swap only delays it, if something grows without bounds: find that first.",),
         )
@@ -286,7 +282,7 @@ def lowmem(picture: Picture) -> Iterator[Cause]:
     if picture.failure.kind != "lowmem":
         return
     above = [zone for zone in picture.failure.zones if not zone.allowed]
-    free = in_words(sum(zone.free for zone in above))
+    free = sizes.size(sum(zone.free for zone in above))
     highmem = any(zone.name == "HighMem" for zone in above)
     yield Cause(
         "lowmem",
@@ -320,7 +316,7 @@ def cma(picture: Picture) -> Iterator[Cause]:
         yield Cause(
             "cma",
             "high",
-            f"{in_words(size)} of the free memory are reserved for contiguous allocations (CMA)",
+            f"{sizes.size(size)} of the free memory are reserved for contiguous allocations (CMA)",
             "Without it, free memory was below the watermark.",
             ("Make the area smaller: cma= on the kernel command line.",),
         )
@@ -337,7 +333,7 @@ def unowned(picture: Picture) -> Iterator[Cause]:
     yield Cause(
         "unowned",
         _sure(portion, 0.3, 0.12),
-        f"{in_words(held.unaccounted or 0)} belong to nobody that the kernel counts",
+        f"{sizes.size(held.unaccounted or 0)} belong to nobody that the kernel counts",
         "Pages that drivers take for themselves, a balloon of the hypervisor, zram and leaks are on no list."
         + (" Swap is in use: if it is zram, its pages are among them." if zram else ""),
         ("See zramctl and the balloon of the hypervisor; unload drivers one by one where possible.",),
@@ -389,7 +385,7 @@ def capture_kernel(picture: Picture) -> Iterator[Cause]:
         yield Cause(
             "capture-kernel",
             "high" if picture.whole < GIB // 2 else "medium",
-            f"This is a kdump capture kernel, and {in_words(picture.whole)} are too little for it",
+            f"This is a kdump capture kernel, and {sizes.size(picture.whole)} are too little for it",
             "It lives in what crashkernel= reserved. The crash dump was not saved.",
             ("Reserve more: crashkernel=512M or above, and fewer drivers in the kdump initramfs.",),
         )

@@ -130,7 +130,14 @@ class Explanation:
         group = self.event.group
         if group is None:
             return None
-        return {"version": group.version, "usage": group.usage, "stats": group.stats}
+        protected, low = group.protection or (None, None)
+        return {
+            "version": group.version,
+            "usage": group.usage,
+            "stats": group.stats,
+            "memory_min": protected,
+            "memory_low": low,
+        }
 
     def _held(self) -> Optional[dict[str, Any]]:
         if self.held is None:

@@ -25,7 +25,7 @@ def kill_happened(case: Case) -> Iterator[Finding]:
         f"Processes were killed for want of memory, {times}",
         "The last one: " + str(last["summary"]),
         evidence=tuple(map(proof, kills[-SHOWN:])),
-        fix=("See in the report around it who held the memory: the victim need not be the culprit.",),
+        fix=("Run lastwords oom on that log: it tells who held the memory, which need not be the victim.",),
     )
 
 
