@@ -91,3 +91,18 @@ def test_nothing_is_left_when_the_input_is_bad(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "bad").write_bytes(b"nothing that lastwords knows")
     assert run(["open", str(tmp_path / "bad"), "--html", str(tmp_path / "x.html")]) == ExitCode.BAD_INPUT
     assert os.listdir(tmp_path) == ["bad"]
+
+
+def test_several_hosts_in_one_input_need_a_directory(
+    disk: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = tmp_path / "many"
+    many.mkdir()
+    for name in ("a.tar", "b.tar"):
+        run(["collect", "-q", "--root", disk, "--only", "host,boot", "-o", str(many / name)])
+    assert run(["open", str(many), "--html", str(tmp_path / "one.html")]) == ExitCode.USAGE
+    assert "expected a directory: the input holds several hosts" in capsys.readouterr().err
+    (tmp_path / "out").mkdir()
+    assert run(["open", str(many), "--html", str(tmp_path / "out")]) == ExitCode.OK
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.tar.html", "b.tar.html"]
+    assert not (tmp_path / "one.html").exists()

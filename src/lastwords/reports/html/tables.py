@@ -69,7 +69,7 @@ def amount(value: Optional[float]) -> Content:
 
 def text(value: Any, limit: int = CELL) -> str:
     """Return a value from a host as text of bounded length, on one line."""
-    said = words.plain(value)
+    said = words.plain(str(value)[: limit + 1])
     return said if len(said) <= limit else said[: limit - 1] + "…"
 
 
