@@ -32,11 +32,11 @@ test: $(VENV)/.dev ## bring the real tools, run all tests this machine can run, 
 lint: $(VENV)/.dev ## style, types, import direction, minimum Python, spelling, generated docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy src lab
+	$(BIN)/mypy src lab examples
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/vermin --quiet --no-tips --target=3.9- --violations src/lastwords collectors schemas
 	$(BIN)/vermin --quiet --no-tips --target=3.6- --violations sos_plugins
-	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs src collectors schemas sos_plugins tests
+	$(BIN)/codespell README.md CONTRIBUTING.md CHANGELOG.md docs examples src collectors schemas sos_plugins tests
 	$(BIN)/python docs/generate.py --check
 
 docs: $(VENV)/.dev ## make the generated documentation anew
@@ -46,10 +46,11 @@ bench: $(VENV)/.dev ## benchmarks against peers and physical limits, as ratios
 	tools/bring tests
 	for each in bench/*.py; do $(BIN)/python $$each; done
 
-lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), every sos in a chroot of its own
+lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), every sos in a chroot, reports in a browser
 	tools/bring lab
 	$(BIN)/python -m lab run
 	$(BIN)/python -m lab.sos_chroots run
+	LASTWORDS_LAB=1 $(BIN)/pytest tests/lab/test_pages.py
 
 zipapp: $(VENV)/.run ## lastwords.pyz: one file for hosts where nothing can be installed
 	packaging/zipapp lastwords.pyz

@@ -1,6 +1,7 @@
 """Makes the generated documentation anew: ``make docs``; ``--check`` only tells what is out of date.
 
-Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md. Blocks in hand-written files: between
+Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md, docs/man/*, packaging/completion/*. Blocks in
+hand-written files: between
 ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
@@ -20,11 +21,18 @@ from typing import Any
 os.environ["LASTWORDS_NO_PLUGINS"] = "1"
 os.environ["COLUMNS"] = "96"
 
-from lastwords import hookspecs, plugins, schemas
+import commands
+import completion
+import manual
+
+from lastwords import __version__, api, hookspecs, plugins, schemas
+from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.oom.causes import CAUSES
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
+from lastwords.reports import sqlite
+from lastwords.reports.pages import page_names
 
 TOP = Path(__file__).parent.parent
 DOCS = TOP / "docs"
@@ -156,12 +164,17 @@ def hooks() -> str:
 
 def members(enum: Any, value: Callable[[Any], str]) -> str:
     """Return an enum as a list, with the docstrings that stand below its members."""
+    return "\n".join(f"- `{value(member)}`: {doc}" for member, doc in meanings(enum).items())
+
+
+def meanings(enum: Any) -> dict[Any, str]:
+    """Return the members of an enum with the docstrings that stand below them."""
     source = inspect.getsource(enum)
-    lines = []
+    found = {}
     for member in enum:
         doc = re.search(rf'^\s+{member.name} = [^\n]*\n\s+"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
-        lines.append(f"- `{value(member)}`: {' '.join(doc[1].split()) if doc else 'done.'}")
-    return "\n".join(lines)
+        found[member] = " ".join(doc[1].split()).replace("``", "`") if doc else "Done."
+    return found
 
 
 def example(part: str) -> str:
@@ -169,6 +182,66 @@ def example(part: str) -> str:
     code = re.search(rf"^# -- {part}\n(.*?)(?=^# -- |\Z)", EXAMPLE.read_text(), re.MULTILINE | re.DOTALL)
     assert code, part
     return f"```python\n{code[1].strip()}\n```"
+
+
+def causes() -> str:
+    """Return every cause with the steps of its chain; the core in bold."""
+    lines = []
+    for pattern in PATTERNS:
+        steps = [f"**{link.name}**" if link.core else link.name for link in pattern.chain]
+        lines.append(f"- `{pattern.id}`: {' > '.join(steps)}")
+    return "\n".join(lines)
+
+
+def api_reference() -> str:
+    """Return what the Python interface offers: the input with its members, functions, then plain words."""
+    parts = []
+    for name in ("open", "open_all"):
+        function = getattr(api, name)
+        parts.append(f"### `lastwords.{name}{signature(function)}`\n\n{text_of(function.__doc__)}\n")
+    parts.append(f"### `lastwords.Input`\n\n{text_of(api.Input.__doc__)}\n")
+    parts += ["- `path`, `case`: what it is called, and the facts, events and outcomes as rules see them"]
+    for name, member in vars(api.Input).items():
+        if name.startswith("_"):
+            continue
+        inner = getattr(member, "fget", None) or getattr(member, "func", None)
+        shown = name if inner else f"{name}{signature(member)}"
+        parts.append(f"- `{shown}`: {first_line((inner or member).__doc__)}")
+    parts.append("")
+    for name in sorted(set(api.__all__) - {"open", "open_all", "Input"}):
+        thing = getattr(api, name)
+        if inspect.isclass(thing):
+            fields = ", ".join(f"`{field}`" for field in getattr(thing, "__dataclass_fields__", ()))
+            tail = f" Fields: {fields}." if fields else ""
+            parts.append(f"- `lastwords.{name}`: {first_line(thing.__doc__)}{tail}")
+        else:
+            parts.append(f"- `lastwords.{name}`: `{thing}`, as its JSON Schema in schemas/ describes it.")
+    return "\n".join(parts)
+
+
+def signature(function: Any) -> str:
+    """Return the arguments of a function, with their types as they are written."""
+    text = re.sub(r"(: |-> )'([^']*)'", r"\1\2", str(inspect.signature(function)))
+    return re.sub(r"^\(self, |^\(self\)", lambda match: "(" if "," in match[0] else "()", text)
+
+
+ENVIRONMENT = [
+    ("LASTWORDS_NO_PLUGINS", "When set, only the built-in plugins are loaded."),
+    ("LASTWORDS_PLUGINS", "Names of the plugins of others that may be loaded, with commas between them."),
+    ("NO_COLOR", "When set, nothing is coloured."),
+    ("COLUMNS", "Width of reports for a terminal, where the terminal does not tell it."),
+]
+"""Variables that lastwords heeds."""
+
+
+def command_line() -> commands.Command:
+    """Return the command line as data, with the words that options take."""
+    collectors, reports = tuple(LOADED.collectors()), tuple(LOADED.reports())
+    words = {"collect only": collectors, "collect skip": collectors, "schema name": tuple(schemas.names())}
+    for name in ("open", "check"):
+        words |= {f"{name} format": reports, f"{name} section": page_names()}
+        words |= {f"{name} only": collectors, f"{name} skip": collectors}
+    return commands.command_of(build_parser(LOADED), words)
 
 
 def first_line(doc: str | None) -> str:
@@ -184,6 +257,9 @@ def blocks() -> dict[str, str]:
         "reports": "\n".join(f"- `{n}`: {r.title}" for n, r in LOADED.reports().items()),
         "plans": "\n".join(f"- `lastwords plan {n}`: {p.title}" for n, p in LOADED.plans().items()),
         "hooks": hooks(),
+        "api": api_reference(),
+        "causes": causes(),
+        "tables": f"```sql\n{sqlite.TABLES.strip()}\n```",
         "exit codes": members(ExitCode, lambda member: str(int(member))),
         "severities": members(Severity, lambda member: member.word),
         "outcomes": members(Outcome, lambda member: member.value),
@@ -199,6 +275,12 @@ def wanted_files() -> dict[Path, str]:
         found[DOCS / "collectors" / f"{name}.md"] = BANNER + collector_page(collector)
     for name, rule in LOADED.rules().items():
         found[DOCS / "rules" / f"{name}.md"] = BANNER + rule_page(rule)
+    line = command_line()
+    codes = [(str(int(code)), meaning) for code, meaning in meanings(ExitCode).items()]
+    for name, text in manual.pages(line, __version__, codes, ENVIRONMENT).items():
+        found[DOCS / "man" / name] = text
+    for name, text in completion.scripts(line).items():
+        found[TOP / "packaging" / "completion" / name] = text
     contents = blocks()
     for path in [*DOCS.glob("*.md"), TOP / "README.md"]:
         if path in found or not path.exists():
@@ -220,7 +302,7 @@ def main() -> int:
     with redirect_stdout(io.StringIO()):
         wanted = wanted_files()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    generated = {*DOCS.glob("collectors/*.md"), *DOCS.glob("rules/*.md")}
+    generated = {*DOCS.glob("collectors/*.md"), *DOCS.glob("rules/*.md"), *DOCS.glob("man/*")}
     orphans = sorted(generated - set(wanted))
     for path in [*stale, *orphans]:
         print(f"{path.relative_to(TOP)}: {'out of date: run make docs' if check else 'written'}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 import pluggy
 
@@ -98,6 +98,20 @@ class Look:
 
     width: int = 100
     color: bool = False
+    sections: tuple[str, ...] = ()
+    """Pages of facts that are wanted instead of the verdict."""
+
+
+class Whole:
+    """One document that holds the verdicts of all inputs, made as they come."""
+
+    def add(self, verdict: Verdict) -> None:
+        """Take one verdict; keep no more of it than is needed."""
+        raise NotImplementedError  # every document has its own
+
+    def finish(self) -> Union[str, bytes]:
+        """Return the document."""
+        raise NotImplementedError  # every document has its own
 
 
 class Report:
@@ -106,13 +120,30 @@ class Report:
     name: ClassVar[str]
     """The word after ``--format``."""
     title: ClassVar[str]
+    document: ClassVar[bool] = False
+    """True when the text is a whole document, so that several verdicts make several files."""
+    for_people: ClassVar[bool] = False
+    """True when an empty line is to stand between several."""
+    binary: ClassVar[bool] = False
+    """True when it is no text: it goes into a file only."""
 
     def render(self, verdict: Verdict, look: Look) -> str:
         """Return the whole report as text, ending in a newline.
 
         :param look: the width of the page, and whether colours are wanted; most formats need neither
         """
-        raise NotImplementedError  # every report has its own
+        document = self.whole()
+        if document is None:
+            raise NotImplementedError  # every report has its own, or is a whole
+        document.add(verdict)
+        text = document.finish()
+        if not isinstance(text, str):
+            raise TypeError(f"{self.name} is no text: it goes into a file only")
+        return text
+
+    def whole(self) -> Optional[Whole]:
+        """Return an empty document when all verdicts are to be in one; None, when each stands alone."""
+        return None
 
 
 @dataclass(frozen=True)

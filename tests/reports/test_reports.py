@@ -41,7 +41,7 @@ def verdict(text: str = "text") -> Verdict:
     return judge("some/path", Case({"host": host}, events, outcomes, "bundle", 1e9, [text]), rules)
 
 
-@pytest.mark.parametrize("name", REPORTS)
+@pytest.mark.parametrize("name", [name for name, report in REPORTS.items() if not report.binary])
 def test_hostile_text_is_harmless(name: str) -> None:
     for color in (False, True):
         text = REPORTS[name].render(verdict(EVIL), Look(80, color))
@@ -81,10 +81,50 @@ def test_the_screen_keeps_to_its_width_and_tells_everything(width: int) -> None:
         "seen in",
         "to mend",
         "What happened",
-        "Not seen",
+        "Not in the input",
+        "bring by",
         "2001-09-09 01:46:40",
     ):
         assert words in text
+
+
+def test_the_short_report_has_ten_lines_at_most() -> None:
+    case = Case({}, [], {}, "sosreport", 1e9)
+    many = [
+        Rule(
+            f"rule-{n}", (), lambda case, n=n: [Finding(f"rule-{n}", Severity.WARNING, "title " * 30, "why")]
+        )
+        for n in range(20)
+    ]
+    for width in (40, 80, 120):
+        lines = REPORTS["short"].render(judge("path", case, many), Look(width)).splitlines()
+        assert len(lines) <= 10
+        assert max(map(len, lines)) <= width
+    assert "15 more" in lines[-1]
+    assert REPORTS["short"].render(judge("path", case, []), Look(80)).count("No kernel log in the input") == 1
+
+
+def test_a_cause_is_told_with_its_chain_and_what_it_explains() -> None:
+    where = {"path": "/var/log/messages", "boot": "11111111-1111-1111-1111-111111111111"}
+    events = [
+        event("boot", "kernel 6.1 started", time=1e9, line=1, details={"release": "6.1"}, **where),
+        *(
+            event("oom_kill", f"the kernel killed java (pid {n})", time=1e9 + n, line=n, **where,
+                  details={"killer": "kernel", "comm": "java", "scope": "memcg", "memcg": "/app"})
+            for n in (10, 20, 30)
+        ),
+    ]  # fmt: skip
+    rules = [plugins.load().rules()["oom-kill-happened"]]
+    case = Case({"kernel_log": {}}, events, {}, "bundle", 1e9 + 60)
+    text = REPORTS["terminal"].render(judge("path", case, rules), Look(100))
+    head, timeline = text.split("What happened")
+    assert "WARNING   java needs more memory than the limit of /app allows  [memory-limit]" in head
+    assert "3 times, last 2001-09-09 01:47:10 UTC; confidence high" in head
+    assert "again     java was killed 3 times" in head
+    assert "found     Processes were killed for want of memory, 3 times  [oom-kill-happened]" in head
+    assert "/var/log/messages:30" in head
+    assert "boot of 2001-09-09 01:46:40 UTC, kernel 6.1, how it ended is not told" in timeline
+    assert "01:46:50  oom_kill  3 x the kernel killed java (pid 30) (last 01:47:10)" in timeline
 
 
 def test_fingerprints_tell_subjects_apart_and_nothing_else() -> None:

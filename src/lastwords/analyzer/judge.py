@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lastwords.analyzer.causes import PATTERNS
+from lastwords.analyzer.story import tell
 from lastwords.hookspecs import Rule
 from lastwords.model import Case, Finding, Verdict
 from lastwords.plugins import describe
@@ -13,6 +15,7 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
     """Return the verdict of *rules* on *case*. A rule that fails is listed with those skipped."""
     findings: list[Finding] = []
     skipped: list[tuple[str, str]] = []
+    clear: list[str] = []
     for rule in rules:
         missing = [name for name in rule.needs if name not in case.facts]
         if missing:
@@ -20,11 +23,15 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
             skipped.append((rule.id, "; ".join(reasons)))
             continue
         try:
-            findings += list(rule.check(case))
+            found = list(rule.check(case))
         except Exception as problem:
             skipped.append((rule.id, f"the rule failed: {describe(problem)}"))
+            continue
+        findings += found
+        if not found:
+            clear.append(rule.id)
     findings.sort(key=lambda finding: (-finding.severity, finding.id, finding.subject))
-    return Verdict(path, case, findings, skipped)
+    return Verdict(path, case, findings, skipped, clear, tell(case, findings, PATTERNS))
 
 
 def _why_missing(case: Case, name: str) -> str:

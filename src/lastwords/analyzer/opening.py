@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Optional
 
+from lastwords.analyzer.oom.reports import explained
 from lastwords.bundle.read import Bundle, is_bundle
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
@@ -27,6 +28,8 @@ EXTRA = "/var/tmp/lastwords-sos"
 """Where docs/sos.md has it put where the plugin cannot be installed."""
 HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
 """Directories at the top of a host's tree; two of them make one."""
+
+EXPECTED = "expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none of them"
 
 Progress = Optional[Callable[[Collector], None]]
 
@@ -72,12 +75,34 @@ def open_case(
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
         return case_of(gather(directory_root(path), run, progress=progress))
+    case = case_of_file(path, run, progress) or case_in(
+        open_tree(path, run), path, run, recollect=recollect, progress=progress
+    )
+    if case is None:
+        raise NotOurs(f"{path}: {EXPECTED}")
+    return case
+
+
+def case_of_file(path: str, run: Sequence[Collector], progress: Progress = None) -> Optional[Case]:
+    """Return the case that a file is by itself, a crash dump or a kernel log; None for anything else."""
     if is_vmcore(path):
         return case_of(gather(vmcore_root(path), run, progress=progress))
     if os.path.isfile(path) and is_log(path):
         return case_of(gather(log_root(path), run, progress=progress))
-    tree = open_tree(path, run)
+    return None
+
+
+def case_in(
+    tree: Tree, path: str, run: list[Collector], *, recollect: bool = False, progress: Progress = None
+) -> Optional[Case]:
+    """Return the case of one host that a tree is, or None.
+
+    :param path: what the tree is called
+    :raises LastwordsError: it cannot be read
+    """
     if is_bundle(tree):
+        if isinstance(tree, ArchiveTree):
+            tree.refuse_oddities()
         return _from_bundle(Bundle(tree, path), run, recollect, progress)
     if is_sosreport(tree):
         embedded = _embedded(tree)
@@ -87,9 +112,7 @@ def open_case(
         return case_of(gather(sosreport_root(tree, path), run, progress=progress))
     if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
         return case_of(gather(directory_root(path), run, progress=progress))
-    raise NotOurs(
-        f"{path}: expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none"
-    )
+    return None
 
 
 def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
@@ -108,20 +131,25 @@ def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
                 raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
-    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
-    commands = [argv for collector in collectors for argv in collector.runs]
-    wanted = wanted_members(paths, commands)
-    archive = ArchiveTree(path, lambda name: bool(wanted.match(name)))
+    archive = ArchiveTree(path, wanted_by(collectors))
     if is_bundle(archive):
         archive.refuse_oddities()
     return archive
+
+
+def wanted_by(collectors: Sequence[Collector]) -> Callable[[str], bool]:
+    """Return which files of an archive collectors will read, at its top or in one directory below."""
+    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
+    commands = [argv for collector in collectors for argv in collector.runs]
+    wanted = wanted_members(paths, commands)
+    return lambda name: bool(wanted.match(name) or wanted.match(name[name.find("/", 1) :]))
 
 
 def case_of(gathered: Gathered) -> Case:
     """Return what was just gathered as a case."""
     return Case(
         facts={name: facts for name, r in gathered.results.items() if (facts := r.facts) is not None},
-        events=gathered.events,
+        events=explained(gathered.events, gathered.root),
         outcomes={
             name: {
                 "outcome": result.outcome.value,
@@ -154,7 +182,7 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
     else:
         case = Case(
             facts=bundle.facts,
-            events=bundle.events,
+            events=explained(bundle.events, bundle.root()),
             outcomes=bundle.collectors,
             root_kind="bundle",
             taken_at=bundle.manifest.get("taken_at"),

@@ -22,14 +22,18 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
+    from lastwords.analyzer.compare import compare
     from lastwords.analyzer.judge import judge
     from lastwords.analyzer.opening import case_of
+    from lastwords.cli.output import Output
     from lastwords.gather.run import gather
     from lastwords.roots.live import live_root
 
     plugins: Plugins = arguments.plugins
-    report = options.chosen_report(arguments)
+    output = Output(arguments, options.chosen_report(arguments))
     collectors = options.chosen_collectors(arguments, plugins.collectors())
+    rules = plugins.rules().values()
+    old = options.older(arguments, collectors, rules)
     die_first()
     root = live_root()
     gathered = gather(
@@ -39,6 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
         timeout=arguments.timeout,
     )
     options.end_progress(arguments.quiet, arguments.verbose)
-    verdict = judge(root.where, case_of(gathered), plugins.rules().values())
-    options.show(arguments, report, verdict)
+    verdict = judge(root.where, case_of(gathered), rules)
+    verdict.compared = compare(old, verdict) if old else None
+    output.add(verdict)
+    output.close()
     return options.verdict_code(arguments, verdict.worst())

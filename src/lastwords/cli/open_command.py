@@ -1,26 +1,28 @@
-"""``lastwords open``: the verdict on a bundle, a sosreport, a mounted disk or a crash dump."""
+"""``lastwords open``: the verdict on whatever a host left."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, Optional
+from collections.abc import Iterator, Mapping
+from typing import Any, Optional, Union
 
 from lastwords.cli import options
-from lastwords.model import ExitCode, LastwordsError, Severity
+from lastwords.hookspecs import Collector
+from lastwords.model import Case, ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Say what is wrong, how that is known and how to mend it. PATH is a bundle, a sosreport (archive or
-directory), the tree of a mounted disk or a crash dump (vmcore). Nothing is extracted to disk and nothing
-in it is executed."""
+directory), the tree of a mounted disk, a crash dump or a kernel log; or a directory or archive of several
+hosts, as sos collect makes: then each is told. Nothing is extracted to disk and nothing in it is executed."""
 
 
 def add_parser(subparsers: Any, plugins: Plugins) -> None:
     """Add the command."""
     parser = subparsers.add_parser(
         "open",
-        help="the verdict on a bundle, a sosreport, a mounted disk or a crash dump",
+        help="the verdict on a bundle, a sosreport, a mounted disk, a crash dump or a log",
         description=DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -37,31 +39,45 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
+    from lastwords.analyzer.compare import compare
     from lastwords.analyzer.judge import judge
-    from lastwords.analyzer.opening import open_case
+    from lastwords.cli.output import Output
 
     plugins: Plugins = arguments.plugins
-    report = options.chosen_report(arguments)
+    output = Output(arguments, options.chosen_report(arguments), arguments.paths)
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     rules = plugins.rules().values()
     worst: Optional[Severity] = None
     failed = False
+    old = options.older(arguments, collectors, rules)
     for path in arguments.paths:
-        try:
-            case = open_case(
-                path,
-                collectors,
-                recollect=arguments.recollect,
-                as_host=arguments.root,
-                progress=options.progress_line(arguments.quiet, arguments.verbose),
-            )
-        except LastwordsError as problem:
+        for name, case in _cases(arguments, path, collectors):
             options.end_progress(arguments.quiet, arguments.verbose)
-            print(f"lastwords: {problem}", file=sys.stderr)
-            failed = True
-            continue
-        options.end_progress(arguments.quiet, arguments.verbose)
-        verdict = judge(path, case, rules)
-        options.show(arguments, report, verdict)
-        worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
+            if isinstance(case, LastwordsError):
+                print(f"lastwords: {case}", file=sys.stderr)
+                failed = True
+                continue
+            verdict = judge(name, case, rules)
+            verdict.compared = compare(old, verdict) if old else None
+            output.add(verdict)
+            worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
+    output.close()
     return ExitCode.BAD_INPUT if failed else options.verdict_code(arguments, worst)
+
+
+def _cases(
+    arguments: argparse.Namespace, path: str, collectors: Mapping[str, Collector]
+) -> Iterator[tuple[str, Union[Case, LastwordsError]]]:
+    """Yield every host in an input, and what cannot be read as its error."""
+    from lastwords.analyzer.collection import open_cases
+    from lastwords.analyzer.opening import open_case
+
+    progress = options.progress_line(arguments.quiet, arguments.verbose)
+    recollect = arguments.recollect
+    try:
+        if arguments.root:
+            yield path, open_case(path, collectors, recollect=recollect, as_host=True, progress=progress)
+        else:
+            yield from open_cases(path, collectors, recollect=recollect, progress=progress)
+    except LastwordsError as problem:
+        yield path, problem

@@ -6,11 +6,14 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from typing import Optional
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Optional
 
-from lastwords.hookspecs import Collector, Look, Report
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.opening import open_case
+from lastwords.hookspecs import Collector, Report, Rule
 from lastwords.model import ExitCode, LastwordsError, Severity, Verdict
+from lastwords.reports.pages import page_names
 
 
 class UsageError(LastwordsError):
@@ -37,7 +40,26 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
     )
+    group.add_argument("--html", metavar="FILE", action=_HtmlFile, help="same as --format html --output FILE")
+    group.add_argument(
+        "--short", action="store_const", const="short", dest="format", help="ten lines an input"
+    )
+    group.add_argument(
+        "--section",
+        metavar="A,B",
+        type=sections,
+        default=(),
+        help=f"pages of facts instead of the verdict: {', '.join(page_names())}",
+    )
+    group.add_argument(
+        "--compare", metavar="OLD", help="tell what changed since OLD, an older input of the same host"
+    )
     group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
+    group.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the report there, not to standard output (-); into a directory, one report an input",
+    )
     parser.set_defaults(format="terminal")
     group.add_argument(
         "--fail-on",
@@ -55,15 +77,28 @@ def chosen_report(arguments: argparse.Namespace) -> Report:
     reports: dict[str, Report] = arguments.plugins.reports()
     if arguments.format not in reports:
         raise UsageError(f"--format {arguments.format}: expected one of {', '.join(sorted(reports))}")
+    if arguments.section and arguments.format != "terminal":
+        raise UsageError("--section: expected without another format; the facts are in the bundle")
     return reports[arguments.format]
 
 
-def show(arguments: argparse.Namespace, report: Report, verdict: Verdict) -> None:
-    """Print a verdict on standard output."""
-    color = use_color(arguments.color)
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    sys.stdout.write(report.render(verdict, Look(width, color)))
-    sys.stdout.flush()
+class _HtmlFile(argparse.Action):
+    """``--html FILE``."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        namespace.format, namespace.output = "html", values
+
+
+def older(
+    arguments: argparse.Namespace, collectors: Mapping[str, Collector], rules: Iterable[Rule]
+) -> Optional[Verdict]:
+    """Return the verdict on what ``--compare`` names, or None.
+
+    :raises LastwordsError: it cannot be read
+    """
+    if arguments.compare is None:
+        return None
+    return judge(arguments.compare, open_case(arguments.compare, collectors), rules)
 
 
 def use_color(wanted: str) -> bool:
@@ -139,6 +174,15 @@ def end_progress(quiet: bool, verbose: bool) -> None:
 
 def _names(text: Optional[str]) -> Optional[list[str]]:
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def sections(text: str) -> tuple[str, ...]:
+    """Return the names of pages, for argparse."""
+    names = tuple(_names(text) or ())
+    for name in names:
+        if name not in page_names():
+            raise argparse.ArgumentTypeError(f"page {name!r}: expected one of {', '.join(page_names())}")
+    return names
 
 
 def seconds(text: str) -> float:

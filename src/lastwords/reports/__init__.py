@@ -10,9 +10,24 @@ from lastwords.hookspecs import Report, hookimpl
 @hookimpl
 def register_reports(register: Callable[[Report], None]) -> None:
     """Register the built-in reports."""
+    from lastwords.reports.html import HtmlReport
     from lastwords.reports.json_report import JsonLinesReport, JsonReport
+    from lastwords.reports.junit import JunitReport
     from lastwords.reports.markdown import MarkdownReport
+    from lastwords.reports.sarif import SarifReport
+    from lastwords.reports.short import ShortReport
+    from lastwords.reports.sqlite import SqliteReport
     from lastwords.reports.terminal import TerminalReport
+    from lastwords.reports.timeline import TimelineReport
 
-    for report in (TerminalReport(), JsonReport(), JsonLinesReport(), MarkdownReport()):
+    people = (TerminalReport(), ShortReport(), MarkdownReport(), HtmlReport())
+    programs = (
+        JsonReport(),
+        JsonLinesReport(),
+        SarifReport(),
+        JunitReport(),
+        SqliteReport(),
+        TimelineReport(),
+    )
+    for report in (*people, *programs):
         register(report)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 from lastwords.formats.sizes import size
 from lastwords.formats.storage_modules import BOOT_MODULES
 from lastwords.hookspecs import Look
 from lastwords.model import Finding
-from lastwords.reports.terminal import MARGIN, page_console, page_text, print_finding
+from lastwords.reports.screen import MARGIN, Screen, styled
+from lastwords.reports.terminal import finding_rows
 from lastwords.reports.words import plain
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
 Image = Mapping[str, Any]
+WIDE = MARGIN + 2
+"""Columns for the names of what an image holds."""
 
 
 def render_image(image: Image, findings: Sequence[Finding], compared: bool, look: Look) -> str:
@@ -27,17 +25,21 @@ def render_image(image: Image, findings: Sequence[Finding], compared: bool, look
     :param image: its facts, of the collector ``initramfs``
     :param compared: whether it was held against what a machine's root needs
     """
-    page = io.StringIO()
-    console = page_console(page, look)
-    _head(console, image)
-    _segments(console, image)
-    _rows(console, _holds(image))
+    screen = Screen(look)
+    _head(screen, image)
+    _segments(screen, image)
+    screen.line()
+    screen.block(
+        [(styled((name, "dim")), styled((value, ""))) for name, value in _holds(image) if value], WIDE
+    )
     for finding in findings:
-        print_finding(console, finding)
+        screen.line()
+        screen.block(finding_rows(finding))
     if not findings and image["complete"]:
         fitting = "holds what this machine's root needs" if compared else "whole; not held against a machine"
-        console.print(f"\nNothing to report: {fitting}.", style="green")
-    return page_text(page)
+        screen.line()
+        screen.line(f"Nothing to report: {fitting}.", "green")
+    return screen.text()
 
 
 def render_entries(entries: Sequence[Mapping[str, Any]]) -> str:
@@ -45,9 +47,7 @@ def render_entries(entries: Sequence[Mapping[str, Any]]) -> str:
     return "".join(_entry(entry) + "\n" for entry in entries)
 
 
-def _head(console: Console, image: Image) -> None:
-    from rich.text import Text
-
+def _head(screen: Screen, image: Image) -> None:
     contents = image["contents"] or {}
     whole = {
         True: ("whole", "green"),
@@ -61,39 +61,29 @@ def _head(console: Console, image: Image) -> None:
     kernel = (
         f"for kernel {', '.join(versions)}" if versions else "no kernel modules" if versions == [] else None
     )
-    console.print(Text(plain(image["path"]), style="bold"))
-    line = Text()
-    line.append(word, style)
+    screen.line(image["path"], "bold")
     unified = "unified kernel image" if image["unified"] else None
-    for part in (size(image["size"]), unified, made, kernel):
-        line.append(f", {plain(part)}" if part else "")
-    console.print(line)
+    parts = [part for part in (size(image["size"]), unified, made, kernel) if part]
+    screen.parts((word, style), *((f", {part}", "") for part in parts))
     for reason in (image["damage"], image["not_checked"]):
         if reason:
-            console.print(Text(plain(reason), style=style))
+            screen.line(reason, style)
     if image["complete"] is False:
         message = image["kernel_message"]
         said = f"Initramfs unpacking failed: {message}" if message else "nothing: it does not notice"
-        console.print(Text(f"the kernel prints: {said}", style="dim"))
+        screen.line(f"the kernel prints: {said}", "dim")
 
 
-def _segments(console: Console, image: Image) -> None:
-    from rich.table import Table
-
-    segments = image["segments"]
-    if not segments:
-        return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    for name in ("offset", "size", "unpacked", "entries"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("segment", overflow="fold")
-    for each in segments:
+def _segments(screen: Screen, image: Image) -> None:
+    rows = [[styled((name, "dim")) for name in ("offset", "size", "unpacked", "entries", "segment")]]
+    for each in image["segments"] or ():
         what = "cpio" if each["kind"] == "cpio" else each["compression"] or "not known"
         what += ", early microcode" if each["microcode"] else ""
         numbers = (each["offset"], size(each["size"]), size(each["unpacked"]), each["members"])
-        table.add_row(*("?" if number is None else str(number) for number in numbers), what)
-    console.print()
-    console.print(table)
+        rows.append([styled(("?" if cell is None else cell, "")) for cell in (*numbers, what)])
+    if len(rows) > 1:
+        screen.line()
+        screen.columns(rows, right=frozenset(range(4)))
 
 
 def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
@@ -130,19 +120,6 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
         ),
         ("storage", " ".join(boot) or None),
     ]
-
-
-def _rows(console: Console, rows: Sequence[tuple[str, Optional[str]]]) -> None:
-    from rich.text import Text
-
-    console.print()
-    for name, value in rows:
-        if value:
-            lines = textwrap.wrap(plain(value), max(20, console.width - MARGIN - 2))
-            for number, line in enumerate(lines):
-                text = Text(f"{name if number == 0 else '':<{MARGIN + 1}}", style="dim")
-                text.append(line, style="not dim")
-                console.print(text)
 
 
 def _entry(entry: Mapping[str, Any]) -> str:

@@ -1,21 +1,31 @@
-"""The verdict on one screen: who, what is wrong, how it is known, how to mend it, what happened."""
+"""The verdict on one screen: the story, its causes with what they explain, the timeline, what is missing."""
 
 from __future__ import annotations
 
-import io
-from typing import TYPE_CHECKING, Any
+from collections import Counter
+from typing import TYPE_CHECKING, Optional
 
 from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Finding, Severity, Verdict
+from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Severity, Step, Verdict
 from lastwords.reports import words
+from lastwords.reports.pages import page_of
+from lastwords.reports.screen import STYLES, Screen, styled
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.text import Text
 
-STYLES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-EVENTS_SHOWN = 8
-MARGIN = 10
+BOOTS_SHOWN = 5
+DATE = len("2026-03-02 ")
+MOMENTS_SHOWN = 8
+"""Rows of the timeline in one boot."""
+ENDS = {
+    "panic": ("ended in a panic", "red"),
+    "shutdown": ("was shut down", "dim"),
+    "running": ("running", "green"),
+}
+Rows = list["tuple[Text, Text]"]
+Place = tuple[str, Optional[int]]
 
 
 class TerminalReport(Report):
@@ -23,47 +33,33 @@ class TerminalReport(Report):
 
     name = "terminal"
     title = "one screen, for people"
+    for_people = True
 
     def render(self, verdict: Verdict, look: Look) -> str:
-        page = io.StringIO()
-        console = page_console(page, look)
-        _head(console, verdict)
-        for finding in verdict.findings:
-            print_finding(console, finding)
-        if not verdict.findings:
-            console.print("\nNothing to report.", style="green")
-        _events(console, verdict)
-        _not_seen(console, verdict)
-        return page_text(page)
+        screen = Screen(look)
+        heading(screen, verdict)
+        if look.sections:
+            for name in look.sections:
+                _page(screen, verdict, name)
+            return screen.text()
+        _headline(screen, verdict)
+        for cause in verdict.story.causes:
+            _cause(screen, cause)
+        for finding in verdict.story.others:
+            screen.line()
+            screen.block(finding_rows(finding))
+        if verdict.compared is not None:
+            _compared(screen, verdict.compared)
+        _timeline(screen, verdict)
+        _missing(screen, verdict)
+        return screen.text()
 
 
-def page_console(page: io.StringIO, look: Look) -> Console:
-    """Return a console that writes to *page*, with colours only where they are wanted."""
-    from rich.console import Console
-
-    return Console(
-        file=page,
-        width=look.width,
-        force_terminal=look.color,
-        no_color=not look.color,
-        color_system="standard" if look.color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
-
-
-def page_text(page: io.StringIO) -> str:
-    """Return what was written to a page, no line ending in blanks."""
-    return "".join(line.rstrip() + "\n" for line in page.getvalue().splitlines())
-
-
-def _head(console: Console, verdict: Verdict) -> None:
-    from rich.text import Text
-
+def heading(screen: Screen, verdict: Verdict) -> None:
+    """Add who the machine is, and what is known of the input."""
     host, case = verdict.host, verdict.case
-    console.print(Text(words.plain(host["hostname"] or verdict.path), style="bold"))
+    taken = "" if case.taken_at is None else f", {words.moment(case.taken_at)}"
+    screen.ends(host["hostname"] or verdict.path, f"{case.root_kind}{taken}", "bold")
     facts = case.facts.get("host", {})
     parts = [
         host["distribution"],
@@ -72,73 +68,208 @@ def _head(console: Console, verdict: Verdict) -> None:
         size(host["memory_total"]) if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
     ]
-    console.print(Text(", ".join(words.plain(part) for part in parts if part)))
-    console.print(Text(f"{case.root_kind}, {words.moment(case.taken_at)}", style="dim"))
+    screen.line(", ".join(str(part) for part in parts if part), "dim")
     for note in case.notes:
-        console.print(Text("note: " + words.plain(note), style="yellow"))
-    console.print()
-    tally = Text()
+        screen.line(f"note: {note}", "yellow")
+
+
+def tally(verdict: Verdict) -> list[tuple[str, str]]:
+    """Return how many findings there are of each severity, as parts of a line."""
+    parts = []
     for severity in reversed(Severity):
         number = verdict.count(severity)
-        tally.append(f"{number} {severity.word}", STYLES[severity] if number else "dim")
-        tally.append("   ")
-    console.print(tally)
+        parts.append((f"{number} {severity.word}   ", STYLES[severity] if number else "dim"))
+    return parts
 
 
-def print_finding(console: Console, finding: Finding) -> None:
-    """Print a finding: what, why, how it is known, how to mend it."""
-    from rich.table import Table
-    from rich.text import Text
-
-    style = STYLES[finding.severity]
-    grid = Table.grid(padding=(0, 1), expand=True)
-    grid.add_column(width=MARGIN - 1, no_wrap=True)
-    grid.add_column(ratio=1, overflow="fold")
-    title = Text(words.plain(finding.title), style="bold")
-    title.append(f"  [{finding.id}]", style="dim")
-    grid.add_row(Text(finding.severity.word.upper(), style=style), title)
-    grid.add_row("", Text(words.plain(finding.why)))
-    for number, item in enumerate(finding.evidence):
-        grid.add_row(Text("seen in" if number == 0 else "", style="dim"), Text(words.proof(item)))
-    for number, step in enumerate(finding.fix, 1):
-        line = Text(words.plain(step), style="green" if step.startswith("$ ") else "")
-        grid.add_row(Text("to mend" if number == 1 else "", style="dim"), line)
-    console.print()
-    console.print(grid)
+def worst_style(verdict: Verdict) -> str:
+    """Return the style of the gravest thing that is told."""
+    worst = verdict.worst() or Severity.INFO
+    return "bold green" if worst is Severity.INFO else STYLES[worst]
 
 
-def _events(console: Console, verdict: Verdict) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    events = verdict.case.events
-    if not events:
-        return
-    shown = events[-EVENTS_SHOWN:]
-    of = f" (the last {len(shown)} of {len(events)})" if len(shown) < len(events) else ""
-    console.print(Text(f"\nWhat happened{of}", style="bold"))
-    grid = Table.grid(padding=(0, 2))
-    for column in range(3):
-        grid.add_column(no_wrap=column < 2, overflow="fold")
-    for event in shown:
-        when, kind, summary = words.happened(event)
-        grid.add_row(Text(when, style="dim"), Text(kind), Text(summary))
-    console.print(grid)
+def _headline(screen: Screen, verdict: Verdict) -> None:
+    screen.line()
+    if not any(cause.title == verdict.story.headline for cause in verdict.story.causes):
+        screen.line(verdict.story.headline, worst_style(verdict))
+    screen.parts(*tally(verdict))
 
 
-def _not_seen(console: Console, verdict: Verdict) -> None:
-    from rich.text import Text
-
-    rows: list[tuple[str, Any]] = [
+def _cause(screen: Screen, cause: Cause) -> None:
+    rows: Rows = [
         (
-            name,
-            f"{entry.get('outcome')}: {entry.get('reason')}" if entry.get("reason") else entry.get("outcome"),
-        )
-        for name, entry in verdict.case.outcomes.items()
-        if entry.get("outcome") not in ("ok", "no_data", "skipped")
+            styled((cause.severity.word.upper(), STYLES[cause.severity])),
+            styled((cause.title, "bold"), (f"  [{cause.id}]", "dim")),
+        ),
+        (styled(), styled((f"{_when(cause)}confidence {cause.confidence}", "dim"))),
     ]
-    if not rows:
+    if len(cause.chain) > 1 or not cause.chain[0].finding:
+        rows += [_step(step) for step in cause.chain]
+    for wish in cause.raised_by:
+        for number, how in enumerate(wish.how):
+            rows.append((styled(("surer by" if number == 0 else "", "dim")), _step_text(how)))
+    told: set[Place] = {
+        (step.proof.path, step.proof.line) for step in cause.chain if step.proof and step.proof.line
+    }
+    for finding in cause.findings:
+        rows += _folded(finding, told)
+    screen.line()
+    screen.block(rows)
+
+
+def _when(cause: Cause) -> str:
+    if not cause.count:
+        return ""
+    last = "" if cause.time is None else f", {'last ' if cause.count > 1 else ''}{words.moment(cause.time)}"
+    return f"{words.times(cause.count)}{last}; "
+
+
+def _step(step: Step) -> tuple[Text, Text]:
+    parts = [(step.text, "")]
+    if step.proof is not None and step.proof.path not in step.text:
+        parts.append((f"  {words.place(step.proof)}", "dim"))
+    return styled((step.link, "cyan")), styled(*parts)
+
+
+def finding_rows(finding: Finding) -> Rows:
+    """Return the rows of a finding that stands alone."""
+    return [
+        (
+            styled((finding.severity.word.upper(), STYLES[finding.severity])),
+            styled((finding.title, "bold"), (f"  [{finding.id}]", "dim")),
+        ),
+        (styled(), styled((finding.why, ""))),
+        *_evidence(finding),
+        *_fix(finding),
+    ]
+
+
+def _folded(finding: Finding, told: set[Place]) -> Rows:
+    """Return the rows of a finding under its cause, without what the chain tells."""
+    rows: Rows = [(styled(("found", "dim")), styled((finding.title, ""), (f"  [{finding.id}]", "dim")))]
+    if not all((proof.path, proof.line) in told for proof in finding.evidence):
+        rows += [(styled(), styled((finding.why, ""))), *_evidence(finding)]
+    return rows + _fix(finding)
+
+
+def _evidence(finding: Finding) -> Rows:
+    return [
+        (styled(("seen in" if number == 0 else "", "dim")), styled((words.proof(item), "")))
+        for number, item in enumerate(finding.evidence)
+    ]
+
+
+def _fix(finding: Finding) -> Rows:
+    return [
+        (styled(("to mend" if number == 0 else "", "dim")), _step_text(step))
+        for number, step in enumerate(finding.fix)
+    ]
+
+
+def _step_text(step: str) -> Text:
+    return styled((step, "green" if step.startswith("$ ") else ""))
+
+
+def _timeline(screen: Screen, verdict: Verdict) -> None:
+    boots = [boot for boot in verdict.story.boots if boot.moments or boot is verdict.story.boots[-1]]
+    if not boots:
         return
-    console.print(Text("\nNot seen, or not all of it", style="bold"))
-    for name, reason in rows:
-        console.print(Text(f"{name}: {words.plain(reason)}", style="dim"))
+    shown = boots[-BOOTS_SHOWN:]
+    quiet = verdict.story.quiet_boots + len(verdict.story.boots) - len(boots)
+    notes = [f"the last {len(shown)} of {len(boots)} boots"] if len(shown) < len(boots) else []
+    notes += [f"{quiet} quiet boots are left out"] if quiet > 1 else []
+    notes += ["a quiet boot is left out"] if quiet == 1 else []
+    screen.head("What happened" + (f" ({'; '.join(notes)})" if notes else ""))
+    for boot in shown:
+        _boot(screen, boot)
+
+
+def _boot(screen: Screen, boot: Boot) -> None:
+    kernel = f", kernel {boot.kernel}" if boot.kernel else ""
+    seen = next((moment.time for moment in boot.moments if moment.time is not None), None)
+    start = "a boot whose start is not known" if seen is None else f"a boot seen from {words.moment(seen)}"
+    lead = f"boot of {words.moment(boot.started)}" if boot.started else start
+    end, style = ENDS.get(boot.end or "", ("how it ended is not told", "dim"))
+    screen.parts((lead + kernel, "dim"), (", ", "dim"), (end, style))
+    if len(boot.moments) > MOMENTS_SHOWN:
+        screen.line(f"  ... {len(boot.moments) - MOMENTS_SHOWN} more before", "dim")
+    day = words.moment(boot.started or seen)[:DATE] if boot.started or seen else None
+    rows = [_moment(moment, day) for moment in boot.moments[-MOMENTS_SHOWN:]]
+    if rows:
+        screen.columns(rows, indent=2)
+
+
+def _moment(moment: Moment, day: Optional[str]) -> list[Text]:
+    style = STYLES[moment.severity] if moment.severity > Severity.INFO else "dim"
+    count = f"{moment.count} x " if moment.count > 1 else ""
+    until = ""
+    if moment.count > 1 and moment.last_time is not None:
+        until = f" (last {_short(moment.last_time, moment.monotonic, day)})"
+    return [
+        styled((_short(moment.time, moment.monotonic, day), "dim")),
+        styled((moment.kind, style)),
+        styled((count, "bold"), (moment.summary, ""), (until, "dim")),
+    ]
+
+
+def _short(time: Optional[float], monotonic: Optional[float], day: Optional[str]) -> str:
+    """Return when something happened; without the date on the day on which the boot began."""
+    text = words.when(time, monotonic)
+    return text[DATE:].removesuffix(" UTC") if day and text.startswith(day) else text
+
+
+def _missing(screen: Screen, verdict: Verdict) -> None:
+    if not verdict.story.missing:
+        return
+    screen.head("Not in the input, or not all of it")
+    for wish in verdict.story.missing:
+        screen.parts((wish.topic, ""), (f": {wish.reason}", "dim"))
+        rows: Rows = []
+        for number, how in enumerate(wish.how):
+            rows.append((styled(("bring by" if number == 0 else "", "dim")), _step_text(how)))
+        screen.block(rows)
+
+
+def _compared(screen: Screen, compared: Comparison) -> None:
+    screen.head(f"Since {words.moment(compared.taken_at)} ({compared.path})")
+    if compared.same_host is False:
+        screen.line("These are two different machines.", "yellow")
+    rows: Rows = []
+    for lead, findings, style in (
+        ("new", compared.appeared, "red"),
+        ("graver", compared.graver, "red"),
+        ("milder", compared.milder, "green"),
+        ("gone", compared.gone, "green"),
+    ):
+        for finding in findings:
+            rows.append((styled((lead, style)), styled((finding.title, ""), (f"  [{finding.id}]", "dim"))))
+    for change in compared.changes:
+        old, new = (words.measured(value, change.unit) for value in (change.old, change.new))
+        rows.append((styled(("changed", "yellow")), styled((f"{change.name}: {old} -> {new}", ""))))
+    kinds = Counter(event["kind"] for event in compared.events)
+    if kinds:
+        told = ", ".join(f"{kind} ({number})" if number > 1 else kind for kind, number in kinds.items())
+        rows.append((styled(("happened", "")), styled((told, ""))))
+    if rows:
+        screen.block(rows)
+    else:
+        screen.line("Nothing changed.", "green")
+
+
+def _page(screen: Screen, verdict: Verdict, name: str) -> None:
+    """Add one page of facts."""
+    page = page_of(name, verdict)
+    screen.head(page.title)
+    for block in page.blocks:
+        if block.title:
+            screen.line()
+            screen.line(block.title, "underline")
+        head = [[styled((cell, "dim")) for cell in block.head]] if block.head else []
+        body = [
+            [styled((cell.text, "" if cell.severity is None else STYLES[cell.severity])) for cell in row]
+            for row in block.rows
+        ]
+        if head or body:
+            screen.columns(head + body, right=block.numbers)
+        for note in block.notes:
+            screen.line(note, "dim")

@@ -118,8 +118,9 @@ def _events(console: Console, document: Facts) -> None:
     for column in range(3):
         grid.add_column(no_wrap=column < 2, overflow="fold")
     for event in shown:
-        when, kind, summary = words.happened(event)
-        grid.add_row(Text(when, style="dim"), Text(kind), Text(summary))
+        when = words.when(event["time"], event["monotonic"])
+        summary = words.plain(event["summary"])
+        grid.add_row(Text(when, style="dim"), Text(words.plain(event["kind"])), Text(summary))
     console.print(grid)
 
 

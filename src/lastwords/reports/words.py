@@ -6,16 +6,21 @@ import re
 import time
 from typing import Any, Optional
 
-from lastwords.model import Event, Proof
+from lastwords.formats.sizes import size
+from lastwords.model import Proof
 
+EPOCH = "seconds since the epoch, UTC"
 COMMAND_WIDTH = 40
 """Characters of a command that are shown as the place of a proof."""
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]")
+CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
+"""Control characters but tab and newline, what reorders or hides others, and what UTF-8 cannot hold."""
 
 
 def plain(text: Any) -> str:
     """Return text from a host without control characters: it may hold escape codes for a terminal."""
-    return _CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
+    return CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
 
 
 def moment(seconds: Optional[float]) -> str:
@@ -49,12 +54,28 @@ def duration(seconds: Optional[float]) -> str:
     return " ".join(parts[:2])
 
 
+def when(time: Optional[float], monotonic: Optional[float]) -> str:
+    """Return when something happened: in UTC, or since boot where only that is known."""
+    if time is None and monotonic is not None:
+        return f"{monotonic:.3f} s after boot"
+    return moment(time)
+
+
+def short_place(path: str) -> str:
+    """Return a path as it is, and of a command as much as tells it from others."""
+    if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
+        return path[: COMMAND_WIDTH - 3] + "..."
+    return path
+
+
+def place(item: Proof) -> str:
+    """Return where a proof stands: its path, or its command cut short, and its line."""
+    return short_place(plain(item.path)) + (f":{item.line}" if item.line else "")
+
+
 def proof(item: Proof) -> str:
     """Return a proof as one line: where, what it said, what was expected."""
-    path = plain(item.path)
-    if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
-        path = path[: COMMAND_WIDTH - 3] + "..."
-    place = path + (f":{item.line}" if item.line else "")
+    at = place(item)
     said = (
         plain(item.excerpt)
         if item.excerpt is not None
@@ -63,13 +84,23 @@ def proof(item: Proof) -> str:
         else ""
     )
     expected = f" (expected {plain(item.threshold)})" if item.threshold is not None else ""
-    return f"{place}: {said}{expected}" if said or expected else place
+    return f"{at}: {said}{expected}" if said or expected else at
 
 
-def happened(item: Event) -> tuple[str, str, str]:
-    """Return when an event happened, its kind and its summary."""
-    if item.get("time") is None and item.get("monotonic") is not None:
-        when = f"{float(item['monotonic']):.3f} s after boot"
-    else:
-        when = moment(item.get("time"))
-    return when, plain(item.get("kind", "")), plain(item.get("summary", ""))
+def times(count: int) -> str:
+    """Return how often, in words.
+
+    >>> times(3)
+    '3 times'
+    """
+    return "once" if count == 1 else f"{count} times"
+
+
+def measured(value: Any, unit: Optional[str]) -> str:
+    """Return a value of a fact in words.
+
+    :param unit: ``bytes``, ``seconds since the epoch, UTC``, or None
+    """
+    if unit == "bytes":
+        return size(value)
+    return moment(value) if unit == EPOCH else plain(value)

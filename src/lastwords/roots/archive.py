@@ -13,6 +13,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import BinaryIO, Optional
 
 from lastwords.model import LastwordsError
@@ -45,6 +46,15 @@ class BadArchive(LastwordsError):
     """The file is no archive, a damaged one, or one that no honest tool writes."""
 
 
+def opened(path: str) -> BinaryIO:
+    """Return the bytes of a file of this machine."""
+    return open(path, "rb")
+
+
+class ManyTops(BadArchive):
+    """The archive has more than one directory at its top, or a file there: it is of no single host."""
+
+
 class ArchiveTree(Tree):
     """The content of a tar archive, plain or compressed, below its single top directory.
 
@@ -52,13 +62,23 @@ class ArchiveTree(Tree):
 
     :param path: the archive, a file of this machine
     :param wanted: which host paths to hold in memory from the first pass
+    :param opener: opens it anew, when it is no file of its own but lies in another archive
+    :param first: its bytes for the first pass, where these stream by already
     :raises BadArchive: on garbage, hostility, or damage before the first member; one clear line
     """
 
     confined = True
 
-    def __init__(self, path: str, wanted: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        path: str,
+        wanted: Callable[[str], bool],
+        *,
+        opener: Optional[Callable[[], BinaryIO]] = None,
+        first: Optional[BinaryIO] = None,
+    ) -> None:
         self.path = path
+        self._opener = opener or partial(opened, path)
         self.damage: Optional[str] = None
         """Why the archive could be read only in part, or None."""
         self._odd: Optional[str] = None
@@ -70,7 +90,7 @@ class ArchiveTree(Tree):
         self._held_bytes = 0
         self._small_bytes = 0
         self._names = 0
-        self._index(wanted)
+        self._index(wanted, first)
 
     def refuse_oddities(self) -> None:
         """Refuse what no bundle of ours has: links, devices, sparse files, a name twice, damage.
@@ -148,10 +168,10 @@ class ArchiveTree(Tree):
                 raise BadArchive(f"{shown} is not sane: refused")
             yield member, "/".join(parts)
 
-    def _index(self, wanted: Callable[[str], bool]) -> None:
+    def _index(self, wanted: Callable[[str], bool], first: Optional[BinaryIO]) -> None:
         count = 0
         try:
-            with open(self.path, "rb") as raw, open_decompressed(raw) as stream:
+            with first or self._opener() as raw, open_decompressed(raw) as stream:
                 reader = TarReader(stream)
                 for member, name in self._members(reader):
                     count += 1
@@ -175,7 +195,7 @@ class ArchiveTree(Tree):
         if self.top is None:
             self.top = top
         elif top != self.top:
-            raise BadArchive(
+            raise ManyTops(
                 f"{self.path}: expected one top directory, found {self.top[:60]!r} and {top[:60]!r}"
             )
         path = "/" + rest
@@ -185,7 +205,7 @@ class ArchiveTree(Tree):
             self._odd = self._odd or f"{rest[:80]!r} appears twice"
             return
         if path == "/" and member.kind != "dir":
-            raise BadArchive(f"{self.path}: expected one top directory, found {top[:60]!r} which is none")
+            raise ManyTops(f"{self.path}: expected one top directory, found {top[:60]!r} which is none")
         self._remember(path, member)
         if member.kind == "file":
             self._hold(path, reader, member, wanted)
@@ -238,7 +258,7 @@ class ArchiveTree(Tree):
     def _again(self, path: str) -> Iterator[bytes]:
         """Yield the content of a member that was not held: another pass, up to it."""
         try:
-            with open(self.path, "rb") as raw, open_decompressed(raw) as stream:
+            with self._opener() as raw, open_decompressed(raw) as stream:
                 reader = TarReader(stream)
                 for _, name in self._members(reader):
                     if "/" + name.partition("/")[2] == path:

@@ -1,0 +1,256 @@
+"""What explains what: every cause as a declaration, the more special before the more general.
+
+A new kind of event or a new rule joins by one mark in the step that it shows. Ids of rules may be patterns
+(``kdump-*``); where a detail of an event is absent, a shorter text is taken.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Union
+
+from lastwords.analyzer.story import Concluded, Happened, Link, Pattern
+from lastwords.model import Severity
+
+
+def on(kind: str, words: str = "", **details: str) -> Happened:
+    """Return the events of a kind, narrowed by words (a regular expression) and details."""
+    return Happened(kind, words, tuple(details.items()))
+
+
+def found(rule: str, at_least: Severity = Severity.INFO) -> Concluded:
+    """Return the findings of a rule, or of rules whose id has a pattern."""
+    return Concluded(rule, at_least)
+
+
+def step(name: str, says: str, *marks: Union[Happened, Concluded], **more: Any) -> Link:
+    """Return a step of a chain. Texts are separated by ``|``, the longest first."""
+    return Link(name, tuple(says.split("|")), marks, **more)
+
+
+REQUESTED = "sysrq triggered crash|[Tt]rigger a crash"
+OUT_OF_MEMORY = "[Oo]ut of memory|panic_on_oom|deadlocked on memory|no killable process"
+NO_ROOT = (
+    "Unable to mount root|[Nn]o working init|No init found|Requested init|Attempted to kill init"
+    "|not initramfs|Cannot open root"
+)
+STUCK = "hung_task|softlockup|[Ll]ockup|LOCKUP|RCU|rcu|blocked tasks"
+HARDWARE = "[Mm]achine check|MCE|NMI|[Hh]ardware [Ee]rror"
+GRAVE = Severity.CRITICAL
+KILL = "{summary}; {count} kills in all|{summary}"
+KERNEL_LOOK = (
+    "$ lastwords oops FILE   (the whole kernel log, or a console capture)",
+    "$ lastwords vmcore FILE   (a crash dump of it)",
+)
+
+DUMPED = step("dump", "kdump saved a dump: {path}", on("dump"), told_by="crash_dumps")
+NOT_DUMPED = step(
+    "no-dump",
+    "no dump of it was saved: {title}",
+    found("kdump-*", Severity.WARNING),
+    found("dump-target-*", Severity.WARNING),
+    unless="dump",
+    told_by="kdump",
+)
+BOOTED = step("boot", "the machine was started again: {summary}", on("boot"))
+AFTERMATH = (DUMPED, NOT_DUMPED, BOOTED)
+FULL = step("full", "{title}", found("boot-full"), told_by="boot")
+
+PATTERNS: tuple[Pattern, ...] = (
+    # -- the kernel died
+    Pattern(
+        "crash-requested",
+        ("Somebody asked the kernel to crash (SysRq)",),
+        (
+            step("request", "{summary}", on("sysrq", REQUESTED)),
+            step("panic", "{summary}", on("panic", REQUESTED), core=True),
+            *AFTERMATH,
+        ),
+        sure=True,
+    ),
+    Pattern(
+        "oom-panic",
+        ("Memory ran out, and the kernel panicked instead of killing a process",),
+        (
+            step("setting", "{title}", found("oom-panics"), told_by="oom"),
+            step("shortage", "{summary}", on("oom_report")),
+            step("kill", KILL, on("oom_kill")),
+            step("panic", "{summary}", on("panic", OUT_OF_MEMORY), core=True),
+            *AFTERMATH,
+        ),
+        severity=GRAVE,
+        sure=True,
+    ),
+    # -- it did not boot
+    Pattern(
+        "no-root",
+        ("It did not boot: the kernel found no root filesystem or no init",),
+        (
+            FULL,
+            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
+                 proof=True, told_by="initramfs"),
+            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            step("failure", "{summary}", on("boot_failure")),
+            step("panic", "{summary}", on("panic", NO_ROOT), core=True),
+            BOOTED,
+        ),
+        severity=GRAVE,
+        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+    ),
+    Pattern(
+        "boot-failure",
+        ("It did not boot: {summary}",),
+        (
+            FULL,
+            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
+                 proof=True, told_by="initramfs"),
+            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            step("failure", "{summary}", on("boot_failure"), core=True),
+            BOOTED,
+        ),
+        severity=GRAVE,
+        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+    ),
+    Pattern(
+        "cannot-boot",
+        ("A boot would fail: {title}",),
+        (
+            FULL,
+            step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
+                 found("root-*", GRAVE), found("fstab-*", GRAVE), found("entry-*", GRAVE),
+                 found("kernel-damaged", GRAVE), found("kernel-not-signed", GRAVE), core=True),
+        ),
+        severity=GRAVE,
+        sure=True,
+    ),
+    # -- memory ran out
+    Pattern(
+        "memory-limit",
+        (
+            "{comm} needs more memory than the limit of {memcg} allows",
+            "{comm} needs more memory than its control group allows",
+            "A program needs more memory than its control group allows",
+        ),
+        (
+            step("limit", "{title}", found("oom-limit-*"), found("memcg-*")),
+            step("shortage", "the limit of {memcg} was reached: {summary}|{summary}", on("oom_report")),
+            step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
+            step("again", "{comm} was killed {count} times: it is started again, and meets the limit again",
+                 on("oom_kill", scope="memcg"), at_least=2),
+        ),
+        sure=True,
+    ),
+    Pattern(
+        "memory-pressure",
+        (
+            "Under memory pressure, {killer} killed {cgroup}",
+            "Under memory pressure, {killer} killed {comm}",
+            "Under memory pressure, a program was killed",
+        ),
+        (
+            step("kill", KILL, *(on("oom_kill", killer=name) for name in
+                 ("systemd-oomd", "earlyoom", "oomd", "nohang")), core=True),
+            step("again", "{comm} was killed {count} times", on("oom_kill", comm="*"), at_least=2),
+        ),
+        sure=True,
+    ),
+    Pattern(
+        "out-of-memory",
+        ("The machine ran out of memory, and {comm} was killed", "The machine ran out of memory"),
+        (
+            step("eater", "{title}", found("oom-cause-*"), found("oom-eater*"), found("oom-leak*"),
+                 found("oom-fork*"), found("oom-slab*"), found("oom-hugetlb*"), found("oom-tmpfs*"),
+                 proof=True),
+            step("shortage", "{summary}", on("oom_report")),
+            step("kill", KILL, on("oom_kill"), core=True),
+            step("again", "{comm} was killed {count} times: it is started again, and grows again",
+                 on("oom_kill", comm="*"), at_least=2),
+        ),
+        more=("$ lastwords oom FILE   (the whole kernel log: what held the memory)",),
+    ),
+    # -- the rest of the machine
+    Pattern(
+        "storage-failing",
+        ("The filesystem on {device} is damaged or cannot be written", "A filesystem is damaged"),
+        (
+            step("error", "{summary}; {count} in all|{summary}", on("io_error"), proof=True),
+            step("filesystem", "{summary}; {count} in all|{summary}", on("filesystem_error"), core=True),
+            step("hang", "{summary}", on("hang", hang="task")),
+            step("panic", "{summary}", on("panic")),
+        ),
+        more=("$ smartctl -a /dev/{device}",),
+    ),
+    Pattern(
+        "hardware-error",
+        ("The hardware reported errors: {summary}",),
+        (
+            step("error", "{summary}; {count} in all|{summary}", on("mce"), on("nmi"), core=True),
+            step("panic", "{summary}", on("panic", HARDWARE)),
+            *AFTERMATH,
+        ),
+        more=("$ ipmitool sel list", "$ ras-mc-ctl --errors"),
+    ),
+    Pattern(
+        "kernel-bug",
+        ("The kernel hit a bug in its own code: {title}", "The kernel hit a bug in its own code: {summary}"),
+        (
+            step("fault", "{title}|{summary}", on("oops"), on("bug"), core=True),
+            step("guilty", "the fault lies in {frame}", on("oops", frame="*"), on("bug", frame="*"),
+                 proof=True),
+            step("panic", "{summary}", on("panic")),
+            *AFTERMATH,
+        ),
+        severity=GRAVE,
+        more=KERNEL_LOOK,
+    ),
+    Pattern(
+        "lockup",
+        ("Something in the kernel hung: {title}", "Something in the kernel hung: {summary}"),
+        (
+            step("disk", "{summary}; {count} in all|{summary}", on("io_error"), proof=True),
+            step("hang", "{summary}; {count} reports|{summary}", on("hang"), core=True),
+            step("guilty", "it hung in {frame}", on("hang", frame="*"), proof=True),
+            step("panic", "{summary}", on("panic", STUCK)),
+            *AFTERMATH,
+        ),
+        more=KERNEL_LOOK,
+    ),
+    Pattern(
+        "panic",
+        ("The kernel panicked: {title}", "The kernel panicked: {reason}", "{summary}"),
+        (step("panic", "{summary}", on("panic"), core=True), *AFTERMATH),
+        severity=GRAVE,
+        more=KERNEL_LOOK,
+    ),
+    Pattern(
+        "crash-dumped",
+        ("The kernel crashed and left a dump: {path}",),
+        (step("dump", "{summary}: {path}", on("dump"), core=True), BOOTED),
+        more=("$ lastwords vmcore {path}/vmcore", "Read the kernel log saved beside the dump."),
+    ),
+    # -- what has not happened yet
+    Pattern(
+        "crash-uncaught",
+        ("The next kernel crash would leave no dump: {title}",),
+        (
+            step("refused", "{summary}", on("kdump", "fail|refus|denied|restricted|cannot|unable")),
+            step("readiness", "{title}", found("kdump-*", Severity.WARNING),
+                 found("dump-target-*", Severity.WARNING), core=True),
+            step("also", "{title}", found("kdump-*"), found("dump-target-*")),
+            step("stays-down", "{title}", found("panic-hangs")),
+        ),
+        sure=True,
+        risk=True,
+    ),
+    Pattern(
+        "boot-at-risk",
+        ("The next boot or kernel update may fail: {title}",),
+        (
+            step("risk", "{title}", *(found(rule, Severity.WARNING) for rule in
+                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*")),
+                 core=True),
+        ),
+        sure=True,
+        risk=True,
+    ),
+)  # fmt: skip
+"""All causes."""

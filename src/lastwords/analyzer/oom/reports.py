@@ -1,0 +1,87 @@
+"""The whole report behind each OOM event of a case: read again from the log that told of it, and explained.
+
+Events are raw facts, of one line each; what the report around that line means is derived when a case is
+opened, by today's analyzer, so that old bundles gain from it too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any, Optional
+
+from lastwords.analyzer.oom.explain import Explanation, explain
+from lastwords.formats.klog import Clock
+from lastwords.formats.klog_messages import ENTRY_LINES, Messages
+from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
+from lastwords.model import Event
+from lastwords.roots.base import Root
+from lastwords.roots.lines import Line, Search
+
+KINDS = ("oom_kill", "oom_report")
+MOST_EXPLAINED = 100
+"""Reports of one log that are explained: the newest."""
+LOG_LIMIT = 1 << 30
+"""Bytes of one log that are read again: the newest."""
+RANKED = 10
+"""Processes of a ranking that are kept."""
+COMMAND_DEADLINE = 45.0
+EXPLAINED = ("trigger", "constraint", "constraint_note", "victims", "complete", "missing", "explanation")
+"""What an event gains, as in ``schemas/oom_events.json``."""
+
+
+def explained(events: Sequence[Event], root: Root) -> list[Event]:
+    """Return events, those of OOM kills with what their reports tell in their details.
+
+    A log that cannot be read again leaves its events as they are.
+    """
+    by_log: dict[str, list[Event]] = defaultdict(list)
+    for event in events:
+        if event["kind"] in KINDS and event.get("line"):
+            by_log[event["path"]].append(event)
+    more: dict[int, dict[str, Any]] = {}
+    for path, mine in by_log.items():
+        try:
+            found = list(_reports(path, root))
+        except OSError:
+            continue
+        for report in found[-MOST_EXPLAINED:]:
+            told = _told_by(mine, report)
+            if told is not None:
+                document = report.to_json()
+                if document["explanation"]["choice"]:
+                    del document["explanation"]["choice"]["ranking"][RANKED:]
+                more[id(told)] = {name: document[name] for name in EXPLAINED}
+    return [
+        {**event, "details": {**event["details"], **more[id(event)]}} if id(event) in more else event
+        for event in events
+    ]
+
+
+def _reports(path: str, root: Root) -> Iterator[Explanation]:
+    """Yield the OOM reports of a log, oldest first. :raises OSError: it cannot be read"""
+    search = Search(words=WORDS, before=BEFORE, limit=LOG_LIMIT)
+    messages, made = Messages(), OomEvents(Clock(root.taken_at))
+    for line in _lines(path, root, search):
+        if search.hit(line.data):
+            search.follow = max(search.follow, ENTRY_LINES)
+        for message in messages.feed(line.number, line.offset, line.data):
+            yield from map(explain, made.feed(message))
+        search.follow = max(search.follow, made.wanted)
+    yield from map(explain, made.end())
+
+
+def _lines(path: str, root: Root, search: Search) -> Iterator[Line]:
+    if path.startswith("$ "):
+        return root.run_lines(tuple(path[2:].split(" ")), COMMAND_DEADLINE, search)
+    return root.lines(path, search)
+
+
+def _told_by(events: Sequence[Event], report: Explanation) -> Optional[Event]:
+    """Return the event of a report: of those on its lines the kill, by its victim where there are several."""
+    first, last = report.event.line, report.event.last_line
+    inside = [event for event in events if first <= event["line"] <= last]
+    victims = {victim.pid for victim in report.event.victims}
+    kills = [event for event in inside if event["kind"] == "oom_kill"]
+    right = [event for event in kills if (event.get("details") or {}).get("pid") in victims]
+    return next(iter(right or kills or inside), None)

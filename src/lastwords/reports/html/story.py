@@ -1,0 +1,89 @@
+"""The story: what happened and why, the most likely root first, with what that rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Optional
+
+from lastwords.model import Cause, Step, Verdict, Wish
+from lastwords.reports import words
+from lastwords.reports.html.findings import NAMES, numbers
+from lastwords.reports.html.markup import Content, Markup, join, tag
+from lastwords.reports.html.tables import badge, command, fold, place, prose, text
+
+SHOWN = 20
+STEPS = 30
+
+
+def section(verdict: Verdict) -> Optional[Markup]:
+    """Return the headline and each cause with its chain."""
+    story = verdict.story
+    if not story.headline and not story.causes:
+        return None
+    known = numbers(verdict)
+    told = story.causes and story.causes[0].title == story.headline
+    return join(
+        None if told else tag("p", prose(story.headline, 500), class_="headline"),
+        [_cause(cause, known) for cause in story.causes[:SHOWN]],
+    )
+
+
+def _cause(cause: Cause, known: Mapping[str, int]) -> Markup:
+    often = f", {cause.count} times" if cause.count > 1 else ""
+    when = f"Last on {words.moment(cause.time)}{often}" if cause.time is not None else None
+    return tag(
+        "article",
+        tag("h3", badge(NAMES[cause.severity], cause.severity.word), " ", prose(cause.title, 500)),
+        tag("ol", [_step(step, known) for step in cause.chain[:STEPS]], class_="chain"),
+        tag(
+            "p",
+            badge(f"{text(cause.confidence, 20)} confidence", _sure(cause.confidence)),
+            " ",
+            "; ".join(text(each, 300) for each in cause.because),
+            class_="none",
+        ),
+        tag("p", when, class_="none") if when else None,
+        wishes("What would make it surer", cause.raised_by),
+        class_=f"finding {cause.severity.word}",
+        id=f"cause-{cause.id}",
+    )
+
+
+def _step(step: Step, known: Mapping[str, int]) -> Markup:
+    number = known.get(step.finding or "")
+    told = str(step.count) in step.text
+    often = f" ({step.count} times)" if step.count > 1 and not told else ""
+    return tag(
+        "li",
+        tag("p", prose(step.text, 1000), often),
+        tag(
+            "p",
+            [words.moment(step.time), " "] if step.time is not None else None,
+            place(step.proof.path, step.proof.line) if step.proof else None,
+            [" ", tag("a", "finding", href=f"#finding-{number}")] if number else None,
+            class_="none",
+        ),
+    )
+
+
+def _sure(confidence: str) -> str:
+    return {"high": "good", "medium": "warning"}.get(confidence, "unknown")
+
+
+def wishes(title: str, wished: Sequence[Wish]) -> Content:
+    """Return what the input lacks and how to get it, folded."""
+    if not wished:
+        return None
+    items = [
+        tag("li", tag("strong", text(wish.topic, 200)), ": ", prose(wish.reason, 500), steps(wish.how))
+        for wish in wished[:50]
+    ]
+    return fold(title, tag("ul", items))
+
+
+def steps(how: Sequence[str]) -> Content:
+    """Return steps, commands among them as such."""
+    items = [
+        tag("li", command(step[2:]) if step.startswith("$ ") else prose(step)) for step in how[:20] if step
+    ]
+    return tag("ul", items, class_="steps") if items else None

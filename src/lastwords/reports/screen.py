@@ -1,0 +1,109 @@
+"""A page for a terminal: rich behind it, plain text when no colours are wanted."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+from lastwords.hookspecs import Look
+from lastwords.model import Severity
+from lastwords.reports import words
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.text import Text
+
+STYLES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
+MARGIN = 10
+"""Columns on the left that name the severity, or what a line is."""
+
+
+class Screen:
+    """Lines are added from top to bottom; everything that is printed is made harmless first."""
+
+    def __init__(self, look: Look) -> None:
+        from rich.console import Console
+
+        self.width = look.width
+        self._page = io.StringIO()
+        self._console = Console(
+            file=self._page,
+            width=look.width,
+            force_terminal=look.color,
+            no_color=not look.color,
+            color_system="standard" if look.color else None,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+        )
+
+    def line(self, text: Any = "", style: str = "") -> None:
+        """Add a line of one style, folded where it is too long."""
+        self._console.print(styled((text, style)))
+
+    def parts(self, *parts: tuple[Any, str]) -> None:
+        """Add a line of several styles: (text, style) each."""
+        self._console.print(styled(*parts))
+
+    def ends(self, left: Any, right: Any, style: str) -> None:
+        """Add a line with something at its left end, and something dim at its right end."""
+        left, right = words.plain(left), words.plain(right)
+        space = self.width - len(left) - len(right)
+        if space < 2:
+            self.line(left, style)
+            self.line(right, "dim")
+        else:
+            self.parts((left, style), (" " * space + right, "dim"))
+
+    def head(self, text: str) -> None:
+        """Add a headline, with an empty line before it."""
+        self._console.print()
+        self.line(text, "bold")
+
+    def block(self, rows: list[tuple[Text, Text]], margin: int = MARGIN) -> None:
+        """Add rows of two columns: a narrow one of fixed width, and the rest."""
+        grid = _grid()
+        grid.add_column(width=margin - 1, no_wrap=True)
+        grid.add_column(ratio=1, overflow="fold")
+        for left, right in rows:
+            grid.add_row(left, right)
+        self._console.print(grid)
+
+    def columns(self, rows: list[list[Text]], right: frozenset[int] = frozenset(), indent: int = 0) -> None:
+        """Add a table without lines; the last column takes what is left of the width."""
+        from rich.padding import Padding
+
+        grid = _grid(2, expand=bool(rows) and len(rows[0]) - 1 not in right)
+        for column in range(len(rows[0]) if rows else 0):
+            last = column == len(rows[0]) - 1
+            grid.add_column(
+                no_wrap=not last,
+                overflow="fold" if last else "ellipsis",
+                justify="right" if column in right else "left",
+                ratio=1 if last and column not in right else None,
+            )
+        for row in rows:
+            grid.add_row(*row)
+        self._console.print(Padding(grid, (0, 0, 0, indent)))
+
+    def text(self) -> str:
+        """Return the page, without blanks at the ends of its lines."""
+        lines = [line.rstrip() for line in self._page.getvalue().splitlines()]
+        return "\n".join(lines) + "\n"
+
+
+def styled(*parts: tuple[Any, str]) -> Text:
+    """Return parts of a line, each with its style, as one; text from a host is made harmless."""
+    from rich.text import Text
+
+    text = Text()
+    for part, style in parts:
+        text.append(words.plain(part), style)
+    return text
+
+
+def _grid(padding: int = 1, expand: bool = True) -> Table:
+    from rich.table import Table
+
+    return Table.grid(padding=(0, padding, 0, 0), expand=expand)

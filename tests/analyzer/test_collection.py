@@ -1,0 +1,207 @@
+"""Every host in archives of archives, unpacked collections and directories is opened; what is damaged is said."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Union
+
+import pytest
+from hosttree import host_tree, write_tree
+
+from lastwords import plugins
+from lastwords.analyzer import collection
+from lastwords.analyzer.collection import open_cases
+from lastwords.analyzer.opening import NotOurs
+from lastwords.model import Case, LastwordsError
+
+COLLECTORS = {
+    name: each for name, each in plugins.load().collectors().items() if name in ("host", "kernel_log")
+}
+HOSTS = {"rhel7": "app07.example.com", "rhel9": "db01.example.com"}
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two sosreports as archives, and the directories that they were made of."""
+    top = tmp_path_factory.mktemp("reports")
+    for host in HOSTS:
+        folder = top / f"sosreport-{host}"
+        write_tree(host_tree(host), folder)
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink() and path.stat().st_size > 1 << 20:
+                path.unlink()  # images, which a report has not: here they are zeros, and look like a bomb
+        (folder / "sos_commands").mkdir()
+        (folder / "sos_reports").mkdir()
+        (folder / "version.txt").write_text("sos-report (sos) 4.7\n")
+        with tarfile.open(top / f"sosreport-{host}.tar.xz", "w:xz", preset=0) as archive:
+            archive.add(folder, folder.name)
+    return top
+
+
+def pack(path: Path, names: dict[str, Path], mode: str = "w:gz") -> Path:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
+        for name, source in names.items():
+            archive.add(source, name)
+    return path
+
+
+def collected(path: Path, reports: Path) -> Path:
+    """Return what sos collect makes: the archives of the hosts, with sos's own logs and checksums."""
+    note = path.parent / "sos.log"
+    note.write_text("collected")
+    names = {
+        f"sos-collector-x/sosreport-{host}.tar.xz": reports / f"sosreport-{host}.tar.xz" for host in HOSTS
+    }
+    names |= {f"sos-collector-x/sosreport-{host}.tar.xz.sha256": note for host in HOSTS}
+    return pack(
+        path, {**names, "sos-collector-x/sos_logs/sos.log": note, "sos-collector-x/sos_reports/m.json": note}
+    )
+
+
+def opened(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return host names and errors, by the name of the input below *path*."""
+    hosts, errors = {}, {}
+    for name, case in open_cases(str(path), COLLECTORS):
+        short = name[len(str(path)) :]
+        if isinstance(case, LastwordsError):
+            errors[short] = str(case)
+        else:
+            hosts[short] = str(case.facts["host"]["hostname"])
+    return hosts, errors
+
+
+def names_of(found: dict[str, str]) -> list[str]:
+    return sorted(found.values())
+
+
+def test_a_single_host_is_itself(reports: Path) -> None:
+    for host, hostname in HOSTS.items():
+        assert opened(reports / f"sosreport-{host}.tar.xz") == ({"": hostname}, {})
+        assert opened(reports / f"sosreport-{host}") == ({"": hostname}, {})
+
+
+def test_an_archive_of_sos_collect_gives_every_host(reports: Path, tmp_path: Path) -> None:
+    hosts, errors = opened(collected(tmp_path / "sos-collector-x.tar.gz", reports))
+    assert hosts == {f"/sos-collector-x/sosreport-{host}.tar.xz": name for host, name in HOSTS.items()}
+    assert errors == {}
+
+
+def test_other_ways_to_pack_several_hosts(reports: Path, tmp_path: Path) -> None:
+    inner = collected(tmp_path / "inner.tar.gz", reports)
+    flat = {f"{host}.tar.xz": reports / f"sosreport-{host}.tar.xz" for host in HOSTS}
+    unpacked = {f"upload/sosreport-{host}": reports / f"sosreport-{host}" for host in HOSTS}
+    side = {f"sosreport-{host}": reports / f"sosreport-{host}" for host in HOSTS}
+    for path in (
+        pack(tmp_path / "twice.tgz", {"case/inner.tar.gz": inner}),
+        pack(tmp_path / "flat.tar", flat, "w"),
+        pack(tmp_path / "unpacked.tgz", unpacked),
+    ):
+        hosts, errors = opened(path)
+        assert (path.name, names_of(hosts), errors) == (path.name, names_of(HOSTS), {})
+    beside = pack(tmp_path / "beside.tgz", side)
+    with pytest.raises(NotOurs, match="expected a bundle"):
+        opened(beside)
+
+
+def test_a_directory_is_searched_but_links_are_not_followed(reports: Path, tmp_path: Path) -> None:
+    upload = tmp_path / "upload" / "case 1"
+    upload.mkdir(parents=True)
+    shutil.copy(reports / "sosreport-rhel7.tar.xz", upload)
+    (upload / "notes.txt").write_text("see attachment")
+    os.symlink(reports / "sosreport-rhel9", upload / "linked")
+    os.symlink(upload, upload / "loop")
+    hosts, errors = opened(tmp_path / "upload")
+    assert hosts == {"/case 1/sosreport-rhel7.tar.xz": HOSTS["rhel7"]}
+    assert errors == {}
+
+
+def test_one_damaged_host_does_not_hide_the_others(reports: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.tar.xz"
+    broken.write_bytes(b"not an archive at all" * 50)
+    names = {"a/broken.tar.xz": broken, "a/good.tar.xz": reports / "sosreport-rhel9.tar.xz"}
+    hosts, errors = opened(pack(tmp_path / "a.tgz", names))
+    assert names_of(hosts) == [HOSTS["rhel9"]]
+    assert list(errors) == ["/a/broken.tar.xz"]
+    assert "\n" not in errors["/a/broken.tar.xz"]
+
+
+def test_a_cut_collection_gives_what_is_whole_and_says_so(reports: Path, tmp_path: Path) -> None:
+    whole = collected(tmp_path / "whole.tar.gz", reports).read_bytes()
+    cut = tmp_path / "cut.tar.gz"
+    cut.write_bytes(whole[: len(whole) * 3 // 4])
+    hosts, errors = opened(cut)
+    assert names_of(hosts)[:1] in ([], [HOSTS["rhel7"]], [HOSTS["rhel9"]])
+    assert any("damaged" in text for text in errors.values()) or hosts
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_text("just text\n" * 1000),
+        lambda path: pack(path, {"x/notes.txt": Path(__file__)}),
+        lambda path: path.mkdir(),
+    ],
+)
+def test_what_holds_no_host_is_refused(make: object, tmp_path: Path) -> None:
+    path = tmp_path / "thing.tar.gz"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(LastwordsError) as caught:
+        opened(path)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_archives_without_end_are_not_followed(tmp_path: Path) -> None:
+    path = pack(tmp_path / "0.tar", {"x/notes.txt": Path(__file__)}, "w")
+    for number in range(1, 8):
+        path = pack(tmp_path / f"{number}.tar", {f"x/{number - 1}.tar": path}, "w")
+    with pytest.raises(NotOurs):
+        opened(path)
+
+
+def test_the_number_of_hosts_is_bounded(
+    reports: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collection, "MAX_HOSTS", 2)
+    names = {f"a/{number}.tar.xz": reports / "sosreport-rhel9.tar.xz" for number in range(4)}
+    hosts, errors = opened(pack(tmp_path / "a.tgz", names))
+    assert len(hosts) == 2
+    assert "the rest is not read" in " ".join(errors.values())
+
+
+def test_a_file_of_a_nested_archive_that_was_not_held_is_read_again(reports: Path, tmp_path: Path) -> None:
+    path = collected(tmp_path / "x.tar.gz", reports)
+    found: dict[str, Union[Case, LastwordsError]] = dict(open_cases(str(path), COLLECTORS))
+    assert len(found) == 2
+    outer = io.BytesIO(path.read_bytes())
+    with tarfile.open(fileobj=outer) as archive:
+        name = next(n for n in archive.getnames() if n.endswith("rhel9.tar.xz"))
+    from functools import partial
+
+    from lastwords.roots.archive import ArchiveTree
+    from lastwords.roots.archive import opened as bytes_of
+
+    opener = partial(collection._reopen, partial(bytes_of, str(path)), name)
+    tree = ArchiveTree(name, lambda _: False, opener=opener)
+    with tree.open("/etc/os-release") as stream:
+        assert b"Red Hat Enterprise Linux" in stream.read()
+
+
+def test_the_command_tells_every_host_and_fails_for_the_damaged_one(reports: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    collected(tmp_path / "in" / "c.tar.gz", reports)
+    (tmp_path / "in" / "broken.tar.gz").write_bytes(b"x" * 5000)
+    done = subprocess.run(
+        [sys.executable, "-m", "lastwords", "open", "-q", "--jsonl", "--only", "host", str(tmp_path / "in")],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 4
+    assert len(done.stdout.splitlines()) == 2
+    assert done.stderr.count("\n") == 1
+    assert "broken.tar.gz" in done.stderr

@@ -1,0 +1,314 @@
+"""The story names the root of the trouble, folds what it explains, and tells what happened in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jsonschema
+import pytest
+from analyzer.test_rules import DAY, NOT_RESERVED, RULES, TAKEN_AT, case_of, dump
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lastwords import plugins, schemas
+from lastwords.analyzer.causes import PATTERNS
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.story import tell
+from lastwords.analyzer.timeline import GRAVITY
+from lastwords.hookspecs import Look, Rule
+from lastwords.model import Case, Event, Finding, Proof, Severity, Story, Verdict, event
+
+LOG = "/var/log/messages"
+NOW = TAKEN_AT - 7200.0
+BOOT = "11111111-1111-1111-1111-111111111111"
+NEXT = "22222222-2222-2222-2222-222222222222"
+SLOT = "/system.slice/app.service"
+DAMAGED = {
+    "initramfs__images": [
+        {"path": "/boot/initramfs-1.img", "use": "boot", "version": "1", "complete": False, "damage": "cut"}
+    ]
+}
+NOT_LOADED = {"kdump__kexec__crash_loaded": False}
+NO_DUMPS: dict[str, Any] = {"crash_dumps__dumps": []}
+
+
+def at(seconds: float, kind: str, summary: str, *, boot: str | None = BOOT, **details: Any) -> Event:
+    line = int(seconds) + 1
+    return event(kind, summary, path=LOG, line=line, time=NOW + seconds, boot=boot, details=details)
+
+
+def told(*events: Event, **changes: Any) -> Verdict:
+    """Return the verdict on the healthy golden host, with these events and changes."""
+    quiet = event("boot", "kernel x started", path=LOG, line=1, time=NOW - 9000, boot=BOOT)
+    return judge("x", case_of("rhel9", {**NO_DUMPS, **changes}, [quiet, *events]), RULES.values())
+
+
+def kill(seconds: float, comm: str = "java", **details: Any) -> Event:
+    details = {"killer": "kernel", "comm": comm, "pid": int(seconds) + 100, **details}
+    return at(seconds, "oom_kill", f"the kernel killed {comm} (pid {details['pid']})", **details)
+
+
+MEMCG = {"scope": "memcg", "memcg": SLOT, "task_memcg": SLOT}
+VMCORE = event("dump", "crash dump of 7 MiB", path="/var/crash/x", time=NOW + 40)
+REBOOT = at(90, "boot", "kernel x started", boot=NEXT, release="x")
+OOPS = at(10, "oops", "BUG: kernel NULL pointer dereference, address: 0")
+PANIC = at(11, "panic", "Kernel panic - not syncing: Fatal exception", reason="Fatal exception")
+HANG = at(5, "hang", "INFO: task rsync:4127 blocked for more than 120 seconds.", hang="task")
+NO_INIT = at(3, "panic", "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)")
+
+CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
+    ("crash-requested", [at(1, "sysrq", "sysrq: Trigger a crash"), at(2, "panic", "panic: sysrq triggered crash"), VMCORE, REBOOT],
+     {"crash_dumps__dumps": [dump(time=NOW + 40)]}, "high", ["request", "panic", "dump", "boot"]),
+    ("oom-panic", [at(1, "oom_report", "a invoked oom-killer"), at(2, "panic", "Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled")],
+     {"oom__sysctls__vm.panic_on_oom__runtime": 1}, "high", ["setting", "shortage", "panic"]),
+    ("no-root", [at(1, "boot_failure", "Initramfs unpacking failed: junk"), NO_INIT], DAMAGED, "high", ["image", "failure", "panic"]),
+    ("no-root", [NO_INIT], {}, "low", ["panic"]),
+    ("boot-failure", [at(1, "boot_failure", "Initramfs unpacking failed: junk")], {}, "low", ["failure"]),
+    ("cannot-boot", [], DAMAGED, "high", ["boot"]),
+    ("memory-limit", [at(0, "oom_report", "java invoked oom-killer"), *(kill(n, **MEMCG) for n in (1, 60, 120))], {}, "high",
+     ["shortage", "kill", "again"]),
+    ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
+    ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
+    ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),
+                         at(2, "filesystem_error", "EXT4-fs error (device sda1)", device="sda1"), HANG], {}, "high", ["error", "filesystem", "hang"]),
+    ("hardware-error", [at(1, "mce", "mce: [Hardware Error]: Machine check events logged")], {}, "medium", ["error"]),
+    ("kernel-bug", [OOPS, PANIC, VMCORE, REBOOT], {"crash_dumps__dumps": [dump(time=NOW + 40)]}, "medium",
+     ["fault", "panic", "dump", "boot"]),
+    ("kernel-bug", [{**OOPS, "details": {"frame": "do_it"}}], {}, "high", ["fault", "guilty"]),
+    ("lockup", [HANG, at(9, "panic", "Kernel panic - not syncing: hung_task: blocked tasks"), REBOOT], NOT_LOADED, "medium",
+     ["hang", "panic", "no-dump", "boot"]),
+    ("panic", [at(1, "panic", "Kernel panic - not syncing: of its own", reason="of its own")], {}, "medium", ["panic"]),
+    ("crash-dumped", [VMCORE], {"crash_dumps__dumps": [dump()]}, "medium", ["dump"]),
+    ("crash-uncaught", [], NOT_RESERVED, "high", ["readiness", "stays-down"]),
+    ("boot-at-risk", [], {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}}, "high", ["risk"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("cause", "events", "changes", "confidence", "links"), CASES)
+def test_the_root_is_named_with_its_chain(
+    cause: str, events: list[Event], changes: dict[str, Any], confidence: str, links: list[str]
+) -> None:
+    verdict = told(*events, **changes)
+    first = verdict.story.causes[0]
+    assert (first.id, first.confidence, [step.link for step in first.chain]) == (cause, confidence, links)
+    assert verdict.story.headline == first.title
+    assert "?" not in first.title + "".join(step.text for step in first.chain)
+    assert (confidence == "high") == (first.raised_by == ())
+    assert all(step.proof for step in first.chain)
+    jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict.to_json())
+
+
+def test_every_cause_has_a_case() -> None:
+    assert {cause for cause, *_ in CASES} == {pattern.id for pattern in PATTERNS}
+
+
+@pytest.mark.parametrize("host", ["rhel7", "rhel9", "debian12", "sles15", "ubuntu2404"])
+def test_every_finding_of_the_golden_hosts_is_told_once(host: str) -> None:
+    verdict = judge("x", case_of(host, {}, []), RULES.values())
+    folded = [finding for cause in verdict.story.causes for finding in cause.findings]
+    assert sorted(f.fingerprint for f in [*folded, *verdict.story.others]) == sorted(
+        f.fingerprint for f in verdict.findings
+    )
+    events = [e for e in verdict.case.events if e["kind"] not in ("boot", "oom_report")]
+    moments = [moment for boot in verdict.story.boots for moment in boot.moments]
+    assert sum(moment.count for moment in moments) == len(events)
+    jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict.to_json())
+
+
+def test_a_healthy_host_has_a_quiet_story() -> None:
+    story = told().story
+    assert (story.causes, story.others) == ((), ())
+    assert story.headline == "Nothing died, and nothing threatens to, in what was seen"
+    assert story.missing == ()
+
+
+def test_old_deaths_and_risks_do_not_hide_news() -> None:
+    old = {**OOPS, "time": NOW - 30 * DAY, "boot": None, "line": 999}
+    story = told(kill(1, **MEMCG), old, **NOT_RESERVED).story
+    assert [cause.id for cause in story.causes] == ["memory-limit", "crash-uncaught", "kernel-bug"]
+    assert story.causes[-1].severity is Severity.INFO
+
+
+def test_what_lies_far_apart_is_not_joined() -> None:
+    late = at(90000, "panic", "Kernel panic - not syncing: hung_task: blocked tasks", boot=NEXT)
+    story = told(HANG, late).story
+    assert {cause.id: [s.link for s in cause.chain] for cause in story.causes} == {
+        "lockup": ["hang"],
+        "panic": ["panic"],
+    }
+
+
+def test_rules_of_others_join_by_their_evidence_or_stand_alone() -> None:
+    def check(case: Case) -> list[Finding]:
+        proof = Proof(LOG, line=PANIC["line"])
+        return [
+            Finding("their-rule", Severity.WARNING, "t", "w", evidence=(proof,)),
+            Finding(
+                "their-rule", Severity.WARNING, "u", "w", subject="other", evidence=(Proof(LOG, 777777),)
+            ),
+            Finding("their-rule", Severity.WARNING, "v", "w", subject="none"),
+        ]
+
+    rules = [*RULES.values(), Rule("their-rule", (), check)]
+    story = judge("x", case_of("rhel9", NO_DUMPS, [OOPS, PANIC]), rules).story
+    assert "t" in [finding.title for finding in story.causes[0].findings]
+    assert [finding.title for finding in story.others] == ["v", "u"]
+
+
+def test_the_timeline_counts_repeated_events_within_each_boot() -> None:
+    kills = [kill(n, **MEMCG) for n in (1, 60, 120)]
+    reports = [at(n - 0.5, "oom_report", "java invoked oom-killer") for n in (1, 60, 120)]
+    other = kill(200, "perl", scope="global")
+    shutdown = at(300, "shutdown", "reboot: Restarting system")
+    again = {**kill(400, **MEMCG), "boot": NEXT}
+    start = {**REBOOT, "time": NOW + 350}
+    boots = told(*kills, *reports, other, shutdown, start, again).story.boots
+    assert [(boot.id, boot.kernel, boot.end) for boot in boots] == [
+        (BOOT, None, "shutdown"),
+        (NEXT, "x", None),
+    ]
+    assert [(m.kind, m.count, m.cause) for m in boots[0].moments] == [
+        ("oom_kill", 3, "memory-limit"),
+        ("oom_kill", 1, "out-of-memory"),
+        ("shutdown", 1, None),
+    ]
+    assert [m.count for m in boots[1].moments] == [1]
+
+
+def test_boots_without_ids_are_told_apart_by_their_starts_and_ends() -> None:
+    events = [{**e, "boot": None} for e in (HANG, PANIC, REBOOT, at(200, "segfault", "a died"))]
+    boots = judge("x", case_of("rhel9", NO_DUMPS, events), RULES.values()).story.boots
+    assert [[m.kind for m in boot.moments] for boot in boots] == [["hang", "panic"], ["segfault"]]
+    assert boots[0].end == "panic"
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome", "words"),
+    [
+        ("live", "denied", "as root"),
+        ("sosreport", "no_data", "sos report -o kdump"),
+        ("directory", "no_data", "Mount what kdump writes to"),
+        ("bundle", "timeout", "--timeout"),
+        ("bundle", "error", "$ lastwords collect"),
+    ],
+)
+def test_what_is_missing_is_said_once_with_what_would_bring_it(kind: str, outcome: str, words: str) -> None:
+    case = case_of("rhel9", {}, [PANIC])
+    case.root_kind = kind
+    del case.facts["crash_dumps"]
+    case.outcomes = {**case.outcomes, "crash_dumps": {"outcome": outcome, "reason": "because"}}
+    story = judge("x", case, RULES.values()).story
+    assert [(wish.topic, "because" in wish.reason) for wish in story.missing] == [("crash_dumps", True)]
+    assert words in " ".join(story.missing[0].how)
+    assert "crash_dumps" in [wish.topic for wish in story.causes[0].raised_by]
+
+
+def test_a_disk_is_not_blamed_for_what_no_disk_holds() -> None:
+    case = case_of("rhel9", {}, [])
+    case.root_kind = "directory"
+    del case.facts["memory"]
+    case.outcomes = {**case.outcomes, "memory": {"outcome": "no_data", "reason": "no /proc/meminfo"}}
+    assert judge("x", case, RULES.values()).story.missing == ()
+
+
+def test_without_a_kernel_log_nothing_is_claimed() -> None:
+    story: Story = judge("x", Case({}, [], {}, "sosreport", None), RULES.values()).story
+    assert story.headline.startswith("No kernel log in the input")
+
+
+@pytest.mark.parametrize(
+    ("lines", "outcome", "words"),
+    [
+        (0, "partial", "No kernel log in the input"),
+        (None, "denied", "No kernel log in the input"),
+        (9, "partial", "not every log could be read"),
+        (9, "ok", "in what was seen"),
+    ],
+)
+def test_what_could_not_be_read_is_not_taken_for_quiet(lines: int | None, outcome: str, words: str) -> None:
+    facts = {"kernel_log": {"sources": [{"path": "$ dmesg", "lines": lines}]}}
+    case = Case(facts, [], {"kernel_log": {"outcome": outcome, "reason": "x"}}, "live", None)
+    headline = judge("x", case, []).story.headline
+    assert words in headline
+    assert (outcome == "ok") == headline.endswith("in what was seen")
+
+
+def test_odd_details_do_no_harm() -> None:
+    odd = [
+        at(n, "oom_kill", "{comm}", killer=["x"], comm={"a": 1}, memcg=None, scope="memcg") for n in (1, 2)
+    ]
+    odd += [{**OOPS, "details": {"title": "", "frame": 7}}, {**VMCORE, "time": None}, {**HANG, "line": None}]
+    verdict = told(*odd)
+    assert verdict.story.causes
+    jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict.to_json())
+
+
+TEXT = st.text(max_size=20) | st.sampled_from(
+    ["Kernel panic - not syncing: Out of memory", "sysrq: Trigger a crash", "{summary}", "a|b", "\x00\x1b["]
+)
+VALUES = (
+    st.none()
+    | st.integers()
+    | TEXT
+    | st.lists(st.integers(), max_size=2)
+    | st.dictionaries(TEXT, TEXT, max_size=2)
+)
+EVENTS = st.builds(
+    event,
+    st.sampled_from([*GRAVITY, "boot", "shutdown", "dump", "sysrq", "segfault", "theirs"]),
+    TEXT,
+    path=st.sampled_from([LOG, "/var/crash/x", "$ dmesg", ""]),
+    time=st.none() | st.floats(0, 4e9),
+    line=st.none() | st.integers(1, 9),
+    monotonic=st.none() | st.floats(0, 1e9),
+    boot=st.sampled_from([None, BOOT, NEXT]),
+    details=st.dictionaries(
+        st.sampled_from(["comm", "memcg", "scope", "killer", "title", "frame", "reason", "hang", "release"]),
+        VALUES,
+        max_size=5,
+    ),
+)
+FINDINGS = st.builds(
+    Finding,
+    st.sampled_from([*RULES, "their-rule", "kdump-x", "initramfs-y", "oom-cause-z"]),
+    st.sampled_from(list(Severity)),
+    TEXT,
+    TEXT,
+    subject=TEXT,
+    evidence=st.lists(
+        st.builds(
+            Proof, st.sampled_from([LOG, "/var/crash/x/vmcore", ""]), line=st.none() | st.integers(1, 9)
+        ),
+        max_size=3,
+    ).map(tuple),
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(EVENTS, max_size=30), st.lists(FINDINGS, max_size=12), st.none() | st.floats(0, 4e9))
+def test_whatever_happened_every_finding_and_event_is_told_once(
+    events: list[Event], findings: list[Finding], taken_at: float | None
+) -> None:
+    unique = list({finding.fingerprint: finding for finding in findings}.values())
+    story = tell(Case({}, events, {}, "bundle", taken_at), unique, PATTERNS)
+    told_findings = [finding for cause in story.causes for finding in cause.findings] + list(story.others)
+    assert sorted(f.fingerprint for f in told_findings) == sorted(f.fingerprint for f in unique)
+    moments = [moment for boot in story.boots for moment in boot.moments]
+    told_events = sum(moment.count for moment in moments)
+    kinds = [e["kind"] for e in events]
+    assert len(kinds) - kinds.count("boot") - kinds.count("oom_report") <= told_events <= len(kinds)
+    assert len(story.of_events) == len(events)
+    for cause in story.causes:
+        assert cause.chain
+        assert core(cause.id) in [step.link for step in cause.chain]
+    verdict = Verdict("x", Case({}, events, {}, "bundle", taken_at), unique, story=story)
+    for report in plugins.load().reports().values():
+        if not report.binary:
+            report.render(verdict, Look(80))
+
+
+def core(cause: str) -> str:
+    """Return the name of the core of a cause."""
+    return next(
+        link.name for pattern in PATTERNS if pattern.id == cause for link in pattern.chain if link.core
+    )
