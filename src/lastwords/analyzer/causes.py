@@ -88,7 +88,7 @@ PATTERNS: tuple[Pattern, ...] = (
             FULL,
             step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
                  proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            step("root", "{title}", found("root-*"), found("fstab-*"), found("parameter-*"), proof=True, told_by="boot"),
             step("failure", "{summary}", on("boot_failure")),
             step("panic", "{summary}", on("panic", NO_ROOT), core=True),
             BOOTED,
@@ -103,7 +103,7 @@ PATTERNS: tuple[Pattern, ...] = (
             FULL,
             step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
                  proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            step("root", "{title}", found("root-*"), found("fstab-*"), found("parameter-*"), proof=True, told_by="boot"),
             step("failure", "{summary}", on("boot_failure"), core=True),
             BOOTED,
         ),
@@ -117,6 +117,7 @@ PATTERNS: tuple[Pattern, ...] = (
             FULL,
             step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
                  found("root-*", GRAVE), found("fstab-*", GRAVE), found("entry-*", GRAVE),
+                 found("parameter-*", GRAVE),
                  found("kernel-damaged", GRAVE), found("kernel-not-signed", GRAVE), core=True),
         ),
         severity=GRAVE,
@@ -147,6 +148,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "Under memory pressure, a program was killed",
         ),
         (
+            step("setting", "{title}", found("oom-oomd-*")),
             step("kill", KILL, *(on("oom_kill", killer=name) for name in
                  ("systemd-oomd", "earlyoom", "oomd", "nohang")), core=True),
             step("again", "{comm} was killed {count} times", on("oom_kill", comm="*"), at_least=2),
@@ -160,6 +162,8 @@ PATTERNS: tuple[Pattern, ...] = (
             step("eater", "{title}", found("oom-cause-*"), found("oom-eater*"), found("oom-leak*"),
                  found("oom-fork*"), found("oom-slab*"), found("oom-hugetlb*"), found("oom-tmpfs*"),
                  proof=True),
+            step("setting", "{title}", *(found(rule, Severity.WARNING) for rule in
+                 ("oom-overcommit", "oom-min-free", "oom-zram-*"))),
             step("shortage", "{summary}", on("oom_report")),
             step("kill", KILL, on("oom_kill"), core=True),
             step("again", "{comm} was killed {count} times: it is started again, and grows again",
@@ -197,6 +201,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("guilty", "the fault lies in {frame}", on("oops", frame="*"), on("bug", frame="*"),
                  proof=True),
             step("panic", "{summary}", on("panic")),
+            step("not-caught", "{title}", found("oops-not-caught"), unless="panic"),
             *AFTERMATH,
         ),
         severity=GRAVE,
@@ -246,7 +251,8 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The next boot or kernel update may fail: {title}",),
         (
             step("risk", "{title}", *(found(rule, Severity.WARNING) for rule in
-                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*")),
+                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*",
+                  "parameter-*")),
                  core=True),
         ),
         sure=True,
