@@ -54,6 +54,24 @@ NOT_DUMPED = step(
 BOOTED = step("boot", "the machine was started again: {summary}", on("boot"))
 AFTERMATH = (DUMPED, NOT_DUMPED, BOOTED)
 FULL = step("full", "{title}", found("boot-full"), told_by="boot")
+IMAGE = step(
+    "image",
+    "{title}",
+    found("initramfs-*", GRAVE),
+    found("kernel-without-*", GRAVE),
+    proof=True,
+    told_by="initramfs",
+)
+ROOT = step(
+    "root",
+    "{title}",
+    found("root-*"),
+    found("fstab-*"),
+    found("parameter-*"),
+    proof=True,
+    told_by="boot",
+)
+CONSOLE = "$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)"
 
 PATTERNS: tuple[Pattern, ...] = (
     # -- the kernel died
@@ -86,29 +104,27 @@ PATTERNS: tuple[Pattern, ...] = (
         ("It did not boot: the kernel found no root filesystem or no init",),
         (
             FULL,
-            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), found("parameter-*"), proof=True, told_by="boot"),
+            IMAGE,
+            ROOT,
             step("failure", "{summary}", on("boot_failure")),
             step("panic", "{summary}", on("panic", NO_ROOT), core=True),
             BOOTED,
         ),
         severity=GRAVE,
-        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+        more=(CONSOLE,),
     ),
     Pattern(
         "boot-failure",
         ("It did not boot: {summary}",),
         (
             FULL,
-            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), found("parameter-*"), proof=True, told_by="boot"),
+            IMAGE,
+            ROOT,
             step("failure", "{summary}", on("boot_failure"), core=True),
             BOOTED,
         ),
         severity=GRAVE,
-        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+        more=(CONSOLE,),
     ),
     Pattern(
         "cannot-boot",
