@@ -40,7 +40,6 @@ class Output:
         self._parts: list[str] = []
         self._more = False
         self._names: set[str] = set()
-        self._whole = report.whole()
         self._each = os.path.isdir(self._path)
         if report.binary and self._path == "-":
             raise UsageError(f"{report.name}: expected --output FILE: it is no text")
@@ -50,6 +49,7 @@ class Output:
             raise UsageError(
                 f"{self._path}: expected a directory for the {report.name} reports of several inputs"
             )
+        self._whole = report.whole()
 
     def add(self, verdict: Verdict) -> None:
         """Show a verdict."""
