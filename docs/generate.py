@@ -253,7 +253,7 @@ def blocks() -> dict[str, str]:
     """Return the content of every generated block."""
     return {
         "collectors": index("docs/collectors", {n: c.title for n, c in LOADED.collectors().items()}),
-        "rules": index("docs/rules", {n: first_line(r.doc) for n, r in LOADED.rules().items()}),
+        "rules": index("rules", {n: first_line(r.doc) for n, r in LOADED.rules().items()}),
         "reports": "\n".join(f"- `{n}`: {r.title}" for n, r in LOADED.reports().items()),
         "plans": "\n".join(f"- `lastwords plan {n}`: {p.title}" for n, p in LOADED.plans().items()),
         "hooks": hooks(),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
@@ -20,7 +21,9 @@ from hosttree import host_tree, write_tree
 
 from lastwords import plugins, schemas
 from lastwords.analyzer.judge import judge
-from lastwords.hookspecs import Look
+from lastwords.cli.options import UsageError
+from lastwords.cli.output import Output
+from lastwords.hookspecs import Look, Report
 from lastwords.model import Verdict
 
 REPORTS = plugins.load().reports()
@@ -219,3 +222,24 @@ def test_fail_on_is_a_gate(tree: str, tmp_path: Path) -> None:
     for name in ("etc", "usr"):
         (tmp_path / name).mkdir()
     lastwords("open", "-q", "--root", "--short", "--fail-on", "info", str(tmp_path))
+
+
+def test_documents_of_several_hosts_in_one_input_do_not_share_a_file(tmp_path: Path) -> None:
+    class Page(Report):
+        name = "page"
+        title = "a page"
+        document = True
+
+        def render(self, verdict: Verdict, look: Look) -> str:
+            return "page\n"
+
+    arguments = argparse.Namespace(output=str(tmp_path / "one"), color="never", section=(), compare=None)
+    output = Output(arguments, Page(), ["collected.tar"])
+    output.add(verdict())
+    with pytest.raises(UsageError, match="expected a directory"):
+        output.add(verdict())
+    arguments.output = str(tmp_path)
+    output = Output(arguments, Page(), ["collected.tar"])
+    output.add(verdict("rhel7"))
+    output.add(verdict("rhel7"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["rhel7-2.page", "rhel7.page"]

@@ -54,6 +54,24 @@ NOT_DUMPED = step(
 BOOTED = step("boot", "the machine was started again: {summary}", on("boot"))
 AFTERMATH = (DUMPED, NOT_DUMPED, BOOTED)
 FULL = step("full", "{title}", found("boot-full"), told_by="boot")
+IMAGE = step(
+    "image",
+    "{title}",
+    found("initramfs-*", GRAVE),
+    found("kernel-without-*", GRAVE),
+    proof=True,
+    told_by="initramfs",
+)
+ROOT = step(
+    "root",
+    "{title}",
+    found("root-*"),
+    found("fstab-*"),
+    found("parameter-*"),
+    proof=True,
+    told_by="boot",
+)
+CONSOLE = "$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)"
 
 PATTERNS: tuple[Pattern, ...] = (
     # -- the kernel died
@@ -86,29 +104,27 @@ PATTERNS: tuple[Pattern, ...] = (
         ("It did not boot: the kernel found no root filesystem or no init",),
         (
             FULL,
-            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            IMAGE,
+            ROOT,
             step("failure", "{summary}", on("boot_failure")),
             step("panic", "{summary}", on("panic", NO_ROOT), core=True),
             BOOTED,
         ),
         severity=GRAVE,
-        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+        more=(CONSOLE,),
     ),
     Pattern(
         "boot-failure",
         ("It did not boot: {summary}",),
         (
             FULL,
-            step("image", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 proof=True, told_by="initramfs"),
-            step("root", "{title}", found("root-*"), found("fstab-*"), proof=True, told_by="boot"),
+            IMAGE,
+            ROOT,
             step("failure", "{summary}", on("boot_failure"), core=True),
             BOOTED,
         ),
         severity=GRAVE,
-        more=("$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)",),
+        more=(CONSOLE,),
     ),
     Pattern(
         "cannot-boot",
@@ -117,6 +133,7 @@ PATTERNS: tuple[Pattern, ...] = (
             FULL,
             step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
                  found("root-*", GRAVE), found("fstab-*", GRAVE), found("entry-*", GRAVE),
+                 found("parameter-*", GRAVE),
                  found("kernel-damaged", GRAVE), found("kernel-not-signed", GRAVE), core=True),
         ),
         severity=GRAVE,
@@ -147,6 +164,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "Under memory pressure, a program was killed",
         ),
         (
+            step("setting", "{title}", found("oom-oomd-*")),
             step("kill", KILL, *(on("oom_kill", killer=name) for name in
                  ("systemd-oomd", "earlyoom", "oomd", "nohang")), core=True),
             step("again", "{comm} was killed {count} times", on("oom_kill", comm="*"), at_least=2),
@@ -160,6 +178,8 @@ PATTERNS: tuple[Pattern, ...] = (
             step("eater", "{title}", found("oom-cause-*"), found("oom-eater*"), found("oom-leak*"),
                  found("oom-fork*"), found("oom-slab*"), found("oom-hugetlb*"), found("oom-tmpfs*"),
                  proof=True),
+            step("setting", "{title}", *(found(rule, Severity.WARNING) for rule in
+                 ("oom-overcommit", "oom-min-free", "oom-zram-*"))),
             step("shortage", "{summary}", on("oom_report")),
             step("kill", KILL, on("oom_kill"), core=True),
             step("again", "{comm} was killed {count} times: it is started again, and grows again",
@@ -197,6 +217,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("guilty", "the fault lies in {frame}", on("oops", frame="*"), on("bug", frame="*"),
                  proof=True),
             step("panic", "{summary}", on("panic")),
+            step("not-caught", "{title}", found("oops-not-caught"), unless="panic"),
             *AFTERMATH,
         ),
         severity=GRAVE,
@@ -246,7 +267,8 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The next boot or kernel update may fail: {title}",),
         (
             step("risk", "{title}", *(found(rule, Severity.WARNING) for rule in
-                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*")),
+                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*",
+                  "parameter-*")),
                  core=True),
         ),
         sure=True,

@@ -40,22 +40,22 @@ class Output:
         self._parts: list[str] = []
         self._more = False
         self._names: set[str] = set()
-        self._whole = report.whole()
         self._each = os.path.isdir(self._path)
         if report.binary and self._path == "-":
             raise UsageError(f"{report.name}: expected --output FILE: it is no text")
         for path in (*inputs, *([arguments.compare] if arguments.compare else ())):
             _refuse_within(self._path, path)
-        if report.document and len(inputs) > 1 and not self._each:
-            raise UsageError(
-                f"{self._path}: expected a directory for the {report.name} reports of several inputs"
-            )
+        if len(inputs) > 1:
+            self._refuse_second()
+        self._whole = report.whole()
 
     def add(self, verdict: Verdict) -> None:
         """Show a verdict. :raises UsageError: it is the second one for a file that can hold one only"""
         if self._whole is not None:
             self._whole.add(verdict)
             return
+        if self._more:
+            self._refuse_second()
         text = self._report.render(verdict, self._look)
         if self._report.for_people and self._more and not self._each:
             text = "\n" + text
@@ -81,6 +81,12 @@ class Output:
                 sys.stdout.write(content)
         if self._parts:
             replace(self._path, "".join(self._parts))
+
+    def _refuse_second(self) -> None:
+        """:raises UsageError: reports of several inputs, or of several hosts in one, cannot share a file"""
+        if self._report.document and not self._each:
+            name = self._report.name
+            raise UsageError(f"{self._path}: expected a directory for the {name} reports of several inputs")
 
     def _name(self, verdict: Verdict) -> str:
         """Return a file name for a verdict that no other one of this run has."""

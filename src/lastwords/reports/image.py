@@ -11,7 +11,7 @@ from lastwords.formats.storage_modules import BOOT_MODULES
 from lastwords.hookspecs import Look
 from lastwords.model import Finding
 from lastwords.reports.screen import MARGIN, Screen, styled
-from lastwords.reports.terminal import finding_rows
+from lastwords.reports.terminal import print_finding
 from lastwords.reports.words import plain
 
 Image = Mapping[str, Any]
@@ -33,8 +33,7 @@ def render_image(image: Image, findings: Sequence[Finding], compared: bool, look
         [(styled((name, "dim")), styled((value, ""))) for name, value in _holds(image) if value], WIDE
     )
     for finding in findings:
-        screen.line()
-        screen.block(finding_rows(finding))
+        print_finding(screen, finding)
     if not findings and image["complete"]:
         fitting = "holds what this machine's root needs" if compared else "whole; not held against a machine"
         screen.line()

@@ -46,8 +46,7 @@ class TerminalReport(Report):
         for cause in verdict.story.causes:
             _cause(screen, cause)
         for finding in verdict.story.others:
-            screen.line()
-            screen.block(finding_rows(finding))
+            print_finding(screen, finding)
         if verdict.compared is not None:
             _compared(screen, verdict.compared)
         _timeline(screen, verdict)
@@ -131,9 +130,9 @@ def _step(step: Step) -> tuple[Text, Text]:
     return styled((step.link, "cyan")), styled(*parts)
 
 
-def finding_rows(finding: Finding) -> Rows:
-    """Return the rows of a finding that stands alone."""
-    return [
+def print_finding(screen: Screen, finding: Finding) -> None:
+    """Add a finding that stands alone, with an empty line before it."""
+    rows: Rows = [
         (
             styled((finding.severity.word.upper(), STYLES[finding.severity])),
             styled((finding.title, "bold"), (f"  [{finding.id}]", "dim")),
@@ -142,6 +141,8 @@ def finding_rows(finding: Finding) -> Rows:
         *_evidence(finding),
         *_fix(finding),
     ]
+    screen.line()
+    screen.block(rows)
 
 
 def _folded(finding: Finding, told: set[Place]) -> Rows:

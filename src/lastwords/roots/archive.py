@@ -86,7 +86,8 @@ class ArchiveTree(Tree):
         self._entries: dict[str, Optional[_Entry]] = {"/": None}
         """None for a directory that only the names of others tell of."""
         self._children: dict[str, set[str]] = {"/": set()}
-        self._held: dict[str, bytes] = {}
+        self._held: dict[str, list[bytes]] = {}
+        """Compressed content, in pieces: a large one would be copied whenever some of it is taken."""
         self._held_bytes = 0
         self._small_bytes = 0
         self._names = 0
@@ -240,20 +241,24 @@ class ArchiveTree(Tree):
                 return
             self._small_bytes += member.size
         if member.size <= CHUNK:
-            self._held[path] = zlib.compress(b"".join(reader.content()), 1)
-            self._held_bytes += len(self._held[path])
+            packed = zlib.compress(b"".join(reader.content()), 1)
+            self._held[path] = [packed]
+            self._held_bytes += len(packed)
             return
         packer = zlib.compressobj(1)
         chunks: list[bytes] = []
         for data in reader.content():
-            chunks.append(packer.compress(data))
-            self._held_bytes += len(chunks[-1])
+            packed = packer.compress(data)
+            if not packed:
+                continue
+            chunks.append(packed)
+            self._held_bytes += len(packed)
             if self._held_bytes > HELD_LIMIT:
                 self._held_bytes -= sum(map(len, chunks))
                 return
         chunks.append(packer.flush())
         self._held_bytes += len(chunks[-1])
-        self._held[path] = b"".join(chunks)
+        self._held[path] = chunks
 
     def _again(self, path: str) -> Iterator[bytes]:
         """Yield the content of a member that was not held: another pass, up to it."""
@@ -268,11 +273,13 @@ class ArchiveTree(Tree):
             raise CompressionError(errno.EIO, f"damaged archive: {problem}") from None
 
 
-def _unpack(packed: bytes) -> Iterator[bytes]:
+def _unpack(chunks: list[bytes]) -> Iterator[bytes]:
     decoder = zlib.decompressobj()
-    while packed:
-        yield decoder.decompress(packed, 1 << 18)
-        packed = decoder.unconsumed_tail
+    for packed in chunks:
+        while packed:
+            yield decoder.decompress(packed, 1 << 18)
+            packed = decoder.unconsumed_tail
+    yield decoder.flush()
 
 
 def _absent(path: str) -> OSError:

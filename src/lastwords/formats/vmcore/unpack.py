@@ -1,6 +1,6 @@
 """One page of a dump, unpacked: zlib, LZO1X, snappy and zstd.
 
-zlib is Python's, zstd that of the package zstandard; LZO and snappy are read here. Output is never more
+zlib is Python's, zstd that of the package zstandard; snappy is read here. Output is never more
 than one page, whatever the data asks for.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 
+from lastwords.formats.lzo import decompress_lzo
 from lastwords.formats.vmcore.source import DumpError
 
 ZLIB, LZO, SNAPPY, ZSTD = 1, 2, 4, 0x20
@@ -22,7 +23,7 @@ def unpack(data: bytes, flags: int, size: int) -> bytes:
         if flags & ZLIB:
             out = zlib.decompressobj().decompress(data, size)
         elif flags & LZO:
-            out = _lzo(data, size)
+            out = decompress_lzo(data, size)
         elif flags & SNAPPY:
             out = _snappy(data, size)
         elif flags & ZSTD:
@@ -58,66 +59,6 @@ def _copy(out: bytearray, distance: int, count: int, size: int) -> None:
         out += out[start : start + count]
     else:
         out += (out[start:] * (count // distance + 1))[:count]
-
-
-def _lzo(data: bytes, size: int) -> bytes:
-    """Unpack LZO1X (Documentation/staging/lzo.rst of the kernel tells the format)."""
-    out = bytearray()
-    at = literals = 0
-    if data[0] > 17:
-        at, literals = 1, data[0] - 17
-        out += data[1 : 1 + literals]
-        at += literals
-        literals = min(literals, 4)
-    while len(out) <= size:
-        code = data[at]
-        at += 1
-        if code < 16 and literals == 0:
-            count, at = _lzo_count(data, at, code, 15)
-            out += data[at : at + count + 3]
-            at += count + 3
-            literals = 4
-            continue
-        if code < 16:
-            extra, count = (2049, 3) if literals == 4 else (1, 2)
-            distance = (code >> 2) + (data[at] << 2) + extra
-            tail = code & 3
-            at += 1
-        elif code >= 64:
-            count = (code >> 5) + 1
-            distance = (data[at] << 3) + (code >> 2 & 7) + 1
-            tail = code & 3
-            at += 1
-        else:
-            mask = 31 if code >= 32 else 7
-            count, at = _lzo_count(data, at, code & mask, mask)
-            count += 2
-            word = data[at] | data[at + 1] << 8
-            at += 2
-            tail = word & 3
-            if code >= 32:
-                distance = (word >> 2) + 1
-            else:
-                distance = ((code & 8) << 11) + (word >> 2)
-                if distance == 0:
-                    return bytes(out)
-                distance += 16384
-        _copy(out, distance, count, size)
-        out += data[at : at + tail]
-        at += tail
-        literals = tail
-    raise ValueError("more than a page")
-
-
-def _lzo_count(data: bytes, at: int, count: int, most: int) -> tuple[int, int]:
-    """Return a length and where the code goes on: 0 stands for one in the bytes that follow."""
-    if count:
-        return count, at
-    count = most
-    while data[at] == 0:
-        count += 255
-        at += 1
-    return count + data[at], at + 1
 
 
 def _snappy(data: bytes, size: int) -> bytes:
