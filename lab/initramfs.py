@@ -26,7 +26,7 @@ PACKAGES = (
     " amd64-microcode zstd lz4 lzop xz-utils bzip2 iproute2 systemd-boot-efi binutils cpio file zlib1g"
 )
 SUITES = ("bookworm", "trixie")
-BUILD_DEADLINE = 1500
+BUILD_DEADLINE = 3600
 LONG = re.compile(r"[-dlcbps][-rwxsStT]{9}\s+\d+ \S+\s+\S+\s+(?:\d+, *)?\d+ \w{3} +\d+ +[\d:]+ (.*)$")
 """A line of lsinitrd."""
 DRACUT_MODULES = "base kernel-modules rootfs-block udev-rules fs-lib shutdown"
@@ -168,7 +168,8 @@ def build(suite: str) -> list[str]:
                 for recipe in missing:
                     stream.write(f"make {recipe.file} {shlex.quote(recipe.command)}\n")
             inside = f'mount --bind "{home(suite)}" "{top}/images" && chroot "{top}" bash /make-images'
-            done = run(["nice", "unshare", "-m", "sh", "-c", inside], deadline=BUILD_DEADLINE)
+            command = ["nice", "unshare", "-m", "--pid", "--fork", "--kill-child", "sh", "-c", inside]
+            done = run(command, deadline=BUILD_DEADLINE)
             print(done.stdout, end="")
     return images(suite)
 
