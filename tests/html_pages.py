@@ -5,7 +5,8 @@ from __future__ import annotations
 from html.parser import HTMLParser
 from typing import Any
 
-from analyzer.test_rules import RULES, TAKEN_AT, case_of
+from analyzer.test_rules import RULES
+from golden_case import TAKEN_AT, case_of
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge

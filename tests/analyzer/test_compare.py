@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import jsonschema
-from analyzer.test_rules import DAY, NOT_RESERVED, RULES, TAKEN_AT, case_of, happened
+from analyzer.test_rules import DAY, RULES, happened
+from golden_case import TAKEN_AT, case_of
+from kdump_cases import booted
 
 from lastwords import plugins, schemas
 from lastwords.analyzer.compare import compare
@@ -28,7 +30,7 @@ def test_the_same_input_did_not_change() -> None:
 
 
 def test_findings_facts_and_events_that_changed_are_told() -> None:
-    old = verdict(**NOT_RESERVED)
+    old = verdict(**booted())
     old.case.taken_at = TAKEN_AT - 2 * DAY
     new = verdict(
         host__kernel_release="6.0",

@@ -16,7 +16,8 @@ from xml.etree import ElementTree
 
 import jsonschema
 import pytest
-from analyzer.test_rules import RULES, case_of
+from analyzer.test_rules import RULES
+from golden_case import case_of
 from hosttree import host_tree, write_tree
 
 from lastwords import plugins, schemas

@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import pytest
-from analyzer.test_rules import case_of
+from golden_case import case_of
 from hosttree import HOSTS
 from html_pages import ATTACKS, MIB, Page, golden, kill, poisoned, render
 from hypothesis import given

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from analyzer.test_rules import RULES, case_of
+from analyzer.test_rules import RULES
+from golden_case import case_of
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
