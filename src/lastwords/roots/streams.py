@@ -207,7 +207,7 @@ class _Zstd:
             self._input, self._at = self._input[self._at :] + data, 0
         while not self._ready and self._at < len(self._input) and not self._object.eof:
             # Small pieces: a few bytes of input can stand for a block of 128 KiB of output.
-            piece = self._input[self._at : self._at + 1024]
+            piece = self._input[self._at : self._at + 512]
             self._at += len(piece)
             try:
                 self._ready = memoryview(self._object.decompress(piece))
