@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lastwords.analyzer.prediction_words import reason, spared
+from lastwords.analyzer.candidates import Candidate, reason
 from lastwords.formats.badness import (
     EXACT,
     INIT,
@@ -25,7 +25,6 @@ from lastwords.formats.badness import (
     rank,
     total_pages,
 )
-from lastwords.formats.unit_files import units_of
 from lastwords.model import Facts, LastwordsError
 
 MISMATCHES_SHOWN = 20
@@ -47,61 +46,6 @@ class WhatIf:
     """Bytes of resident memory more, by pid."""
     swap: Optional[int] = None
     """SwapTotal in bytes."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A process and what the kernel makes of it."""
-
-    record: Facts
-    """As the collector ``processes`` has it."""
-    task: Task
-    points: Optional[int]
-    """What is compared in this arena; None when it is never taken."""
-    score: int
-    """What /proc/PID/oom_score shows, recomputed."""
-    ties: bool
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self.task.pid
-
-    @property
-    def comm(self) -> str:
-        """Its name."""
-        return str(self.record.get("comm") or "?")
-
-    @property
-    def size(self) -> int:
-        """What the OOM killer counts, in bytes: resident, in swap, page tables."""
-        return self.task.rss + self.task.swap + self.task.page_tables
-
-    @property
-    def unit(self) -> Optional[str]:
-        """The innermost unit it belongs to."""
-        units = units_of(self.record.get("systemd_cgroup") or self.record.get("cgroup") or "")
-        return units[-1] if units else None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return it as ``schemas/prediction.json`` has it."""
-        record = self.record
-        return {
-            "pid": self.pid,
-            "comm": record.get("comm"),
-            "uid": record.get("uid"),
-            "points": self.points,
-            "oom_score": self.score,
-            "oom_score_kernel": record.get("oom_score"),
-            "oom_score_adj": self.task.adj,
-            "rss": self.task.rss,
-            "swap": self.task.swap,
-            "page_tables": self.task.page_tables,
-            "ties": self.ties,
-            "spared": spared(self),
-            "unit": self.unit,
-            "cgroup": record.get("cgroup"),
-        }
 
 
 @dataclass(frozen=True)

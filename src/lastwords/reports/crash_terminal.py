@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
 from lastwords.analyzer.crash_log import CrashLog, Entry
 from lastwords.hookspecs import Look
 from lastwords.reports import crash_words, words
+from lastwords.reports.screen import page_console, page_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,23 +20,10 @@ _PROOFS = 6
 
 def terminal(logs: Sequence[CrashLog], look: Look) -> str:
     """Return the text for each log, causes first, what followed from them below and short."""
-    from rich.console import Console
-
-    page = io.StringIO()
-    console = Console(
-        file=page,
-        width=look.width,
-        force_terminal=look.color,
-        no_color=not look.color,
-        color_system="standard" if look.color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = page_console(look)
     for log in logs:
         _log(console, log)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
+    return page_text(console)
 
 
 def _log(console: Console, log: CrashLog) -> None:

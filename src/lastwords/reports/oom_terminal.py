@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from lastwords.formats import sizes
 from lastwords.formats.oom_report import OomEvent, Victim
 from lastwords.hookspecs import Look
 from lastwords.reports import words
+from lastwords.reports.screen import page_console, page_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -90,24 +90,11 @@ class Page:
     """Text for a screen of some width."""
 
     def __init__(self, look: Look) -> None:
-        from rich.console import Console
-
-        self._page = io.StringIO()
-        self._console = Console(
-            file=self._page,
-            width=look.width,
-            force_terminal=look.color,
-            no_color=not look.color,
-            color_system="standard" if look.color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        self._console = page_console(look)
 
     def text(self) -> str:
         """Return what was written."""
-        return "".join(line.rstrip() + "\n" for line in self._page.getvalue().splitlines())
+        return page_text(self._console)
 
     def head(self, path: str, count: int, note: str = "") -> None:
         """Write which log it is, and how many events it has."""

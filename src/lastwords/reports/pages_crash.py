@@ -8,7 +8,7 @@ from typing import Any
 from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
-from lastwords.reports.pages import Block, Rows, alarm, each, said, table
+from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
 
 DEATHS = (
     "panic",

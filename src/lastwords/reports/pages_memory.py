@@ -8,7 +8,7 @@ from typing import Any, Optional
 from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
-from lastwords.reports.pages import Block, Cell, Rows, Value, alarm, each, said, table
+from lastwords.reports.page_parts import Block, Cell, Rows, Value, alarm, each, said, table
 
 BAR = 24
 """Characters of a full bar."""

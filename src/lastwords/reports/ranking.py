@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Optional
 
-from lastwords.analyzer.prediction import Arena, Candidate, Prediction
+from lastwords.analyzer.candidates import Candidate
+from lastwords.analyzer.prediction import Arena, Prediction
 from lastwords.formats.badness import NEVER
 from lastwords.formats.sizes import short_size, size
 from lastwords.reports.words import duration, plain

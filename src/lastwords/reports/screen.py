@@ -10,6 +10,7 @@ from lastwords.model import Severity
 from lastwords.reports import words
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -18,33 +19,44 @@ MARGIN = 10
 """Columns on the left that name the severity, or what a line is."""
 
 
+def page_console(look: Look) -> Console:
+    """Return a console that keeps what is printed, with colours only where they are wanted."""
+    from rich.console import Console
+
+    return Console(
+        file=io.StringIO(),
+        width=look.width,
+        force_terminal=look.color,
+        no_color=not look.color,
+        color_system="standard" if look.color else None,
+        highlight=False,
+        markup=False,
+        emoji=False,
+        legacy_windows=False,
+    )
+
+
+def page_text(console: Console) -> str:
+    """Return what was printed on a console of :func:`page_console`, no line ending in blanks."""
+    page = console.file
+    assert isinstance(page, io.StringIO)
+    return "".join(line.rstrip() + "\n" for line in page.getvalue().splitlines())
+
+
 class Screen:
     """Lines are added from top to bottom; everything that is printed is made harmless first."""
 
     def __init__(self, look: Look) -> None:
-        from rich.console import Console
-
         self.width = look.width
-        self._page = io.StringIO()
-        self._console = Console(
-            file=self._page,
-            width=look.width,
-            force_terminal=look.color,
-            no_color=not look.color,
-            color_system="standard" if look.color else None,
-            highlight=False,
-            markup=False,
-            emoji=False,
-            legacy_windows=False,
-        )
+        self.console = page_console(look)
 
     def line(self, text: Any = "", style: str = "") -> None:
         """Add a line of one style, folded where it is too long."""
-        self._console.print(styled((text, style)))
+        self.console.print(styled((text, style)))
 
     def parts(self, *parts: tuple[Any, str]) -> None:
         """Add a line of several styles: (text, style) each."""
-        self._console.print(styled(*parts))
+        self.console.print(styled(*parts))
 
     def ends(self, left: Any, right: Any, style: str) -> None:
         """Add a line with something at its left end, and something dim at its right end."""
@@ -58,7 +70,7 @@ class Screen:
 
     def head(self, text: str) -> None:
         """Add a headline, with an empty line before it."""
-        self._console.print()
+        self.console.print()
         self.line(text, "bold")
 
     def block(self, rows: list[tuple[Text, Text]], margin: int = MARGIN) -> None:
@@ -68,7 +80,7 @@ class Screen:
         grid.add_column(ratio=1, overflow="fold")
         for left, right in rows:
             grid.add_row(left, right)
-        self._console.print(grid)
+        self.console.print(grid)
 
     def columns(self, rows: list[list[Text]], right: frozenset[int] = frozenset(), indent: int = 0) -> None:
         """Add a table without lines; the last column takes what is left of the width."""
@@ -85,12 +97,11 @@ class Screen:
             )
         for row in rows:
             grid.add_row(*row)
-        self._console.print(Padding(grid, (0, 0, 0, indent)))
+        self.console.print(Padding(grid, (0, 0, 0, indent)))
 
     def text(self) -> str:
         """Return the page, without blanks at the ends of its lines."""
-        lines = [line.rstrip() for line in self._page.getvalue().splitlines()]
-        return "\n".join(lines) + "\n"
+        return page_text(self.console)
 
 
 def styled(*parts: tuple[Any, str]) -> Text:

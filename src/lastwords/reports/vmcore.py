@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from lastwords.formats import sizes
 from lastwords.hookspecs import Look
 from lastwords.model import Facts
 from lastwords.reports import words
+from lastwords.reports.screen import page_console, page_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,20 +21,7 @@ EVENTS_SHOWN = 8
 
 def render(document: Facts, sections: Sequence[str], look: Look) -> str:
     """Return the page: the sections asked for, or the summary when none was."""
-    from rich.console import Console
-
-    page = io.StringIO()
-    console = Console(
-        file=page,
-        width=look.width,
-        force_terminal=look.color,
-        no_color=not look.color,
-        color_system="standard" if look.color else None,
-        highlight=False,
-        markup=False,
-        emoji=False,
-        legacy_windows=False,
-    )
+    console = page_console(look)
     if not sections:
         _summary(console, document)
         _events(console, document)
@@ -44,7 +31,7 @@ def render(document: Facts, sections: Sequence[str], look: Look) -> str:
             console.print(f"\n{name}", style="bold")
         _SECTIONS[name](console, document)
     _missing(console, document)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines()) + "\n"
+    return page_text(console)
 
 
 def _summary(console: Console, document: Facts) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from lastwords.analyzer.prediction import Arena, Candidate, NotPredictable, Prediction, predict
+from lastwords.analyzer.candidates import Candidate
+from lastwords.analyzer.prediction import Arena, NotPredictable, Prediction, predict
 from lastwords.formats.sizes import size
 from lastwords.model import Verdict
 from lastwords.reports.html.charts import Part, bar, share

@@ -1,15 +1,70 @@
-"""Why the kernel takes this process and spares that one, in words."""
+"""A process in the eyes of the OOM killer; why it is taken, or spared, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Optional
+from dataclasses import dataclass
+from typing import Any, Optional
 
-from lastwords.formats.badness import INIT, NEVER, Era
+from lastwords.formats.badness import INIT, NEVER, Era, Task
 from lastwords.formats.sizes import size
+from lastwords.formats.unit_files import units_of
+from lastwords.model import Facts
 
-if TYPE_CHECKING:
-    from lastwords.analyzer.prediction import Candidate
+
+@dataclass(frozen=True)
+class Candidate:
+    """A process and what the kernel makes of it."""
+
+    record: Facts
+    """As the collector ``processes`` has it."""
+    task: Task
+    points: Optional[int]
+    """What is compared in this arena; None when it is never taken."""
+    score: int
+    """What /proc/PID/oom_score shows, recomputed."""
+    ties: bool
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.task.pid
+
+    @property
+    def comm(self) -> str:
+        """Its name."""
+        return str(self.record.get("comm") or "?")
+
+    @property
+    def size(self) -> int:
+        """What the OOM killer counts, in bytes: resident, in swap, page tables."""
+        return self.task.rss + self.task.swap + self.task.page_tables
+
+    @property
+    def unit(self) -> Optional[str]:
+        """The innermost unit it belongs to."""
+        units = units_of(self.record.get("systemd_cgroup") or self.record.get("cgroup") or "")
+        return units[-1] if units else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as ``schemas/prediction.json`` has it."""
+        record = self.record
+        return {
+            "pid": self.pid,
+            "comm": record.get("comm"),
+            "uid": record.get("uid"),
+            "points": self.points,
+            "oom_score": self.score,
+            "oom_score_kernel": record.get("oom_score"),
+            "oom_score_adj": self.task.adj,
+            "rss": self.task.rss,
+            "swap": self.task.swap,
+            "page_tables": self.task.page_tables,
+            "ties": self.ties,
+            "spared": spared(self),
+            "unit": self.unit,
+            "cgroup": record.get("cgroup"),
+        }
 
 
 def spared(candidate: Candidate) -> Optional[str]:
