@@ -143,7 +143,7 @@ _FAULTS = (
         "double_fault",
         "oops",
         "double fault|double-fault",
-        r"^(?:traps: )?(?:PANIC: )?double fault(?:,|:)",
+        r"^(?:traps: |Oops: )?(?:PANIC: )?double fault(?:,|:)",
         form("PANIC: double fault in {frame}", pick="traced"),
         continues="stack_guard",
         fatal=True,

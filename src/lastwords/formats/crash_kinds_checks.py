@@ -331,7 +331,9 @@ _WARNINGS = (
         form("WARNING: ODEBUG bug in {frame}", needs=_WARNED + r"lib/debugobjects\.c:"),
         form("WARNING: kobject bug in {frame}", needs=_WARNED + r"lib/kobject\.c:"),
         form(
-            "WARNING: kmalloc bug in {frame}", needs=_WARNED + r"mm/slab_common\.c:\d+ (?:at )?kmalloc_slab"
+            "WARNING: kmalloc bug in {frame}",
+            needs=_WARNED
+            + r"mm/(?:slab_common\.c:\d+ (?:at )?kmalloc_slab|(?:util|slub)\.c:\d+ (?:at )?_*kvmalloc)",
         ),
         form(
             "WARNING: proc registration bug in {frame}",
