@@ -45,13 +45,12 @@ _TRAPS = r"""
     do_trap_break ret_from_exception die_kernel_fault program_check do_program_check bad_page_fault
     data_access pgm_check do_pgm_check ~apic_timer_interrupt smp_apic local_apic sysvec_ ret_from_intr
     common_interrupt do_IRQ call_on_irq retint_ restore_(?:regs|all|args) irq_exit irq_enter irqentry_
-    gic_handle generic_handle_(?:irq|domain|arch) arch_timer do_interrupt_handler
-    tick_(?:sched|handle|periodic|nohz_handler|program) hrtimer_(?:interrupt|run) ^__hrtimer
-    update_process_times ^nmi$ end_repeat_nmi do_nmi default_do_nmi nmi_handle first_nmi perf_event_nmi
-    (?:intel|x86|amd)_pmu_handle (?:do_)?stack_segment alignment_check kgdb_ kprobe_ stack_chk ^abort$
-    ex_handler do_softirq_own rewind_stack ipi_ mce_(?:panic|log|timed) (?:do_)?machine_check (?:asm_)?fred_
-    do_irq$ (?:riscv_intc|plic_handle|gic_cpu)_irq riscv_timer_interrupt
-    handle_(?:riscv_irq|arm_irq|fasteoi_irq|edge_irq|level_irq)
+    gic_handle generic_handle_(?:irq|domain|arch) arch_timer do_interrupt_handler tick_ decrementer_
+    hrtimer_(?:interrupt|run) ^__hrtimer update_process_times ^nmi$ end_repeat_nmi do_nmi default_do_nmi
+    nmi_handle first_nmi perf_event_nmi (?:intel|x86|amd)_pmu_handle (?:do_)?stack_segment alignment_check
+    kgdb_ kprobe_ stack_chk ^abort$ ex_handler do_softirq_own rewind_stack ipi_ mce_(?:panic|log|timed)
+    (?:do_)?machine_check (?:asm_)?fred_ do_irq$ (?:riscv_intc|plic_handle|gic_cpu)_irq
+    riscv_timer_interrupt handle_(?:riscv_irq|arm_irq|fasteoi_irq|edge_irq|level_irq)
 """
 # Puts the task to sleep or wakes it.
 _SCHEDULING = r"""
@@ -91,10 +90,11 @@ _COPYING = r"""
     vsprintf v?sscanf kstrto hex_(?:dump|string|to) format_decode put_dec
     (?:mac_address|ip|ip4_addr|ip6_addr|uuid|symbol|resource|escaped|bitmap|error|widen)_string
     ~copy_(?:to|from|in)_user ~copy_user copyin copyout ^__copy_ copy_overflow check_copy simple_copy
-    copy_(?:to|from)_(?:iter|sockptr|bpfptr|compat) copy_page_(?:to|from)_iter copy_folio_from_iter copy_mc
-    copy_tofrom memzero mmio(?:set|cpy) (?:get|put)_user(?:_(?:nocheck|bad|asm|fn|size|error))*(?:_\d)?$
-    copy_from_kernel_nofault clear_user$ raw_copy rep_(?:movs|stos) check_object check_heap
-    iterate_(?:iovec|bvec|kvec|and_adv|all|ubuf|xarray) (?:put|get)_unaligned read_word load_unaligned
+    copy_(?:to|from)_(?:iter|sockptr|bpfptr|compat) copy_page_(?:to|from)_iter copy_folio_from_iter
+    copy_mount_ copy_mc copy_tofrom memzero mmio(?:set|cpy)
+    (?:get|put)_user(?:_(?:nocheck|bad|asm|fn|size|error))*(?:_\d)?$ copy_from_kernel_nofault clear_user$
+    raw_copy rep_(?:movs|stos) check_object check_heap iterate_(?:iovec|bvec|kvec|and_adv|all|ubuf|xarray)
+    (?:put|get)_unaligned read_word load_unaligned
     find_(?:first|next|last|nth)_(?:zero_|and_|andnot_|or_)?bit
     bitmap_(?:set|clear|zero|fill|copy|find|weight|parse|print|and|or|equal)
     (?:arch_|const_|constant_|variable_)?(?:test|set|clear|change)_(?:and_\w+_)?bit(?:_le|_lock|_unlock|_unlock_is_negative_byte)?$
@@ -141,7 +141,7 @@ _ENTRY = r"""
     entry_ do_syscall do_int80 do_fast_syscall do_SYSENTER system_call sysenter ^ia32_sys x64_sys_call
     x32_sys_call ret_from_ kthread$ worker_thread start_kernel secondary_start el0 do_el0 invoke_syscall
     syscall_(?!exit|return) ret_fast ^__sys_trace tracesys kernel_thread_helper x86_64_start start_secondary
-    cpu_startup rest_init default_idle arch_cpu_idle call_cpuidle cpuidle_ do_trap_ecall vector_swi
+    cpu_startup rest_init do_trap_ecall vector_swi
 """
 
 
@@ -186,7 +186,7 @@ WAITING = _pattern(
 LOCK_WRAPPERS = _pattern(
     "perf_trace sock_release down_ mutex_ ww_mutex lock_sock ^_raw_ ^lock_acquire flush_ "
     "spin_(?:try)?lock (?:read|write)_(?:try)?lock rt_(?:spin|read|write|mutex) percpu_(?:down|up) "
-    "rcu_(?:lock_acquire|read_lock) (?:do_)?(?:read|write)_seq might_fault"
+    "rcu_(?:lock_acquire|read_lock) (?:do_)?(?:read|write)_seq"
 )
 """Where a lock is taken for somebody else."""
 
