@@ -11,6 +11,7 @@ from lastwords.formats.crash_frame_pick import PICKS, syscall_names
 from lastwords.formats.crash_frames import frames_of
 from lastwords.formats.crash_kinds import REBOOT, Kind
 from lastwords.formats.crash_reports import KINDS, WORDS
+from lastwords.formats.crash_skip import COMMON
 from lastwords.formats.crash_title import LENGTH, normalize
 from lastwords.formats.kevents import KINDS as EVENTS
 
@@ -96,3 +97,21 @@ def test_frames_of_every_architecture(line: str, frames: list[tuple[str, str | N
 def test_a_system_call_has_one_name_on_all_architectures(function: str, shortest: str) -> None:
     assert syscall_names(function)[0] == shortest
     assert re.fullmatch(r"[\w.]+", shortest)
+
+
+HELPERS = """
+    dump_stack __kasan_report asm_exc_page_fault el1h_64_sync_handler _raw_spin_lock_irqsave __mutex_lock
+    rt_spin_lock kmem_cache_alloc_noprof __kmalloc_node_track_caller_noprof __pi_memcpy _copy_from_iter
+    __get_user_nocheck_8 __list_del_entry_valid_or_report rb_erase xas_find refcount_warn_saturate
+    __queue_work timer_delete_sync tick_nohz_highres_handler drop_nlink fast_dput usb_start_wait_urb
+"""
+NOT_HELPERS = """
+    lock_rename list_lru_add unregister_netdevice_notifier get_user_pages string_get_size bitmap_ip_add
+    wake_up_new_task remove_wait_queue qlist_free_all deactivate_slab copy_process list_netdevice
+    dev_queue_xmit do_exit ext4_find_extent
+"""
+
+
+def test_helpers_are_not_to_blame() -> None:
+    assert [name for name in HELPERS.split() if not COMMON.search(name)] == []
+    assert [name for name in NOT_HELPERS.split() if COMMON.search(name)] == []

@@ -19,6 +19,7 @@ from lastwords.formats.crash_skip import (
     BASICS,
     COMMON,
     COMPAT,
+    FREED,
     HANG_BUCKETS,
     LOCK_WRAPPERS,
     LOCKERS,
@@ -126,7 +127,7 @@ class Trace:
         for frame in found:
             if frame.source == "callee" and frames:
                 continue  # it is the caller of the line before
-            if frame.name.startswith("should_fail"):
+            if frame.reliable and frame.name.startswith("should_fail"):
                 self.alien = "fault injection"  # it prints a trace of its own
                 return
             if self._left > 0:
@@ -212,7 +213,7 @@ def _became(trace: Trace, named: Optional[str]) -> Optional[str]:
 
 
 def _freed(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS, ANCHORS)
+    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS, ANCHORS, FREED)
 
 
 def _leak(trace: Trace, named: Optional[str]) -> Optional[str]:

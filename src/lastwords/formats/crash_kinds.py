@@ -143,7 +143,7 @@ _FAULTS = (
         "double_fault",
         "oops",
         "double fault|double-fault",
-        r"^(?:traps: )?(?:PANIC: )?double fault(?:,|:)",
+        r"^(?:traps: |Oops: )?(?:PANIC: )?double fault(?:,|:)",
         form("PANIC: double fault in {frame}", pick="traced"),
         continues="stack_guard",
         fatal=True,
@@ -183,7 +183,8 @@ _FAULTS = (
         "oops",
         "oops",
         "[#",
-        r"^(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)? ?\[#\d+\]",
+        r"^(?:Oops: (?=[a-z]\w*: ))?(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)?"
+        r" ?\[#\d+\]",
         form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: "),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),

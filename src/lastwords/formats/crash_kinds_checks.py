@@ -24,7 +24,7 @@ _SANITIZERS = (
         "kasan",
         "bug",
         "BUG: KASAN:",
-        rf"BUG: KASAN: (?P<bug>[\w-]+(?: or [\w-]+)?) in {SYMBOL}",
+        rf"BUG: KASAN: (?P<bug>(?:maybe )?[\w-]+(?: or [\w-]+)?) in {SYMBOL}",
         form(
             "KASAN: invalid-free in {frame}",
             "invalid-free in {frame}",
@@ -139,9 +139,9 @@ _LOCKDEP = (
     kind(
         "unlock_balance",
         "warning",
-        "bad unlock balance",
-        r"(?P<level>WARNING|BUG): bad unlock balance detected",
-        form("{level}: bad unlock balance in {frame}", pick="bare"),
+        "bad unlock balance|bad contention",
+        r"(?P<level>WARNING|BUG): (?P<what>bad unlock balance|bad contention) detected",
+        form("{level}: {what} in {frame}", pick="bare"),
     ),
     kind(
         "lock_freed",
@@ -311,8 +311,10 @@ _WARNINGS = (
     kind(
         "stack_unwind",
         "warning",
-        "WARNING: kernel stack|WARNING: stack recursion",
-        r"WARNING: (?P<what>kernel stack (?:frame pointer|regs))(?: at .{1,60})? has bad '?\w*'? ?value",
+        "WARNING: kernel stack|WARNING: stack recursion|WARNING: can't access registers",
+        r"WARNING: (?P<what>kernel stack (?:frame pointer|regs))(?: at .{1,60})? has bad '?\w*'? ?value"
+        r"|^WARNING: (?P<unwinder>stack recursion on stack type|can't access registers at \S+)",
+        form("WARNING: {unwinder}", needs=r"WARNING: (?:stack recursion|can't access)", pick="none"),
         form(
             "WARNING: {what} has bad '{register}' value",
             needs=r"kernel stack regs at [0-9a-f]{8,16} in .* has bad '(?P<register>\w+)' value",
@@ -331,7 +333,9 @@ _WARNINGS = (
         form("WARNING: ODEBUG bug in {frame}", needs=_WARNED + r"lib/debugobjects\.c:"),
         form("WARNING: kobject bug in {frame}", needs=_WARNED + r"lib/kobject\.c:"),
         form(
-            "WARNING: kmalloc bug in {frame}", needs=_WARNED + r"mm/slab_common\.c:\d+ (?:at )?kmalloc_slab"
+            "WARNING: kmalloc bug in {frame}",
+            needs=_WARNED
+            + r"mm/(?:slab_common\.c:\d+ (?:at )?kmalloc_slab|(?:util|slub)\.c:\d+ (?:at )?_*kvmalloc)",
         ),
         form(
             "WARNING: proc registration bug in {frame}",

@@ -266,7 +266,9 @@ class Reports:
         if len(self.found) >= LISTED:
             self.unlisted += 1
             return
-        titled = title_of(done.kind, done.header, "\n".join(done.lines[: done.whole]), done.trace)
+        # Where reports are mixed, nobody can tell whose frames these are.
+        trace = Trace() if done.mixed else done.trace
+        titled = title_of(done.kind, done.header, "\n".join(done.lines[: done.whole]), trace)
         lines = done.lines[: done.told]
         self.found.append(
             Report(
@@ -275,7 +277,7 @@ class Reports:
                 titled.title,
                 titled.alts,
                 titled.frame,
-                titled.corrupted or ("lines of several reports are mixed" if done.mixed else None),
+                "lines of several reports are mixed" if done.mixed else titled.corrupted,
                 done.fatal,
                 tuple(done.trace.frames()[:FRAMES]),
                 facts_of(lines),
