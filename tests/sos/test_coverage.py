@@ -57,6 +57,7 @@ NOT_COPIED = {
     "/sys/firmware/efi": LISTED,
     "/var/lib/dpkg/info/*": "file lists of packages, megabytes of them; dpkg -l names the packages",
     "/var/lib/dpkg/status": "dpkg -l says the same",
+    "/sys/devices/[*][*]/*": "a walk over all devices takes sos minutes; lsblk and lsmod tell the drivers",
     "/var/lib/rpm": "only its presence counts, and rpm -q answers or not",
     "/usr/lib/sysimage/rpm": "as /var/lib/rpm",
     "/var/lib/pacman/*": "sos has no policy for Arch Linux",
