@@ -56,7 +56,9 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
         inputs.append(_cleaned(report, os.path.join(work, "cleaned")))
     shutil.rmtree(os.path.join(tree, OUTBOX), ignore_errors=True)
     inputs.append(Input("disk", tree))
-    inputs.append(Input("console", os.path.join(run_directory, "serial.log")))
+    console = os.path.join(run_directory, "serial.log")
+    if os.path.exists(console):  # an idle machine says nothing
+        inputs.append(Input("console", console))
     dumps = sorted(glob.glob(os.path.join(tree, "var/crash/*/dump.*")))
     inputs += [Input("vmcore", path) for path in dumps if is_vmcore(path)]
     for each in inputs:
