@@ -257,7 +257,7 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
     problems = [f"- {each.scenario.name}: {problem}" for each in scored for problem in each.problems]
     parts += ["### Could not be scored", "\n".join(problems) or "Nothing."]
     parts += ["### Proofs", "\n".join(_proofs(scored))]
-    return "\n\n".join(parts) + "\n"
+    return ("\n\n".join(parts) + "\n").replace(f"{REPOSITORY}/", "")
 
 
 def write_report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> None:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lastwords.formats.conf_dirs import merge_directories
@@ -138,6 +138,7 @@ def test_files_that_systemd_would_read(tmp_path: Path) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(alphabet="-#;= \nvm./*[!]ab1\0", max_size=60))
+@example("[1--]=")
 def test_garbage_is_passed_over(text: str) -> None:
     parsed = parse_sysctl(text)
     parse_sysctl_output(text)

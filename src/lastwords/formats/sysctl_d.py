@@ -89,7 +89,10 @@ def is_glob_for(pattern: str, key: str) -> bool:
     if not _MAGIC.search(pattern):
         return False
     patterns, parts = pattern.split("."), key.split(".")
-    return len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
+    try:
+        return len(patterns) == len(parts) and all(map(fnmatch.fnmatchcase, parts, patterns))
+    except re.error:  # before Python 3.10, of a range such as [1--]; fnmatch(3) matches nothing then
+        return False
 
 
 def parse_sysctl_output(text: str) -> dict[str, str]:
