@@ -203,7 +203,7 @@ def table(scored: Sequence[Scored]) -> str:
         "|---|---|---|--:|--:|--:|--:|--:|--:|",
     ]
     for each in scored:
-        proof = "no" if each.record["error"] else "yes" if each.scenario.fault else "no fault"
+        proof = "no" if each.record["error"] else "yes" if each.record["proof"] else "no fault"
         counts = [each.count(v) for v in ("found", "missed", "false", "not covered", "cannot know")]
         cells = [each.scenario.name, each.record["kernel"], proof, *map(str, counts)]
         lines.append(f"| {' | '.join(cells)} | {each.record['seconds']:.0f} |")
