@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from lastwords.cli.main import CommandParser
+
 PATHS = frozenset({"PATH", "FILE", "DIR", "OLD"})
 """Metavars that stand for files of this machine."""
 LISTS = frozenset({"A,B"})
@@ -65,12 +67,13 @@ class Command:
 
 
 def command_of(
-    parser: argparse.ArgumentParser, words: Mapping[str, Sequence[str]], name: str = "", text: str = ""
+    parser: CommandParser, words: Mapping[str, Sequence[str]], name: str = "", text: str = ""
 ) -> Command:
     """Return a parser as data.
 
     :param words: values of options that the parser leaves open, by ``COMMAND DEST``
     """
+    parser.complete()
     arguments: list[Argument] = []
     parts: list[Command] = []
     for action in parser._actions:

@@ -32,6 +32,9 @@ _lastwords() {
     'collect --root') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'collect --format') COMPREPLY=($(compgen -W "tar.zst tar.xz tar.gz tar dir" -- "$cur")); return ;;
     'collect --within') :; return ;;
+    'collect --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'collect --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'collect --timeout') :; return ;;
     'open --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'open --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -39,6 +42,9 @@ _lastwords() {
     'open --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'open --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    'open --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'open --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'open --timeout') :; return ;;
     'check --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'check --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -46,6 +52,9 @@ _lastwords() {
     'check --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'check --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
+    'check --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'check --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
+    'check --timeout') :; return ;;
     'oom --event') :; return ;;
     'oom --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
     'oops --format') :; return ;;
@@ -91,13 +100,13 @@ _lastwords() {
     case "$command" in
     '') COMPREPLY=($(compgen -W "collect open check oom oops same vmcore initramfs top plan validate sos-plugin schema plugins -h --help -V --version" -- "$cur")) ;;
     'collect')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help -o --output --root --format --json --list --within -q --quiet -v --verbose" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help -o --output --root --format --json --list --within -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
     'open')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --recollect --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --recollect --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'check')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
     'oom')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --event --all --color" -- "$cur"))

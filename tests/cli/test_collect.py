@@ -186,3 +186,15 @@ def test_quick_answers_stay_quick() -> None:
     for argv in (["--version"], ["collect", "--help"]):
         done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
         assert done.stderr == "[]\n"
+
+
+def test_a_command_does_not_wait_for_what_others_need() -> None:
+    code = "import sys; from lastwords.cli.main import run\ntry: run(sys.argv[1:])\nfinally: print(*sys.modules, file=sys.stderr)"
+    for name in ("vmcore", "oops", "schema"):
+        done = subprocess.run([sys.executable, "-c", code, name, "--help"], capture_output=True, text=True)
+        assert f"lastwords {name}" in done.stdout
+        others = {
+            f"lastwords.{each}"
+            for each in ("analyzer.opening", "analyzer.judge", "gather.run", "collectors.kernel")
+        }
+        assert not others & set(done.stderr.split())

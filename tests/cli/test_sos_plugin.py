@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lastwords import plugins
 from lastwords.cli import sos_plugin
 from lastwords.model import LastwordsError
 
@@ -30,8 +31,8 @@ def with_sos(root: Path, *places: str) -> list[Path]:
 
 def run(root: Path, *words: str) -> int:
     parser = argparse.ArgumentParser()
-    sos_plugin.add_parser(parser.add_subparsers())
-    arguments = parser.parse_args(["sos-plugin", *words, "--root", str(root)])
+    sos_plugin.add_arguments(parser, plugins.load())
+    arguments = parser.parse_args([*words, "--root", str(root)])
     return int(arguments.run(arguments))
 
 

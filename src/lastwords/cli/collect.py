@@ -8,7 +8,7 @@ import signal
 import sys
 import textwrap
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from lastwords.bundle import facts_files
 from lastwords.bundle.validate import Validator
@@ -28,14 +28,9 @@ host is changed and no network is used. Run it as root to see everything; as an 
 what that user may read and names what was denied. The path of the bundle is printed on standard output."""
 
 
-def add_parser(subparsers: Any, plugins: Plugins) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "collect",
-        help="gather a host into a bundle",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument(
         "-o", "--output", metavar="PATH", help="the bundle, or a directory for it (default: /var/tmp)"
     )
@@ -59,7 +54,7 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
         help="deadline of the whole run; what is there is kept",
     )
     options.add_quiet(parser)
-    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
+    options.add_collectors(parser, plugins.collectors())
     parser.set_defaults(run=run)
 
 

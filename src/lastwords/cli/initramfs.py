@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import stat
 import sys
 import tempfile
@@ -20,7 +19,7 @@ from lastwords.collectors.initramfs import look_inside, unknown_image
 from lastwords.formats.cpio import Member
 from lastwords.formats.kernel_files import classify
 from lastwords.gather.run import gather
-from lastwords.hookspecs import Look, Rule
+from lastwords.hookspecs import Rule
 from lastwords.model import Case, ExitCode, Finding, LastwordsError, Severity
 from lastwords.plugins import Plugins
 from lastwords.reports.image import render_entries, render_image
@@ -42,14 +41,9 @@ class NoImage(LastwordsError):
     """The file cannot be read, or is no image."""
 
 
-def add_parser(subparsers: Any, plugins: Plugins) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "initramfs",
-        help="what an initramfs holds, and whether it can boot this machine",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("files", metavar="FILE", nargs="+")
     parser.add_argument("--list", action="store_true", help="list the entries as ls -l does, nothing else")
     parser.add_argument(
@@ -60,15 +54,8 @@ def add_parser(subparsers: Any, plugins: Plugins) -> None:
         "--json", action="store_true", help="the facts (schema initramfs) and findings as JSON"
     )
     parser.add_argument("--jsonl", action="store_true", help="one JSON line an image")
-    parser.add_argument(
-        "--fail-on",
-        metavar="SEVERITY",
-        choices=[severity.word for severity in Severity],
-        help="exit with 1 if there is a finding of this severity or above (info, warning, critical)",
-    )
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
+    options.add_fail_on(parser)
+    options.add_color(parser)
     options.add_quiet(parser)
     parser.set_defaults(run=run)
 
@@ -111,8 +98,7 @@ def _show(
     elif arguments.list:
         text = render_entries(image["entries"])
     else:
-        width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-        text = render_image(image, findings, compared, Look(width, options.use_color(arguments.color)))
+        text = render_image(image, findings, compared, options.look(arguments))
         text += "\n" if len(arguments.files) > 1 else ""
     sys.stdout.write(text)
     sys.stdout.flush()

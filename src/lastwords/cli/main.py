@@ -30,7 +30,7 @@ exit status: 0 done; 1 findings at or above --fail-on; 2 usage; 3 partial collec
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser, some of whose arguments are added only when its command is the one that was called.
+    """A parser whose arguments may be added only when its command is the one that was called.
 
     What they are made of is costly to import: ``lastwords vmcore --dmesg`` must not wait for the collectors.
     """
@@ -53,6 +53,16 @@ class CommandParser(argparse.ArgumentParser):
         """Parse, as argparse does, with all arguments there."""
         self.complete()
         return super().parse_known_args(*arguments, **more)
+
+    def format_usage(self) -> str:
+        """Return the usage, as argparse does, with all arguments there."""
+        self.complete()
+        return super().format_usage()
+
+    def format_help(self) -> str:
+        """Return the help, as argparse does, with all arguments there."""
+        self.complete()
+        return super().format_help()
 
 
 def build_parser(loaded: plugins.Plugins) -> CommandParser:

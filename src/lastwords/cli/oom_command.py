@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 from lastwords import __version__
 from lastwords.analyzer.oom.explain import SCHEMA, Explanation, explain
 from lastwords.cli import options
 from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
-from lastwords.hookspecs import Look
 from lastwords.model import ExitCode, LastwordsError
+from lastwords.plugins import Plugins
 from lastwords.reports.oom_terminal import Page, Screen
 from lastwords.roots.logfile import LogReader, open_log
 
@@ -24,14 +22,9 @@ chosen, what to do. FILE is any log that holds kernel messages: dmesg, syslog, j
 export), a console capture, netconsole; packed (gz, xz, zst, bz2) or not; - is standard input."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "oom",
-        help="every OOM kill in a kernel log, explained",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("files", metavar="FILE", nargs="+")
     group = parser.add_argument_group("report")
     group.add_argument("--json", action="store_const", const="json", dest="format", help="indented JSON")
@@ -40,9 +33,7 @@ def add_parser(subparsers: Any) -> None:
     )
     group.add_argument("--event", type=int, metavar="N", help="tell all about event N (default: the last)")
     group.add_argument("--all", action="store_true", help="tell all about every event")
-    group.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
+    options.add_color(group)
     parser.set_defaults(run=run, format="terminal")
 
 
@@ -77,8 +68,7 @@ def _explained(reader: LogReader) -> Iterator[Explanation]:
 
 
 def _terminal(arguments: argparse.Namespace, path: str, reader: LogReader) -> None:
-    width = max(60, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    look = Look(width, options.use_color(arguments.color))
+    look = options.look(arguments, least=60)
     if arguments.all:
         count = 0
         for count, item in enumerate(_explained(reader), 1):

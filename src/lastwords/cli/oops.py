@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
-from typing import Any
 
 from lastwords.cli import options
 from lastwords.cli.options import UsageError
 from lastwords.model import ExitCode, LastwordsError
+from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Find every death in kernel logs: oopses, panics, hangs, warnings of the kernel, boots that failed and crash
@@ -21,14 +20,9 @@ NAMES = ("terminal", "json", "jsonl", "markdown", "junit", "kcidb")
 """The formats of :mod:`lastwords.reports.crash_formats`, which loads slowly."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "oops",
-        help="every kernel crash, hang, warning and boot failure in a log",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("files", metavar="FILE", nargs="+")
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -44,9 +38,7 @@ def add_parser(subparsers: Any) -> None:
     group.add_argument(
         "--fail-on", choices=("any", "fatal"), help="exit with 1 if there is any report, or a fatal one"
     )
-    group.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
+    options.add_color(group)
     parser.set_defaults(run=run, format="terminal")
 
 
@@ -55,13 +47,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.format not in NAMES:
         raise UsageError(f"--format {arguments.format}: expected one of {', '.join(NAMES)}")
     from lastwords.analyzer.crash_log import CrashLog, read_log
-    from lastwords.hookspecs import Look
     from lastwords.reports.crash_formats import FORMATS
     from lastwords.roots.logfile import parts_together
 
     chosen = FORMATS[arguments.format]
-    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-    look = Look(width, options.use_color(arguments.color))
+    look = options.look(arguments)
     logs: list[CrashLog] = []
     failed = False
     worst = ""

@@ -5,9 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from typing import Any, Optional, Union
+from typing import Optional, Union
 
+from lastwords.analyzer.collection import open_cases
+from lastwords.analyzer.compare import compare
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
+from lastwords.cli.output import Output, add_output, chosen_report, older
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
@@ -18,38 +23,29 @@ directory), the tree of a mounted disk, a crash dump or a kernel log; or a direc
 hosts, as sos collect makes: then each is told. Nothing is extracted to disk and nothing in it is executed."""
 
 
-def add_parser(subparsers: Any, plugins: Plugins) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "open",
-        help="the verdict on a bundle, a sosreport, a mounted disk, a crash dump or a log",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("paths", metavar="PATH", nargs="+")
     parser.add_argument("--root", action="store_true", help="PATH is a mounted disk, whatever it looks like")
     parser.add_argument(
         "--recollect", action="store_true", help="derive the facts of a bundle again from its evidence"
     )
-    options.add_output(parser)
+    add_output(parser)
     options.add_quiet(parser)
-    parser.later(lambda: options.add_collectors(parser, plugins.collectors()))
+    options.add_collectors(parser, plugins.collectors())
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
-    from lastwords.analyzer.compare import compare
-    from lastwords.analyzer.judge import judge
-    from lastwords.cli.output import Output
-
     plugins: Plugins = arguments.plugins
-    output = Output(arguments, options.chosen_report(arguments), arguments.paths)
+    output = Output(arguments, chosen_report(arguments), arguments.paths)
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     rules = plugins.rules().values()
     worst: Optional[Severity] = None
     failed = False
-    old = options.older(arguments, collectors, rules)
+    old = older(arguments, collectors, rules)
     for path in arguments.paths:
         for name, case in _cases(arguments, path, collectors):
             options.end_progress(arguments.quiet, arguments.verbose)
@@ -69,9 +65,6 @@ def _cases(
     arguments: argparse.Namespace, path: str, collectors: Mapping[str, Collector]
 ) -> Iterator[tuple[str, Union[Case, LastwordsError]]]:
     """Yield every host in an input, and what cannot be read as its error."""
-    from lastwords.analyzer.collection import open_cases
-    from lastwords.analyzer.opening import open_case
-
     progress = options.progress_line(arguments.quiet, arguments.verbose)
     recollect = arguments.recollect
     try:

@@ -6,14 +6,11 @@ import argparse
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Optional
+from collections.abc import Callable, Mapping
+from typing import Optional
 
-from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
-from lastwords.hookspecs import Collector, Report, Rule
-from lastwords.model import ExitCode, LastwordsError, Severity, Verdict
-from lastwords.reports.pages import page_names
+from lastwords.hookspecs import Collector, Look
+from lastwords.model import ExitCode, LastwordsError, Severity
 
 
 class UsageError(LastwordsError):
@@ -28,77 +25,21 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what is done")
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose and shape a report."""
-    group = parser.add_argument_group("report")
-    group.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+def add_color(parser: argparse._ActionsContainer) -> None:
+    """Add --color."""
+    parser.add_argument(
+        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
     )
-    group.add_argument(
-        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
-    )
-    group.add_argument(
-        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
-    )
-    group.add_argument("--html", metavar="FILE", action=_HtmlFile, help="same as --format html --output FILE")
-    group.add_argument(
-        "--short", action="store_const", const="short", dest="format", help="ten lines an input"
-    )
-    group.add_argument(
-        "--section",
-        metavar="A,B",
-        type=sections,
-        default=(),
-        help=f"pages of facts instead of the verdict: {', '.join(page_names())}",
-    )
-    group.add_argument(
-        "--compare", metavar="OLD", help="tell what changed since OLD, an older input of the same host"
-    )
-    group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
-    group.add_argument(
-        "--output",
-        metavar="FILE",
-        help="write the report there, not to standard output (-); into a directory, one report an input",
-    )
-    parser.set_defaults(format="terminal")
-    group.add_argument(
+
+
+def add_fail_on(parser: argparse._ActionsContainer) -> None:
+    """Add --fail-on, which :func:`verdict_code` heeds."""
+    parser.add_argument(
         "--fail-on",
         metavar="SEVERITY",
         choices=[severity.word for severity in Severity],
         help="exit with 1 if there is a finding of this severity or above (info, warning, critical)",
     )
-    group.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
-
-
-def chosen_report(arguments: argparse.Namespace) -> Report:
-    """Return the report that was asked for. :raises UsageError: there is none of that name"""
-    reports: dict[str, Report] = arguments.plugins.reports()
-    if arguments.format not in reports:
-        raise UsageError(f"--format {arguments.format}: expected one of {', '.join(sorted(reports))}")
-    if arguments.section and arguments.format != "terminal":
-        raise UsageError("--section: expected without another format; the facts are in the bundle")
-    return reports[arguments.format]
-
-
-class _HtmlFile(argparse.Action):
-    """``--html FILE``."""
-
-    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
-        namespace.format, namespace.output = "html", values
-
-
-def older(
-    arguments: argparse.Namespace, collectors: Mapping[str, Collector], rules: Iterable[Rule]
-) -> Optional[Verdict]:
-    """Return the verdict on what ``--compare`` names, or None.
-
-    :raises LastwordsError: it cannot be read
-    """
-    if arguments.compare is None:
-        return None
-    return judge(arguments.compare, open_case(arguments.compare, collectors), rules)
 
 
 def use_color(wanted: str) -> bool:
@@ -106,6 +47,15 @@ def use_color(wanted: str) -> bool:
     if wanted != "auto":
         return wanted == "always"
     return sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def look(arguments: argparse.Namespace, least: int = 40) -> Look:
+    """Return how a page on standard output should look: as wide as the terminal, within bounds.
+
+    :param least: columns that the page needs, whatever the terminal has
+    """
+    width = max(least, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    return Look(width, use_color(arguments.color))
 
 
 def verdict_code(arguments: argparse.Namespace, worst: Optional[Severity]) -> ExitCode:
@@ -138,7 +88,7 @@ def chosen_collectors(
 
     :raises UsageError: one of them does not exist
     """
-    only, skip = _names(arguments.only), _names(arguments.skip)
+    only, skip = words(arguments.only), words(arguments.skip)
     for name in (*(only or ()), *(skip or ())):
         if name not in collectors:
             raise UsageError(f"collector {name!r}: expected one of {', '.join(collectors)}")
@@ -172,17 +122,9 @@ def end_progress(quiet: bool, verbose: bool) -> None:
         print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 
 
-def _names(text: Optional[str]) -> Optional[list[str]]:
+def words(text: Optional[str]) -> Optional[list[str]]:
+    """Return the words of a list with commas; None when it was not given."""
     return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
-
-
-def sections(text: str) -> tuple[str, ...]:
-    """Return the names of pages, for argparse."""
-    names = tuple(_names(text) or ())
-    for name in names:
-        if name not in page_names():
-            raise argparse.ArgumentTypeError(f"page {name!r}: expected one of {', '.join(page_names())}")
-    return names
 
 
 def seconds(text: str) -> float:

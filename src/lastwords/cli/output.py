@@ -1,23 +1,102 @@
-"""Where reports go: standard output, one file, or a file for each input in a directory."""
+"""The options of reports, and where reports go: standard output, one file, or a file for each input."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import secrets
-import shutil
 import sys
-from collections.abc import Sequence
-from typing import Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
 
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.opening import open_case
 from lastwords.bundle.write import OutputError
-from lastwords.cli.options import UsageError, use_color
-from lastwords.hookspecs import Look, Report
+from lastwords.cli import options
+from lastwords.cli.options import UsageError
+from lastwords.hookspecs import Collector, Report, Rule
 from lastwords.model import Verdict
+from lastwords.reports.pages import page_names
 
 SAME = 12
 """Characters in which a file and the report that replaces it must agree: a report may replace a report of its
 kind, and nothing else."""
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add the options that choose and shape a report."""
+    group = parser.add_argument_group("report")
+    group.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+    )
+    group.add_argument(
+        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
+    )
+    group.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
+    )
+    group.add_argument("--html", metavar="FILE", action=_HtmlFile, help="same as --format html --output FILE")
+    group.add_argument(
+        "--short", action="store_const", const="short", dest="format", help="ten lines an input"
+    )
+    group.add_argument(
+        "--section",
+        metavar="A,B",
+        type=_sections,
+        default=(),
+        help=f"pages of facts instead of the verdict: {', '.join(page_names())}",
+    )
+    group.add_argument(
+        "--compare", metavar="OLD", help="tell what changed since OLD, an older input of the same host"
+    )
+    group.add_argument("--format", metavar="NAME", help="a report by name (see: lastwords plugins)")
+    group.add_argument(
+        "--output",
+        metavar="FILE",
+        help="write the report there, not to standard output (-); into a directory, one report an input",
+    )
+    parser.set_defaults(format="terminal")
+    options.add_fail_on(group)
+    options.add_color(group)
+
+
+def chosen_report(arguments: argparse.Namespace) -> Report:
+    """Return the report that was asked for. :raises UsageError: there is none of that name"""
+    reports: dict[str, Report] = arguments.plugins.reports()
+    if arguments.format not in reports:
+        raise UsageError(f"--format {arguments.format}: expected one of {', '.join(sorted(reports))}")
+    if arguments.section and arguments.format != "terminal":
+        raise UsageError("--section: expected without another format; the facts are in the bundle")
+    return reports[arguments.format]
+
+
+class _HtmlFile(argparse.Action):
+    """``--html FILE``."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        namespace.format, namespace.output = "html", values
+
+
+def older(
+    arguments: argparse.Namespace, collectors: Mapping[str, Collector], rules: Iterable[Rule]
+) -> Optional[Verdict]:
+    """Return the verdict on what ``--compare`` names, or None.
+
+    :raises LastwordsError: it cannot be read
+    """
+    if arguments.compare is None:
+        return None
+    return judge(arguments.compare, open_case(arguments.compare, collectors), rules)
+
+
+def _sections(text: str) -> tuple[str, ...]:
+    """Return the names of pages, for argparse."""
+    names = tuple(options.words(text) or ())
+    for name in names:
+        if name not in page_names():
+            raise argparse.ArgumentTypeError(f"page {name!r}: expected one of {', '.join(page_names())}")
+    return names
 
 
 class Output:
@@ -32,11 +111,10 @@ class Output:
     def __init__(self, arguments: argparse.Namespace, report: Report, inputs: Sequence[str] = ()) -> None:
         self._report = report
         self._path: str = arguments.output or "-"
-        self._look = Look(
-            max(40, min(shutil.get_terminal_size((100, 24)).columns, 120)),
-            arguments.color == "always" if arguments.output else use_color(arguments.color),
-            arguments.section,
-        )
+        look = options.look(arguments)
+        # A file has colours only if they were asked for.
+        color = arguments.color == "always" if arguments.output else look.color
+        self._look = dataclasses.replace(look, color=color, sections=arguments.section)
         self._parts: list[str] = []
         self._more = False
         self._names: set[str] = set()

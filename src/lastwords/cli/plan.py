@@ -6,7 +6,6 @@ import argparse
 import json
 import shlex
 import sys
-from typing import Any
 
 from lastwords.analyzer.opening import case_of, open_case
 from lastwords.analyzer.plans.script import render
@@ -24,14 +23,9 @@ from. Nothing is run: read it, keep it, run it there. Each script can be run twi
 it is called with the word undo."""
 
 
-def add_parser(subparsers: Any, plugins: Plugins) -> None:
-    """Add the command, with one below it for each plan."""
-    parser = subparsers.add_parser(
-        "plan",
-        help="print the shell script that mends it; never run it",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add a command below it for each plan."""
+    parser.description = DESCRIPTION
     plans = parser.add_subparsers(metavar="PLAN", title="plans", required=True)
     for plan in plugins.plans().values():
         below = plans.add_parser(plan.name, help=plan.title, description=plan.title.capitalize() + ".")

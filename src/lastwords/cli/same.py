@@ -5,20 +5,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
 
 from lastwords.model import ExitCode, LastwordsError
+from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Group logs by what their machines died of. Two are of one death when the report that was its cause has a title
 in common with that of the other; below each title the ways in which it was reached are told apart."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "same", help="do these logs tell of the same death?", description=DESCRIPTION
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
+    parser.formatter_class = argparse.HelpFormatter
     parser.add_argument("files", metavar="FILE", nargs="+")
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--json", action="store_true", help="all groups as one JSON object")

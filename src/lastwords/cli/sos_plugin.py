@@ -13,6 +13,7 @@ from importlib import resources
 from typing import Any, Optional
 
 from lastwords.model import ExitCode, LastwordsError
+from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 The plugin lets "sos report" lay a lastwords bundle into its archive; without the lastwords command it
@@ -62,14 +63,9 @@ class Place:
         return {"path": self.path, "state": self.state, "writable": self.writable}
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "sos-plugin",
-        help="install the plugin for the sos framework",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument(
         "action",
         choices=("install", "remove", "path"),

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 from lastwords.analyzer.opening import open_case
 from lastwords.analyzer.prediction import Arena, NotPredictable, Prediction, WhatIf, predict
@@ -42,14 +42,9 @@ REST = 10
 """At most this part of one CPU is used: a screen must not load a dying host."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "top",
-        help="live: who the kernel would kill next, and why",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("--once", action="store_true", help="print it once")
     parser.add_argument("--json", action="store_true", help="print it once, as JSON")
     parser.add_argument(
@@ -64,9 +59,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--from", dest="source", metavar="PATH", help="a bundle or sosreport instead of this host"
     )
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
+    options.add_color(parser)
     group = parser.add_argument_group("what if")
     group.add_argument(
         "--adj",

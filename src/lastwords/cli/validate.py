@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.plugins import Plugins
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    text = "hold a bundle against its schemas and hashes"
-    parser = subparsers.add_parser("validate", help=text, description=text.capitalize() + ".")
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = "Hold a bundle against its schemas and hashes."
     parser.add_argument("path", metavar="PATH")
     parser.add_argument("--json", action="store_true", help="print the problems as JSON")
     parser.set_defaults(run=run)

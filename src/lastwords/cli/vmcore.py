@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
-from typing import Any
 
-from lastwords.cli.options import use_color
-from lastwords.hookspecs import Look
+from lastwords.cli import options
 from lastwords.model import ExitCode, LastwordsError
+from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Say what a crash dump is, whether it is whole, what its kernel log tells and how the kernel died; without
@@ -19,14 +17,9 @@ wrote: kdump-compressed (zlib, lzo, snappy, zstd), ELF, a stream of either, itse
 zstd, bzip2); - is standard input. With one of --dmesg, --ps, --bt, --mount only that is printed."""
 
 
-def add_parser(subparsers: Any) -> None:
-    """Add the command."""
-    parser = subparsers.add_parser(
-        "vmcore",
-        help="what a crash dump is, its kernel log, its panic",
-        description=DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+    """Add the options."""
+    parser.description = DESCRIPTION
     parser.add_argument("paths", metavar="FILE", nargs="+")
     parser.add_argument("--dmesg", action="store_true", help="the kernel log, as makedumpfile --dump-dmesg")
     parser.add_argument(
@@ -46,9 +39,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object a FILE, indented")
     parser.add_argument("--jsonl", action="store_true", help="print one JSON object a FILE, one a line")
-    parser.add_argument(
-        "--color", choices=("auto", "always", "never"), default="auto", help="colours on the terminal"
-    )
+    options.add_color(parser)
     parser.set_defaults(run=run)
 
 
@@ -97,7 +88,6 @@ def _show(arguments: argparse.Namespace, path: str) -> bool:
     else:
         from lastwords.reports.vmcore import render
 
-        width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
-        sys.stdout.write(render(document, sections, Look(width, use_color(arguments.color))))
+        sys.stdout.write(render(document, sections, options.look(arguments)))
     sys.stdout.flush()
     return not document["missing"]
