@@ -109,7 +109,12 @@ def test_every_plan_is_tried_here() -> None:
 
 @pytest.mark.skipif(SHELLCHECK is None, reason="shellcheck is not installed (tools/bring tests)")
 def test_shellcheck_has_no_complaint(text: str) -> None:
-    done = subprocess.run([SHELLCHECK or "", "-"], input=text, capture_output=True, text=True)
+    done = subprocess.run(
+        [SHELLCHECK or "", "--enable=check-unassigned-uppercase", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
     assert done.stdout == ""
     assert done.returncode == 0
 

@@ -88,6 +88,7 @@ class InitramfsPlan(Plan):
             ("IMAGE", path),
             ("HOME_OF_OLD", HOME),
             ("LISTER", _LISTERS[family]),
+            ("SPARE", str(SPARE)),
         )
         why = (
             f"It makes {path} anew for kernel {version}, which must be named: without it the builder takes"
