@@ -124,7 +124,7 @@ def do_run(arguments: argparse.Namespace) -> int:
 def do_score(arguments: argparse.Namespace) -> int:
     """Print the table; write the report when it is about all scenarios."""
     scenarios = chosen(arguments)
-    scored = score.score_all(scenarios, list(runner.records()), lambda name: None)
+    scored = score.score_all(scenarios, list(runner.records()))
     if not scored:
         raise LabError("nothing was played yet: python -m lab run")
     print(score.table(scored))

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import sys
-import tarfile
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -110,15 +109,3 @@ def _open(each: Input) -> None:
         raise
     except (LabError, ValueError) as problem:
         each.error = str(problem)
-
-
-def records_in(bundle: str, collector: str) -> list[dict[str, Any]]:
-    """Return the records of one collector in the archive of a bundle."""
-    with tarfile.open(bundle) as archive:
-        for member in archive:
-            stream = (
-                archive.extractfile(member) if member.name.endswith(f"/facts/{collector}.jsonl") else None
-            )
-            if stream is not None:
-                return [json.loads(line) for line in stream]
-    return []

@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -177,16 +177,13 @@ def differing(scored: Scored) -> list[str]:
     return lines
 
 
-def score_all(
-    scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]], say: Callable[[str], None]
-) -> list[Scored]:
+def score_all(scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]]) -> list[Scored]:
     """Score every kept run of *scenarios*, in their order."""
     rules = plugins.load().rules()
     by_name = {record["scenario"]: record for record in records}
     result = []
     for scenario in scenarios:
         if scenario.name in by_name:
-            say(scenario.name)
             result.append(score(scenario, by_name[scenario.name], rules))
     return result
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import golden_case
 import pytest
 from boot_cases import crowded_case, hostile_boot, wrong_root
 
@@ -19,19 +20,13 @@ from lastwords import plugins
 from lastwords.analyzer.plans.script import NothingToDo, NotPlannable, comment, render
 from lastwords.model import Case
 
-GOLDEN = Path(__file__).parent.parent / "golden"
 PLANS = plugins.load().plans()
 SHELLCHECK = shutil.which("shellcheck")
 HOSTILE = "a'b\"c;$(touch /tmp/lastwords-was-here)`id`\n# x \\"
 
 
 def case_of(host: str = "rhel9") -> Case:
-    facts = {}
-    for path in (GOLDEN / host).glob("*.json"):
-        document = json.loads(path.read_text())
-        if "raised" not in document:
-            facts[path.stem] = document
-    return Case(facts, [], {}, "live", 1772445600.0)
+    return golden_case.case_of(host, {}, [])
 
 
 def script(name: str, *argv: str, case: Case | None = None, root: str | None = None) -> str:

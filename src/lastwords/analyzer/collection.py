@@ -20,13 +20,13 @@ from lastwords.analyzer.opening import (
     SubTree,
     case_in,
     case_of_file,
+    open_archive,
     open_tree,
-    wanted_by,
 )
 from lastwords.bundle.read import is_bundle
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, LastwordsError
-from lastwords.roots.archive import MAX_MEMBERS, ArchiveTree, BadArchive, ManyTops, opened
+from lastwords.roots.archive import MAX_MEMBERS, BadArchive, ManyTops, opened
 from lastwords.roots.sosreport import is_sosreport
 from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
 from lastwords.roots.tar import TarError, TarReader
@@ -163,7 +163,7 @@ class _Search:
         """Yield the host of an archive that streams by, or, when it is no host, those in it."""
         case: Optional[Case] = None
         try:
-            case = self._case(ArchiveTree(name, wanted_by(self._run), opener=opener, first=content), name)
+            case = self._case(open_archive(name, self._run, opener=opener, first=content), name)
         except ManyTops:
             pass
         except (LastwordsError, OSError) as problem:

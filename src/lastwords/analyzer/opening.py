@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, BinaryIO, Optional
 
 from lastwords.analyzer.oom.reports import explained
 from lastwords.bundle.read import Bundle, is_bundle
@@ -101,8 +101,6 @@ def case_in(
     :raises LastwordsError: it cannot be read
     """
     if is_bundle(tree):
-        if isinstance(tree, ArchiveTree):
-            tree.refuse_oddities()
         return _from_bundle(Bundle(tree, path), run, recollect, progress)
     if is_sosreport(tree):
         embedded = _embedded(tree)
@@ -131,13 +129,28 @@ def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
                 raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
-    archive = ArchiveTree(path, wanted_by(collectors))
+    return open_archive(path, collectors)
+
+
+def open_archive(
+    path: str,
+    collectors: Sequence[Collector],
+    *,
+    opener: Optional[Callable[[], BinaryIO]] = None,
+    first: Optional[BinaryIO] = None,
+) -> ArchiveTree:
+    """Return an archive as a tree; refuse a bundle with what no bundle has.
+
+    :param opener: opens it again, when *path* is no file of this machine
+    :param first: its content as it streams by, the first time
+    """
+    archive = ArchiveTree(path, _wanted_by(collectors), opener=opener, first=first)
     if is_bundle(archive):
         archive.refuse_oddities()
     return archive
 
 
-def wanted_by(collectors: Sequence[Collector]) -> Callable[[str], bool]:
+def _wanted_by(collectors: Sequence[Collector]) -> Callable[[str], bool]:
     """Return which files of an archive collectors will read, at its top or in one directory below."""
     paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
     commands = [argv for collector in collectors for argv in collector.runs]

@@ -66,10 +66,9 @@ class JournalFile:
         head = read(0, _HEADER.size)
         if len(head) < _HEADER.size or not head.startswith(MAGIC):
             raise JournalError("no journal file: it does not start with LPKSHHRH")
-        _, _, flags, _, machine, _, _, *numbers = _HEADER.unpack(head)
+        _, _, flags, _, _, _, _, *numbers = _HEADER.unpack(head)
         if flags & ~(_XZ | _LZ4 | _KEYED | _ZSTD | _COMPACT):
             raise JournalError(f"journal file with unknown features ({flags:#x})")
-        self.machine_id = machine.hex()
         self._compact = bool(flags & _COMPACT)
         self._fields, self._fields_size = numbers[4:6]
         self._values: dict[int, bytes] = {}

@@ -34,30 +34,6 @@ def parse_modules_dep(lines: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def parse_modules_builtin(lines: Iterable[str]) -> set[str]:
-    """Return the names of what is part of the kernel image.
-
-    >>> parse_modules_builtin(["kernel/drivers/nvme/host/nvme-core.ko"])
-    {'nvme_core'}
-    """
-    return {module_name(line.strip()) for line in lines if line.strip()}
-
-
-def parse_softdep(lines: Iterable[str]) -> dict[str, list[str]]:
-    """Return, for each module, what is to be loaded with it if it is there.
-
-    >>> parse_softdep(["# Soft dependencies", "softdep libcrc32c pre: crc32c post: crc32c_intel"])
-    {'libcrc32c': ['crc32c', 'crc32c_intel']}
-    """
-    found: dict[str, list[str]] = {}
-    for line in lines:
-        words = line.split()
-        if len(words) > 2 and words[0] == "softdep":
-            needed = [word.replace("-", "_") for word in words[2:] if word not in ("pre:", "post:")]
-            found.setdefault(words[1].replace("-", "_"), []).extend(needed)
-    return found
-
-
 def needed_by(name: str, dependencies: Mapping[str, Iterable[str]]) -> list[str]:
     """Return all modules that *name* needs, directly or not, in the order found; not itself.
 

@@ -16,8 +16,6 @@ from typing import Optional
 from lastwords.formats.klog_messages import Message
 from lastwords.formats.oom_report import OomEvent, Victim
 
-KILLERS = ("systemd-oomd", "earlyoom", "nohang", "oomd")
-
 _TAGGED = re.compile(r"(systemd-oomd|earlyoom|nohang|oomd)(?:\[\d{1,10}\])?: ")
 _ATTEMPT = re.compile(r"oomd attempting to kill (\d{1,10}) with (?:SIG)?([A-Z]{1,10})")
 _KILLED_GROUP = re.compile(r"(?:Killed|Marked) (/\S*)(?: for killing)? due to (.{1,400})")
