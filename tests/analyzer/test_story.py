@@ -65,6 +65,8 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
     ("cannot-boot", [], DAMAGED, "high", ["boot"]),
     ("memory-limit", [at(0, "oom_report", "java invoked oom-killer"), *(kill(n, **MEMCG) for n in (1, 60, 120))], {}, "high",
      ["shortage", "kill", "again"]),
+    ("memory-limit", [at(0, "oom_report", "java invoked oom-killer"), kill(1, **MEMCG), *(kill(n, oom_group=SLOT, **MEMCG) for n in (2, 3))],
+     {}, "high", ["shortage", "kill"]),
     ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
     ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
     ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),

@@ -273,14 +273,15 @@ def _seen(link: Link, events: Sequence[Event], near: _Near, after: bool) -> list
 
 
 def _repeated(events: list[Event], at_least: int) -> list[Event]:
-    """Return the events of programs that have so many."""
+    """Return the events of programs that have so many; who dies with his group did not die again."""
     if at_least == 1:
         return events
-    counts = Counter(str((event.get("details") or {}).get("comm")) for event in events)
+    apart = [event for event in events if not (event.get("details") or {}).get("oom_group")]
+    counts = Counter(str((event.get("details") or {}).get("comm")) for event in apart)
     most = counts.most_common(1)
     if not most or most[0][1] < at_least:
         return []
-    return [event for event in events if str((event.get("details") or {}).get("comm")) == most[0][0]]
+    return [event for event in apart if str((event.get("details") or {}).get("comm")) == most[0][0]]
 
 
 def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> Step:
