@@ -45,6 +45,7 @@ class Image:
     security: Optional[str]
     packages: str
     crashkernel: str = "128M"
+    """What kdump of the release needs; empty where the image has no kdump."""
     memory: int = 512
     """Megabytes."""
 
@@ -59,7 +60,7 @@ IMAGES = {
     image.name: image
     for image in (
         Image("bookworm", "bookworm", "bookworm-security", "initramfs-tools kdump-tools sosreport"),
-        Image("bookworm-dracut", "bookworm", "bookworm-security", "dracut sosreport", memory=768),
+        Image("bookworm-dracut", "bookworm", "bookworm-security", "dracut sosreport", "", memory=768),
         # Its security archive lists kernels that it no longer holds.
         Image("bullseye", "bullseye", None, "initramfs-tools kdump-tools sosreport"),
         Image("trixie", "trixie", "trixie-security", "initramfs-tools kdump-tools sos", "192M", 768),

@@ -183,7 +183,9 @@ def load(name: str) -> list[Scenario]:
                 name=name if len(images) == 1 else f"{name}@{image.name}",
                 image=image.name,
                 memory=int(text("scenario", "memory", str(image.memory))),
-                append=text("scenario", "append", f"crashkernel={image.crashkernel}"),
+                append=text(
+                    "scenario", "append", f"crashkernel={image.crashkernel}" if image.crashkernel else ""
+                ),
                 selection=first.selection and number == 0,
             )
         )

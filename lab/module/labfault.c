@@ -14,6 +14,8 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/string.h>
 
@@ -22,6 +24,9 @@ module_param(fault, charp, 0444);
 
 static int seconds = 40;
 module_param(seconds, int, 0444);
+
+static int megabytes = 64;
+module_param(megabytes, int, 0444);
 
 static noinline void labfault_null(void)
 {
@@ -100,6 +105,27 @@ static noinline void labfault_refcount(void)
 	refcount_inc(&count);
 }
 
+struct labfault_leaked {
+	struct list_head list;
+	char bytes[2048 - sizeof(struct list_head)];
+};
+
+static LIST_HEAD(labfault_leaks);
+
+static noinline int labfault_slab(void)
+{
+	struct labfault_leaked *leaked;
+	int left;
+
+	for (left = megabytes * 512; left > 0; left--) {
+		leaked = kmalloc(sizeof(*leaked), GFP_KERNEL);
+		if (!leaked || fatal_signal_pending(current))
+			return -ENOMEM;
+		list_add(&leaked->list, &labfault_leaks);
+	}
+	return 0;
+}
+
 static noinline void labfault_panic(void)
 {
 	panic("labfault was told to panic");
@@ -128,6 +154,8 @@ static int __init labfault_init(void)
 		labfault_list();
 	else if (!strcmp(fault, "refcount"))
 		labfault_refcount();
+	else if (!strcmp(fault, "slab"))
+		return labfault_slab();
 	else if (!strcmp(fault, "panic"))
 		labfault_panic();
 	else
