@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tarfile
+import zipfile
 from collections.abc import Mapping
 
 from lab.common import LabError, run
@@ -57,10 +58,27 @@ def take_out_all(disk: str, target: str) -> None:
 
 
 def job_disk(path: str, files: Mapping[str, str]) -> None:
-    """Write a raw disk that is a tar archive of *files*: local path by name in the archive."""
+    """Write a raw disk that is a tar archive of *files*: local path by name in the archive.
+
+    A zip archive is carried unpacked, its files dated by what is in them: what Python inside has compiled
+    stays valid as long as the source is the same.
+    """
     with tarfile.open(path, "w") as archive:
         for name, local in files.items():
-            archive.add(local, name)
+            if zipfile.is_zipfile(local):
+                _unpacked(archive, name, local)
+            else:
+                archive.add(local, name)
     if os.path.getsize(path) > JOB_DISK_SIZE:
         raise LabError(f"{path}: more than {JOB_DISK_SIZE} bytes")
     os.truncate(path, JOB_DISK_SIZE)
+
+
+def _unpacked(archive: tarfile.TarFile, name: str, local: str) -> None:
+    with zipfile.ZipFile(local) as packed:
+        for member in packed.infolist():
+            if not member.is_dir():
+                entry = tarfile.TarInfo(f"{name}/{member.filename}")
+                entry.size, entry.mtime = member.file_size, member.CRC % (1 << 31)
+                with packed.open(member) as content:
+                    archive.addfile(entry, content)

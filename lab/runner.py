@@ -45,9 +45,14 @@ SOS_DEADLINE = 900 * PATIENCE
 ARRIVE = """
 date -u -s @{now} >/dev/null
 blockdev --flushbufs /dev/vdc
-mkdir -p /run/lab /var/lab
-tar -xf /dev/vdc -C /run/lab --ignore-zeros
+mkdir -p /opt/lab /var/lab
+if [ ! -L /run/lab ]; then rm -r /run/lab; ln -s /opt/lab /run/lab; fi
+tar -xf /dev/vdc -C /opt/lab --ignore-zeros
 """
+# Once for each saved machine: Python compiles what it will need, which takes longer than to gather.
+COMPILE = (
+    "python3 /run/lab/lastwords.pyz collect --quiet -o /run/first.tar.gz || [ $? = 3 ]; rm /run/first.tar.gz"
+)
 # 3: not all could be read, which the bundle tells of; it is no failure.
 GATHER = """
 status=0
@@ -151,7 +156,7 @@ def _keep(built: Built, scenario: Scenario, work: str, record: dict[str, Any]) -
     if record["error"] is None:
         disks.compact(disk, built.disk, disk + ".small")
         os.rename(disk + ".small", disk)
-    else:
+    elif os.path.exists(disk):
         os.unlink(disk)
     if not scenario.spare and os.path.exists(spare):
         os.unlink(spare)
@@ -164,6 +169,7 @@ def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
         hardware.memory,
         hardware.accel,
         os.path.getmtime(built.disk),
+        (ARRIVE, COMPILE),
         *([hardware.nodes] if hardware.nodes > 1 else []),
     )
     target = os.path.join(CACHE, "saved", f"{os.path.basename(built.path)}-{key}")
@@ -180,7 +186,9 @@ def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
             with Machine(own, work) as machine:
                 machine.wait_ready(BOOT_DEADLINE)
                 # The boot is over when nothing is left to start.
-                machine.call("systemctl is-system-running --wait || true; sync; sleep 1", BOOT_DEADLINE)
+                machine.call("systemctl is-system-running --wait || true", BOOT_DEADLINE)
+                machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
+                machine.call(f"{COMPILE}; sync; sleep 1", GATHER_DEADLINE)
                 machine.save("ready")
                 machine.quit()
     return target
