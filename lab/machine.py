@@ -43,6 +43,7 @@ class Hardware:
     append: str = ""
     loader: Optional[str] = None
     """raw, read only: the disk that the firmware boots from."""
+    cpus: int = 1
     nodes: int = 1
     """NUMA nodes, memory shared out evenly."""
 
@@ -129,7 +130,8 @@ class Machine:
     def _command(self) -> list[str]:
         hardware = self.hardware
         command = ["qemu-system-x86_64", "-machine", "q35", "-accel", hardware.accel]
-        command += ["-cpu", CPU[hardware.accel], "-m", str(hardware.memory), "-smp", "1", "-nodefaults"]
+        command += ["-cpu", CPU[hardware.accel], "-m", str(hardware.memory), "-smp", str(hardware.cpus)]
+        command += ["-nodefaults"]
         command += ["-display", "none", "-no-reboot", "-serial", "stdio", "-device", "vmcoreinfo"]
         # Relative names: a path of a socket may not be longer than 107 bytes.
         command += ["-serial", "unix:agent,server=on,wait=off", "-qmp", "unix:monitor,server=on,wait=off"]

@@ -125,6 +125,7 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
             kernel=built.kernel,
             initrd=built.initrd,
             append=f"{BASE_APPEND} {scenario.append}",
+            cpus=scenario.cpus,
             nodes=scenario.nodes,
         )
         try:
@@ -170,7 +171,8 @@ def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
         hardware.accel,
         os.path.getmtime(built.disk),
         (ARRIVE, COMPILE),
-        *([hardware.nodes] if hardware.nodes > 1 else []),
+        hardware.cpus,
+        hardware.nodes,
     )
     target = os.path.join(CACHE, "saved", f"{os.path.basename(built.path)}-{key}")
     with locked(f"saved-{os.path.basename(target)}"):

@@ -14,7 +14,7 @@ SCENARIOS = os.path.join(HERE, "scenarios")
 ENDS = ("alive", "down", "reboot")
 LOADERS = ("direct", "grub")
 KEYS = {
-    "scenario": {"title", "image", "memory", "nodes", "append", "module", "selection"},
+    "scenario": {"title", "image", "memory", "cpus", "nodes", "append", "module", "selection"},
     "setup": {"run"},
     "fault": {"run", "monitor", "ends", "deadline", "loader", "append"},
     "harvest": {"before", "sos", "boot", "spare"},
@@ -66,6 +66,7 @@ class Scenario:
     image: str
     memory: int
     """Megabytes."""
+    cpus: int
     nodes: int
     """NUMA nodes."""
     append: str
@@ -141,6 +142,7 @@ def load(name: str) -> list[Scenario]:
         title=text("scenario", "title"),
         image=images[0],
         memory=0,
+        cpus=int(text("scenario", "cpus", "1")),
         nodes=int(text("scenario", "nodes", "1")),
         append="",
         module=flag("scenario", "module"),
