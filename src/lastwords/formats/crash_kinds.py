@@ -124,7 +124,7 @@ _FAULTS = (
     kind(
         "stack_overflow",
         "oops",
-        "kernel stack overflow|stack overflow",
+        "kernel stack overflow|stack overflow|Insufficient stack space",
         r"^(?:BUG: )?(?:Insufficient stack space to handle exception|kernel stack overflow"
         r"|Kernel stack overflow)",
         form(
@@ -153,7 +153,7 @@ _FAULTS = (
         "double fault|double-fault",
         r"^(?:traps: |Oops: )?(?:PANIC: )?double fault(?:,|:)",
         form("PANIC: double fault in {frame}", pick="pointer"),
-        continues="stack_guard page_fault null_deref gpf oops kernel_bug",
+        continues="double_fault stack_guard page_fault null_deref gpf oops kernel_bug",
         fatal=True,
     ),
     kind(
@@ -245,6 +245,13 @@ _PANICS = (
             pick="stack",
             spares="~schedule ~retint_kernel",
             needs=r"Kernel panic - not syncing: corrupted stack end detected",
+        ),
+        form(
+            "kernel stack overflow in {frame}",
+            "stack-overflow in {frame}",
+            pick="stack",
+            spares="~bad_stack",
+            needs=r"Kernel panic - not syncing: kernel stack overflow",
         ),
         form(
             "kernel panic: stack is corrupted in {frame}",

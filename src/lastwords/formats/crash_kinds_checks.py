@@ -293,7 +293,7 @@ _MEMORY = (
         "bug",
         "BUG: Bad page|Bad rss-counter|Bad swap|non-zero",
         r"BUG: (?P<what>Bad (?:page (?:map|state|cache)|rss-counter state|swap (?:file|offset) entry)"
-        r"|non-zero \w+ on freeing mm)",
+        r"|non-zero nr_p[tm][de]s on freeing mm)",
         form(
             "BUG: {what} in {frame}",
             needs=r"BUG: Bad page (?:state|cache)",

@@ -87,6 +87,11 @@ _OBJECTS = r"""
     ~kfree_skb ^iput(?:_final)?$ ^ihold$ ~dput drop_nlink mark_buffer_dirty ~usb_control_msg
     ~usb_(?:hcd_)?submit_urb ~usb_kill_(?:anchored_)?urb dummy_urb_enqueue
 """
+# Waits for others.
+_WAITING = r"""
+    ~sched ~_lock ~_slowlock ~down ~rwsem ~completion ~kthread ~wait ~synchronize ~rcu_barrier
+    ~context_switch ~__switch_to ~cancel_delayed_work
+"""
 _HELPERS = (
     _REPORTING,
     _CHECKING,
@@ -101,10 +106,7 @@ _HELPERS = (
 COMMON = family(*_HELPERS)
 """Never guilty, whatever the kind of report."""
 
-WAITING = family(
-    "~sched ~_lock ~_slowlock ~down ~rwsem ~completion ~kthread ~wait ~synchronize ~rcu_barrier "
-    "~context_switch ~__switch_to ~cancel_delayed_work"
-)
+WAITING = family(_WAITING)
 """Not guilty of a hang: what waits for others."""
 
 HANG_BUCKETS = family("~rtnl_lock ~synchronize_(?:rcu|srcu|net|sched)")
