@@ -116,7 +116,7 @@ _FAULTS = (
     kind(
         "stack_guard",
         "oops",
-        "stack guard page was hit",
+        "BUG: ",
         r"BUG: (?:\S+ )?stack guard page was hit",
         form("BUG: stack guard page was hit in {frame}", "stack-overflow in {frame}", pick="stall"),
         fatal=True,
@@ -283,8 +283,8 @@ _HANGS = (
     kind(
         "soft_lockup",
         "hang",
-        "soft lockup|softlockup",
-        r"BUG: soft lockup - CPU",
+        "BUG: ",
+        r"BUG: soft lockup",
         form("BUG: soft lockup in {frame}", _STALL, pick="stall"),
     ),
     kind(
@@ -327,7 +327,7 @@ _HANGS = (
     kind(
         "workqueue_lockup",
         "hang",
-        "workqueue lockup",
+        "BUG: ",
         r"BUG: workqueue lockup",
         form("BUG: workqueue lockup", pick="none"),
     ),

@@ -166,21 +166,21 @@ _LOCKDEP = (
     kind(
         "unlock_balance",
         "warning",
-        "bad unlock balance|bad contention",
+        "BUG: |WARNING: ",
         r"(?P<level>WARNING|BUG): (?P<what>bad unlock balance|bad contention) detected",
         form("{level}: {what} in {frame}", pick="unlock"),
     ),
     kind(
         "lock_freed",
         "warning",
-        "held lock freed",
+        "BUG: |WARNING: ",
         r"(?P<level>WARNING|BUG): held lock freed",
         form("{level}: held lock freed in {frame}", pick="lock"),
     ),
     kind(
         "lock_held",
         "warning",
-        "lock held when returning|lock held at task exit|still has locks held|still have locks held",
+        "BUG: |WARNING: ",
         r"(?P<level>WARNING|BUG): (?:\S+ )?(?P<what>lock held when returning to user space"
         r"|lock held at task exit time"
         r"|still has locks held)",
@@ -190,14 +190,14 @@ _LOCKDEP = (
     kind(
         "nested_lock",
         "warning",
-        "Nested lock was not taken",
+        "BUG: |WARNING: ",
         r"(?P<level>WARNING|BUG): Nested lock was not taken",
         form("{level}: nested lock was not taken in {frame}", pick="warned"),
     ),
     kind(
         "wait_context",
         "warning",
-        "Invalid wait context",
+        "BUG: |WARNING: ",
         r"(?P<level>WARNING|BUG): Invalid wait context",
         form("WARNING: locking bug in {frame}", pick="calls", spares="~lock_sock ~release_sock"),
     ),
@@ -211,7 +211,7 @@ _LOCKDEP = (
     kind(
         "lockdep_limit",
         "bug",
-        "too low!",
+        "BUG: ",
         r"BUG: (?P<what>MAX_\w+ too low!)",
         form("BUG: {what}", pick="none"),
     ),
@@ -221,21 +221,21 @@ _CONTEXT = (
     kind(
         "atomic_sleep",
         "bug",
-        "sleeping function called",
+        "BUG: ",
         r"BUG: sleeping function called from invalid context",
         form("BUG: sleeping function called from invalid context in {frame}", pick="calls"),
     ),
     kind(
         "atomic_schedule",
         "bug",
-        "scheduling while atomic",
+        "BUG: ",
         r"BUG: scheduling while atomic",
         form("BUG: scheduling while atomic in {frame}", pick="calls", spares="~schedule"),
     ),
     kind(
         "preemptible",
         "bug",
-        "in preemptible",
+        "BUG: ",
         r"BUG: using (?P<what>\w+\(\)) in preemptible",
         form(
             "BUG: using {what} in preemptible code in {frame}",
@@ -255,7 +255,7 @@ _CONTEXT = (
     kind(
         "workqueue_leak",
         "bug",
-        "workqueue leaked",
+        "BUG: ",
         r"BUG: workqueue leaked (?:lock or )?atomic",
         form(
             "BUG: workqueue leaked lock or atomic in {where}",
@@ -291,7 +291,7 @@ _MEMORY = (
     kind(
         "bad_page",
         "bug",
-        "BUG: Bad page|Bad rss-counter|Bad swap|non-zero",
+        "BUG: ",
         r"BUG: (?P<what>Bad (?:page (?:map|state|cache)|rss-counter state|swap (?:file|offset) entry)"
         r"|non-zero nr_p[tm][de]s on freeing mm)",
         form(
@@ -320,7 +320,7 @@ _MEMORY = (
     kind(
         "dentry_in_use",
         "bug",
-        "still in use",
+        "BUG: ",
         r"BUG: Dentry .{1,80}still in use",
         form(
             "BUG: Dentry still in use in {what}",
