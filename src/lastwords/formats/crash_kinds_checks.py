@@ -166,21 +166,21 @@ _LOCKDEP = (
     kind(
         "unlock_balance",
         "warning",
-        "BUG: |WARNING: ",
+        "BUG: |WARNING: bad ",
         r"(?P<level>WARNING|BUG): (?P<what>bad unlock balance|bad contention) detected",
         form("{level}: {what} in {frame}", pick="unlock"),
     ),
     kind(
         "lock_freed",
         "warning",
-        "BUG: |WARNING: ",
+        "BUG: |WARNING: held lock",
         r"(?P<level>WARNING|BUG): held lock freed",
         form("{level}: held lock freed in {frame}", pick="lock"),
     ),
     kind(
         "lock_held",
         "warning",
-        "BUG: |WARNING: ",
+        "BUG: |WARNING: lock held|still has locks held",
         r"(?P<level>WARNING|BUG): (?:\S+ )?(?P<what>lock held when returning to user space"
         r"|lock held at task exit time"
         r"|still has locks held)",
@@ -190,14 +190,14 @@ _LOCKDEP = (
     kind(
         "nested_lock",
         "warning",
-        "BUG: |WARNING: ",
+        "BUG: |WARNING: Nested",
         r"(?P<level>WARNING|BUG): Nested lock was not taken",
         form("{level}: nested lock was not taken in {frame}", pick="warned"),
     ),
     kind(
         "wait_context",
         "warning",
-        "BUG: |WARNING: ",
+        "BUG: |WARNING: Invalid",
         r"(?P<level>WARNING|BUG): Invalid wait context",
         form("WARNING: locking bug in {frame}", pick="calls", spares="~lock_sock ~release_sock"),
     ),
@@ -377,7 +377,7 @@ _WARNINGS = (
     kind(
         "warning",
         "warning",
-        "WARNING: ",
+        "WARNING: CPU: |WARNING: at|, CPU#",
         r"^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<where>[^\s:]+:\d+)?"
         r"|^WARNING: [\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
