@@ -445,7 +445,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
         ("acme overflow in <acme::Device>::add",
          "rust_kernel: panicked at drivers/acme/x.rs:7:12:\nacme overflow\n------------[ cut here ]------------\n"
          f"kernel BUG at rust/helpers/bug.c:7!\nOops: invalid opcode: 0000 [#1] SMP\n{rip('rust_helper_BUG')}"
-         + calls("_RNvCscSpY9Juk0HT_7___rustc17rust_begin_unwind", "_RNvMCs1234_4acmeNtB2_6Device3add")),
+         + calls("_RNvCs1234_7___rustc17rust_begin_unwind", "_RNvMCs1234_4acmeNtB2_6Device3add")),
         ("unexpected kernel reboot", "[   12.345678] acme: up\nBooting the kernel.\n[    0.000000] Linux version 6.12.0\n"),
         ("trusty: ASSERT FAILED: acme->count", "trusty: panic (lib/acme.c:7): ASSERT FAILED at (lib/acme.c:7): acme->count\n"),
     ],

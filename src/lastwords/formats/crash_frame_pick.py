@@ -103,7 +103,8 @@ PICKS = {
     "pointer": Pick((("pointer",),)),
     "calls": Pick((_CALLS,)),
     # A warning traps: old kernels print the calls right after the registers, new ones a trace of their own.
-    "warned": Pick((("pointer", REST), _CALLS)),
+    # The header of those up to 3.9 is all that tells the place.
+    "warned": Pick((("pointer", REST), _CALLS, ("header",))),
     "header": Pick((("header", "calls", REST),)),
     "access": Pick((("header", REST),)),
     "access only": Pick((("header", REST),), needs_trace=False),

@@ -378,7 +378,8 @@ _WARNINGS = (
         "warning",
         "warning",
         "WARNING: CPU: |WARNING: at|, CPU#",
-        r"^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<where>[^\s:]+:\d+)?"
+        rf"^WARNING: at ?[^\s:]+:\d+ {SYMBOL}\(\)"
+        r"|^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at "
         r"|^WARNING: [\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
         form(

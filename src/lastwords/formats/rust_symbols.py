@@ -1,7 +1,7 @@
 """Names of Rust functions: what the compiler makes of paths (symbol mangling v0), read back.
 
-Kernels print ``_RNvMs3_NtCs..._11rust_binder7processNtB5_7Process10update_ref``; people and public
-dashboards say ``<rust_binder::process::Process>::update_ref``. Source: Rust RFC 2603.
+Kernels print ``_RNvMs3_NtCs1234_4acme7processNtB5_7Process10update_ref``; people and public dashboards say
+``<acme::process::Process>::update_ref``. Source: Rust RFC 2603.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _POINTERS = {"R": "&", "Q": "&mut ", "P": "*const ", "O": "*mut "}
 DEPTH = 60
 """Types within types, and steps back into the name, that are followed."""
+LENGTH = 1000
+"""Characters of a path; a longer one is no function's."""
 STEPS = 2000
 """Parts of one name that are read: steps back could make a short name endless."""
 
@@ -25,8 +27,8 @@ STEPS = 2000
 def demangle(symbol: str) -> str:
     """Return the path that a symbol stands for; anything that is no Rust symbol as it is.
 
-    >>> demangle("_RNvMs3_NtCshgDM7dBCdno_11rust_binder7processNtB5_7Process10update_ref")
-    '<rust_binder::process::Process>::update_ref'
+    >>> demangle("_RNvMs3_NtCs1234_4acme7processNtB5_7Process10update_ref")
+    '<acme::process::Process>::update_ref'
     >>> demangle("_RNvXCs1234_4acmeNtB2_6DeviceNtNtCs5678_6kernel4file10Operations4open")
     '<acme::Device as kernel::file::Operations>::open'
     >>> demangle("_RAM_free"), demangle("_RNvB_")
@@ -35,9 +37,10 @@ def demangle(symbol: str) -> str:
     if not symbol.startswith("_R"):
         return symbol
     try:
-        return _Reader(symbol.partition(".")[0][2:]).path(0)
+        path = _Reader(symbol.partition(".")[0][2:]).path(0)
     except (ValueError, IndexError):
         return symbol
+    return path if len(path) <= LENGTH else symbol
 
 
 class _Reader:
