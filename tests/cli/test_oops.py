@@ -71,7 +71,10 @@ def test_a_failed_boot_is_a_report_of_its_own_and_the_panic_its_end(
     (tmp_path / "boot").write_text(BOOT)
     boot, panic = json.loads(printed(capsys, "oops", "--json", str(tmp_path / "boot")))["reports"]
     assert (boot["kind"], boot["stage"], boot["class"]) == ("boot_failure", "initramfs", "initramfs_unpack")
-    assert (panic["title"], panic["cause"]) == ("kernel panic: VFS: Unable to mount root fs", 0)
+    assert (panic["title"], panic["cause"]) == (
+        "kernel panic: VFS: Unable to mount root fs on unknown-block(NUM,NUM)",
+        0,
+    )
     assert "corrupt" in boot["excerpt"][0]
     assert boot["fix"]
 

@@ -7,7 +7,7 @@ import string
 
 import pytest
 
-from lastwords.formats.crash_frame_pick import PICKS, syscall_names
+from lastwords.formats.crash_frame_pick import PICKS, function_names
 from lastwords.formats.crash_frames import frames_of
 from lastwords.formats.crash_kinds import REBOOT, Kind
 from lastwords.formats.crash_reports import KINDS, WORDS
@@ -65,7 +65,7 @@ def test_titles_hold_nothing_that_changes(line: str, title: str) -> None:
         ("NIP [c0000000000a0000] .acme_open+0x1/0x2", [("acme_open", None, True)]),
         (
             "[c0000000000a0000] [c0000000000b0000] .acme_open+0x1/0x2 (unreliable)",
-            [("acme_open", None, True)],
+            [("acme_open", None, False)],
         ),
         ("--- interrupt: 700 at acme_open+0x1/0x2", [("acme_open", None, True)]),
         ("([<0000000000100a12>] acme_open+0x1/0x2)", [("acme_open", None, True)]),
@@ -95,20 +95,19 @@ def test_frames_of_every_architecture(line: str, frames: list[tuple[str, str | N
     ],
 )
 def test_a_system_call_has_one_name_on_all_architectures(function: str, shortest: str) -> None:
-    assert syscall_names(function)[0] == shortest
+    assert function_names(function)[0] == shortest
     assert re.fullmatch(r"[\w.]+", shortest)
 
 
 HELPERS = """
-    dump_stack __kasan_report asm_exc_page_fault el1h_64_sync_handler _raw_spin_lock_irqsave __mutex_lock
+    dump_stack __kasan_report el1h_64_sync_handler _raw_spin_lock_irqsave __mutex_lock
     rt_spin_lock kmem_cache_alloc_noprof __kmalloc_node_track_caller_noprof __pi_memcpy _copy_from_iter
     __get_user_nocheck_8 __list_del_entry_valid_or_report rb_erase xas_find refcount_warn_saturate
-    __queue_work timer_delete_sync tick_nohz_highres_handler drop_nlink fast_dput usb_start_wait_urb
+    __queue_work __timer_delete_sync drop_nlink fast_dput kfree_skb_list_reason
 """
 NOT_HELPERS = """
-    lock_rename list_lru_add unregister_netdevice_notifier get_user_pages string_get_size bitmap_ip_add
-    wake_up_new_task remove_wait_queue qlist_free_all deactivate_slab copy_process list_netdevice
-    dev_queue_xmit do_exit ext4_find_extent
+    lock_rename rtnl_lock bitmap_ip_add wake_up_new_task remove_wait_queue qlist_free_all deactivate_slab
+    copy_process list_netdevice find_next_bit synchronize_rcu dev_queue_xmit do_exit ext4_find_extent
 """
 
 

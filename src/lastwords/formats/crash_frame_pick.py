@@ -1,304 +1,137 @@
-"""Finds the guilty frame of a report: one way of walking its traces, with a few stops by kind.
+"""Finds the guilty function of a report: which frames count, who is spared, and which of the rest it is.
 
-A report holds several traces: of the fault, of who allocated an object, of a chain of locks. A :class:`Trace`
-keeps them apart; a pick says which of them count, and where in them to stop.
+The convention is that of the public dashboards, so that a title can be searched there. Mostly the guilty one
+is the first function that is not spared. A kernel that spins or overflows its stack is caught anywhere in a
+loop: there it is the last function before the kernel's ways in. A task that hangs waits for others: there it
+is the first function that does not just wait, except where everybody waits for the same.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.crash_frames import Frame, frames_of, is_candidate, lock_of, stack_label
+from lastwords.formats.crash_frames import Frame
 from lastwords.formats.crash_skip import (
     ALIASES,
-    ALLOCATORS,
     ANCHORS,
-    BASICS,
     COMMON,
-    COMPAT,
-    FREED,
     HANG_BUCKETS,
-    LOCK_WRAPPERS,
-    LOCKERS,
     SYSCALL_PREFIXES,
     WAITING,
 )
+from lastwords.formats.crash_trace import REST, Trace
 
-FRAMES = 1000
-"""Most frames of a report that are kept: a recursion may have thousands."""
-
-_MARKS = (
-    # What begins a trace of its own kind; "Call Trace:" after one of these belongs to it.
-    ("kthread", re.compile(r"(?:RCU|rcu_\w+) (?:grace-period )?kthread stack dump|kthread starved for")),
-    ("gp_cpu", re.compile(r"Stack dump where RCU")),
-    ("nmi", re.compile(r"NMI backtrace for cpu|^Task dump for CPU|Sending NMI")),
-    ("backtrace", re.compile(r"^\s*(?:stack )?backtrace(?: \(crc \w+\))?: *$", re.IGNORECASE)),
-    (
-        "other",
-        re.compile(
-            r"^\s*(?:(?:Last )?[Aa]llocated|(?:Last )?[Ff]reed)(?: by task.*| in .*)?:?\s*$"
-            r"|\] allocated by task "
-            r"|^freed by task |^Uninit was |^Local variable |^The buggy address|^Last potentially related"
-            r"|^Preemption disabled at|^page (?:last|allocated|owner)|^last function"
-        ),
-    ),
-    ("became", re.compile(r"which became \S+-safe at:")),
-    (
-        "chain",
-        re.compile(
-            r"existing dependency chain|irq-unsafe at:|\S+-unsafe at:|was registered at:"
-            r"|dependencies between"
-        ),
-    ),
-)
-# One of the words of which every mark holds one: one search instead of many.
-_MARKED = re.compile(
-    r"kthread|Stack dump|NMI|Task dump|acktrace|llocated|reed|Uninit|Local var|buggy|Last pot|Preemption"
-    r"|page |last fun|safe at:|dependency chain|registered at:|dependencies"
-)
-_ASIDE = ("other", "chain", "became")
-"""Sections that do not tell of the fault itself."""
-_CALL_TRACE = re.compile(r"Call [Tt]race:|^(?:\[.{0,20}\] )?Backtrace:|^Stack: *\(")
-_ALIEN = re.compile(r"^FAULT_INJECTION: |^WARNING: kernel stack |: vmalloc: allocation failure")
+Choice = Callable[[Sequence[str]], Optional[int]]
+"""Which of the functions that are not spared is guilty: its index."""
 
 
-@dataclass
-class Section:
-    """Frames that follow each other, of one trace."""
-
-    name: str
-    """``""`` before any trace, ``trace``, or what it is the trace of: :data:`_MARKS`."""
-    frames: list[Frame] = field(default_factory=list)
+def _first(names: Sequence[str]) -> Optional[int]:
+    return 0 if names else None
 
 
-@dataclass
-class Trace:
-    """The traces of one report. Feed it every line after the header."""
-
-    sections: list[Section] = field(default_factory=lambda: [Section("")])
-    locks: list[Frame] = field(default_factory=list)
-    alien: Optional[str] = None
-    """A line of another report that came into a trace."""
-    _pending: str = "trace"
-    _stack: str = "TASK"
-    _left: int = FRAMES
-
-    def feed(self, text: str) -> None:
-        """Take one line in."""
-        if self.alien is not None:
-            return
-        label, rest = stack_label(text)
-        if label is not None:
-            self._stack = label
-        # Most lines are frames, and no mark of a section tells an offset.
-        if not is_candidate(text):
-            self._mark(text, label)
-        elif ("at:" in text) and (lock := lock_of(text)) is not None:
-            if len(self.locks) < FRAMES:
-                self.locks.append(lock)
-        else:
-            self._add(frames_of(rest, self._stack))
-
-    def _mark(self, text: str, label: Optional[str]) -> None:
-        """Take in a line that is no frame: it may begin another trace, or be of another report."""
-        if _CALL_TRACE.search(text):
-            self.sections.append(Section(self._pending))
-            self._pending, self._stack = "trace", label or "TASK"
-            return
-        if _MARKED.search(text):
-            for name, pattern in _MARKS:
-                if pattern.search(text):
-                    is_section = name in (*_ASIDE, "backtrace")
-                    if is_section:
-                        self.sections.append(Section(name))
-                    self._pending = "trace" if is_section and name != "backtrace" else name
-                    return
-        if "at:" in text and (lock := lock_of(text)) is not None:
-            if len(self.locks) < FRAMES:
-                self.locks.append(lock)
-        elif self.sections[-1].name not in _ASIDE and _ALIEN.search(text):
-            self.alien = text.strip()
-
-    def _add(self, found: Iterable[Frame]) -> None:
-        frames = self.sections[-1].frames
-        for frame in found:
-            if frame.source == "callee" and frames:
-                continue  # it is the caller of the line before
-            if frame.reliable and frame.name.startswith("should_fail"):
-                self.alien = "fault injection"  # it prints a trace of its own
-                return
-            if self._left > 0:
-                frames.append(frame)
-                self._left -= 1
-
-    def frames(self) -> list[Frame]:
-        """Return the frames of the fault itself: instruction pointer and first call trace, in order."""
-        found = [frame for frame in self.sections[0].frames if frame.source == "pointer"]
-        for section in self.sections:
-            if section.name in _FAULT and section.frames:
-                # x86 prints the instruction pointer once more at the end.
-                return [
-                    *found,
-                    *(frame for frame in section.frames if frame.source != "pointer" or not found),
-                ]
-        return self.sections[0].frames
-
-    def has_trace(self) -> bool:
-        """Return whether there is a call trace with at least one reliable frame."""
-        counted = (s for s in self.sections if s.name not in (*_ASIDE, "kthread"))
-        return any(f.reliable and f.source != "pointer" for s in counted for f in s.frames)
-
-    def _of(self, *names: str, pointers: bool = False) -> Iterator[Frame]:
-        """Yield the reliable frames of these sections, and the instruction pointers before them."""
-        marked = any(section.frames for section in self.sections if section.name in names)
-        for section in self.sections:
-            if section.name in names or (not section.name and not marked):
-                yield from (frame for frame in section.frames if frame.reliable)
-            elif not section.name and pointers:
-                yield from (frame for frame in section.frames if frame.source == "pointer")
-
-
-_FAULT = ("trace", "nmi", "backtrace")
-
-
-def _first(frames: Iterable[Frame], *skipped: re.Pattern[str]) -> Optional[str]:
-    for frame in frames:
-        if not any(pattern.search(frame.name) for pattern in skipped):
-            return frame.name
+def _before_way_in(names: Sequence[str]) -> Optional[int]:
+    for at, name in enumerate(names):
+        if name.startswith("smp_call_function"):
+            return at
+        if ANCHORS.search(name):
+            return max(at - 1, 0)
     return None
 
 
-def _trace(trace: Trace, named: Optional[str]) -> Optional[str]:
-    frames = list(trace._of(*_FAULT, pointers=True))
-    found = _first(frames, COMMON, LOCKERS)
-    return found if found or trace.has_trace() else _first(frames, BASICS)
-
-
-def _traced(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _trace(trace, named) if trace.has_trace() else None
-
-
-def _locker(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True), COMMON)
-
-
-def _bare(trace: Trace, named: Optional[str]) -> Optional[str]:
-    frames = [f for section in trace.sections if section.name in ("", *_FAULT) for f in section.frames]
-    return _first((frame for frame in frames if frame.reliable), COMMON, LOCKERS)
-
-
-def _backtrace(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of("backtrace", "trace"), COMMON, LOCKERS)
-
-
-def _header(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return (_trace(trace, None) if trace.has_trace() else None) or named
-
-
-def _named(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return named
-
-
-def _lock(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace.locks, LOCK_WRAPPERS) or _bare(trace, named)
-
-
-def _became(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(
-        (f for section in trace.sections if section.name == "became" for f in section.frames), COMMON
-    )
-
-
-def _freed(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return _first(trace._of(*_FAULT, pointers=True), COMMON, LOCKERS, ANCHORS, FREED)
-
-
-def _leak(trace: Trace, named: Optional[str]) -> Optional[str]:
-    frames = [f for section in trace.sections if section.name in ("", *_FAULT) for f in section.frames]
-    return _first(frames, COMMON, ALLOCATORS)
-
-
-def _anchor(trace: Trace, named: Optional[str]) -> Optional[str]:
-    if not trace.has_trace():
-        return None
-    frames = list(trace._of(*_FAULT, pointers=True))
-    for frame in frames:
-        if frame.name.startswith("smp_call_function"):
-            return frame.name
-    for below, frame in zip(frames, frames[1:]):
-        is_way_in = ANCHORS.search(frame.name) or COMPAT.search(frame.name)
-        if is_way_in and not ANCHORS.search(below.name) and not COMMON.search(below.name):
-            return below.name
-    return _first(frames, COMMON, ANCHORS) or _first(frames, COMMON)
-
-
-def _hang(trace: Trace, named: Optional[str]) -> Optional[str]:
-    frames = list(trace._of("trace"))
-    for frame in frames:
-        if HANG_BUCKETS.search(frame.name):
-            return frame.name
-    return _first(frames, WAITING)
-
-
-def _nothing(trace: Trace, named: Optional[str]) -> Optional[str]:
-    return None
+def _not_waiting(names: Sequence[str]) -> Optional[int]:
+    bucket = next((at for at, name in enumerate(names) if HANG_BUCKETS.search(name)), None)
+    if bucket is not None:
+        return bucket
+    return next((at for at, name in enumerate(names) if not WAITING.search(name)), None)
 
 
 @dataclass(frozen=True)
 class Pick:
-    """How a frame is found, and whether a report without a trace is whole."""
+    """How the guilty function of a kind of report is found."""
 
-    find: Callable[[Trace, Optional[str]], Optional[str]]
+    walks: tuple[tuple[str, ...], ...] = ()
+    """Ways through the traces (:meth:`Trace.walk`); the first on which somebody is guilty counts."""
+    all_count: bool = False
+    """Nobody is spared: the report itself names the function."""
+    choice: Choice = _first
     needs_trace: bool = True
-    needs_frame: bool = True
-    has_aliases: bool = False
-    """A family of functions counts as one: :data:`lastwords.formats.crash_skip.ALIASES`."""
+    """A report without a call trace is cut."""
+
+    @property
+    def needs_frame(self) -> bool:
+        """Whether the kind of report has a guilty function at all."""
+        return bool(self.walks)
+
+    def find(self, trace: Trace, named: Optional[str], spares: Optional[re.Pattern[str]]) -> Optional[str]:
+        """Return the guilty function, None when there is none.
+
+        :param named: the function that the header names
+        :param spares: who is not to blame for this kind of report, besides :data:`.crash_skip.COMMON`
+        """
+        if named is not None:
+            trace = Trace([Frame(named, source="header"), *trace.items])
+        for walk in self.walks:
+            names = [frame.name for frame in trace.walk(walk)]
+            if not self.all_count:
+                names = [name for name in names if not COMMON.search(name)]
+            if spares is not None:
+                names = [name for name in names if not spares.search(name)]
+            at = self.choice([function_names(name)[0] for name in names])
+            if at is not None:
+                return names[at]
+        return None
 
     def names(self, function: str) -> list[str]:
         """Return what the guilty function may be called, the canonical name first."""
-        alias = next((name for pattern, name in ALIASES if pattern.search(function)), None)
-        if self.has_aliases and alias is not None:
-            return [alias] if alias == function else [alias, function]
-        return syscall_names(function)
+        if self.choice is not _first:
+            for pattern, name in ALIASES:
+                if pattern.search(function):
+                    return list(dict.fromkeys((name, function)))
+        return function_names(function)
 
+
+_CALLS = ("calls", REST)
+_FAULT = ("pointer", "calls", REST)
 
 PICKS = {
-    "trace": Pick(_trace),
-    "traced": Pick(_traced),
-    "locker": Pick(_locker),
-    "bare": Pick(_bare),
-    "backtrace": Pick(_backtrace),
-    "header": Pick(_header),
-    "lock": Pick(_lock),
-    "became": Pick(_became),
-    "named": Pick(_named, needs_trace=False),
-    "lock_only": Pick(_lock, needs_trace=False),
-    "freed": Pick(_freed),
-    "leak": Pick(_leak),
-    "anchor": Pick(_anchor, has_aliases=True),
-    "hang": Pick(_hang, has_aliases=True),
-    "required": Pick(_nothing, needs_frame=False),
-    "none": Pick(_nothing, needs_trace=False, needs_frame=False),
+    "none": Pick(needs_trace=False),
+    "required": Pick(),
+    "fault": Pick((_FAULT,)),
+    "pointer": Pick((("pointer",),)),
+    "calls": Pick((_CALLS,)),
+    # A warning traps: old kernels print the calls right after the registers, new ones a trace of their own.
+    # The header of those up to 3.9 is all that tells the place.
+    "warned": Pick((("pointer", REST), _CALLS, ("header",))),
+    "header": Pick((("header", "calls", REST),)),
+    "access": Pick((("header", REST),)),
+    "access only": Pick((("header", REST),), needs_trace=False),
+    "bare": Pick(((REST,),), needs_trace=False),
+    "named": Pick((("header",),), all_count=True, needs_trace=False),
+    "lock": Pick((("lock",),), all_count=True),
+    "lock only": Pick((("lock",),), all_count=True, needs_trace=False),
+    "locks": Pick((("lock", "lock", REST),)),
+    "unlock": Pick((("frame", "calls", REST),)),
+    "became": Pick((("became", REST),)),
+    "owner": Pick((("owner", REST),)),
+    "leak": Pick((("leak", REST),)),
+    "hang": Pick((_CALLS,), choice=_not_waiting),
+    "stall": Pick((_FAULT,), choice=_before_way_in),
+    "stack": Pick((_CALLS,), choice=_before_way_in),
+    "rcu stall": Pick((("tick", "pointer", REST), ("interrupt", REST)), choice=_before_way_in),
 }
 """By name, as the table of kinds has it."""
 
 
-def syscall_names(function: str) -> list[str]:
-    """Return the names of a function that is a system call, the shortest first.
+def function_names(function: str) -> list[str]:
+    """Return the names of a function, the shortest first: a system call has several.
 
-    >>> syscall_names("__x64_sys_rmdir")
+    >>> function_names("__x64_sys_rmdir")
     ['sys_rmdir', '__x64_sys_rmdir']
-    >>> syscall_names("vfs_rmdir")
+    >>> function_names("vfs_rmdir")
     ['vfs_rmdir']
     """
-    names = {function}
-    if "sys_" in function.lower() or function.startswith(("SyS_", "SYSC_", "C_SYSC_", "__se_", "__do_")):
-        names |= {
-            function[len(p) :]
-            for p in SYSCALL_PREFIXES
-            if function.startswith(p) and "sys" in function.lower()
-        }
-    return sorted(names, key=lambda name: (len(name), name))
+    names = {function, *(function[len(p) :] for p in SYSCALL_PREFIXES if function.startswith(p))}
+    return sorted(filter(None, names), key=lambda name: (len(name), name))

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from lastwords.formats.rust_symbols import demangle
+
 # Rust symbols are printed as <crate::path as Trait>::name; C ones may have .isra.0 and the like.
 _NAME = r"(?:<[\w:<>, &*\[\];]{1,200}>[\w:.$<>]*|[A-Za-z_$][\w.$]*(?:::[\w$<>.]+)*)"
 _SYMBOL = rf"\.?(?P<name>{_NAME})\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?"
@@ -24,6 +26,7 @@ _LABEL = re.compile(r"<(?P<end>/?)(?P<label>[#A-Z][#A-Z0-9_-]{1,9}|soft_?irq|irq
 _TRACE = re.compile(
     rf"\s*(?:\[[<0-9a-f]*[0-9a-f]{{8,16}}>?\]\s*)?(?:\([\w-]+\)\s*)?(?:{_ADDRESS}\s*)*"
     rf"(?:(?P<guess>\?)\s*)?(?:\(\([^)]{{1,20}}\)\)\s*)?(?:\[[0-9a-f]{{8,16}}\]\s*)?\(?{_SYMBOL}{_MODULE}\)?"
+    r"(?P<unsure> \(unreliable\))?"
 )
 _INLINE = re.compile(rf"\s+(?:(?P<guess>\?)\s*)?(?P<name>{_NAME})\s+{_FILE}(?::\d+)?\s+\[inline\]")
 # What scripts/decode_stacktrace.sh makes of a frame: its place in the source instead of the offset.
@@ -41,6 +44,7 @@ _POINTER = re.compile(
     r"(?P<rest>.*)$"
 )
 _POINTED = re.compile(rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}\b\s*)*\(?{_SYMBOL}{_MODULE}")
+_NOWHERE = re.compile(r"\s*(?:0x[0-9a-f]|(?:\[<[0-9a-f]+>\] +)?(?:\[< *)?\(null\))")
 _POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+(?:{_FILE}\s+\[inline\]|\({_FILE})")
 # PowerPC prints where a trace was interrupted.
 _INTERRUPT = re.compile(
@@ -49,10 +53,9 @@ _INTERRUPT = re.compile(
 _LOCK = re.compile(
     rf"(?:\{{[^}}]*\}}(?:-\{{\d+:\d+\}})?,? (?:at|\.\.\. acquire at):"
     rf"|\), at:)\s*(?:{_ADDRESS}\s*)*(?P<name>{_NAME})"
-    r"(?:\+(?P<offset>0x[0-9a-f]+))?(?:/(?P<size>0x[0-9a-f]+))?"
+    r"\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?"
 )
 _USER_MODES = ("0033", "0023", "0073", "002b", "001b")
-_SUFFIX = re.compile(r"\.(?:isra|part|cold|constprop|llvm|lto_priv|localalias)\b.*$|\.[0-9]+$")
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,8 @@ class Frame:
     stack: str = "TASK"
     """Which stack: ``TASK``, ``IRQ``, ``NMI``, ``#DF`` ..."""
     source: str = "trace"
-    """``pointer``: the instruction pointer; ``trace``: the call trace; ``inline``: added by a tool;
-    ``lock``: where a lock was taken."""
+    """``pointer``: the instruction pointer; ``trace``: the call trace; ``callee``: whom a frame of it called;
+    ``inline``: added by a tool; ``lock``: where a lock was taken; ``header``: named by the first line."""
 
     @property
     def name(self) -> str:
@@ -84,7 +87,9 @@ def plain_name(function: str) -> str:
     >>> plain_name("__alloc_pages_nodemask.constprop.0.isra.3")
     '__alloc_pages_nodemask'
     """
-    return _SUFFIX.sub("", function)
+    if function.startswith("_R"):
+        function = demangle(function)
+    return function if function.startswith("<") else function.partition(".")[0]
 
 
 def stack_label(text: str) -> tuple[Optional[str], str]:
@@ -125,7 +130,7 @@ source='trace')
     if (match := _POINTER.match(text)) is not None:
         return _pointed(match, stack)
     if (match := _INTERRUPT.match(text)) is not None:
-        return [_frame(match, stack, "trace")]
+        return [_frame(match, stack, "pointer")]
     if (match := _ARM_FROM.match(text)) is not None:
         # The callee is the caller of the line before, except on the first line.
         return [Frame(match["callee"], stack=stack, source="callee"), _frame(match, stack, "trace")]
@@ -137,6 +142,16 @@ source='trace')
     if match is None or not _ends_well(text[match.end() :]):
         return []
     return [_frame(match, stack, "trace")]
+
+
+def is_pointer(text: str) -> bool:
+    """Return whether a line tells an instruction pointer that is of no function: of a program, or NULL.
+
+    >>> [is_pointer(line) for line in ("RIP: 0033:0x447529", "PC is at 0x0", "pc : [<8078e15c>] lr : [<0>]")]
+    [True, True, False]
+    """
+    match = _POINTER.match(text)
+    return match is not None and _NOWHERE.match(match["rest"]) is not None
 
 
 def lock_of(text: str) -> Optional[Frame]:
@@ -172,7 +187,7 @@ def _frame(match: re.Match[str], stack: str, source: str) -> Frame:
         _hex(groups["offset"]),
         _hex(groups["size"]),
         groups["module"],
-        not groups.get("guess"),
+        not groups.get("guess") and not groups.get("unsure"),
         stack,
         source,
     )

@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from lastwords.formats.crash_skip import family
+
 SYMBOL = r"(?P<function>[A-Za-z_][\w.]*)(?:\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?)?"
 """A function in a header line, with its offset or without."""
 
@@ -28,8 +30,10 @@ class Form:
     """Titles that other kinds of report of the same bug may bear."""
     needs: Optional[re.Pattern[str]] = None
     """What the report must hold besides the header, searched for line by line."""
-    pick: str = "trace"
+    pick: str = "fault"
     """How the frame is found: one of :data:`lastwords.formats.crash_frame_pick.PICKS`."""
+    spares: Optional[re.Pattern[str]] = None
+    """Functions that are not to blame for this, besides :data:`lastwords.formats.crash_skip.COMMON`."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,11 @@ def kind(
     )
 
 
-def form(title: str, *alts: str, needs: Optional[str] = None, pick: str = "trace") -> Form:
-    """Make a form; *needs* is searched for in each line of the report."""
-    return Form(title, alts, _line(needs) if needs else None, pick)
+def form(
+    title: str, *alts: str, needs: Optional[str] = None, pick: str = "fault", spares: Optional[str] = None
+) -> Form:
+    """Make a form; *needs* is searched for in each line of the report, *spares* are words of a family."""
+    return Form(title, alts, _line(needs) if needs else None, pick, family(spares) if spares else None)
 
 
 _BAD_ACCESS = "bad-access in {frame}"
@@ -110,18 +116,20 @@ _FAULTS = (
     kind(
         "stack_guard",
         "oops",
-        "stack guard page was hit",
+        "BUG: ",
         r"BUG: (?:\S+ )?stack guard page was hit",
-        form("BUG: stack guard page was hit in {frame}", "stack-overflow in {frame}", pick="anchor"),
+        form("BUG: stack guard page was hit in {frame}", "stack-overflow in {frame}", pick="stall"),
         fatal=True,
     ),
     kind(
         "stack_overflow",
         "oops",
-        "kernel stack overflow|stack overflow",
+        "kernel stack overflow|stack overflow|Insufficient stack space",
         r"^(?:BUG: )?(?:Insufficient stack space to handle exception|kernel stack overflow"
         r"|Kernel stack overflow)",
-        form("kernel stack overflow in {frame}", "stack-overflow in {frame}", pick="anchor"),
+        form(
+            "kernel stack overflow in {frame}", "stack-overflow in {frame}", pick="stack", spares="~bad_stack"
+        ),
         continues="stack_guard",
         fatal=True,
     ),
@@ -137,15 +145,15 @@ _FAULTS = (
         "oops",
         "divide|Divide",
         r"^(?:traps: |Oops: )?[Dd]ivide[ _]error: ",
-        form("divide error in {frame}"),
+        form("divide error in {frame}", pick="pointer"),
     ),
     kind(
         "double_fault",
         "oops",
         "double fault|double-fault",
         r"^(?:traps: |Oops: )?(?:PANIC: )?double fault(?:,|:)",
-        form("PANIC: double fault in {frame}", pick="traced"),
-        continues="stack_guard",
+        form("PANIC: double fault in {frame}", pick="pointer"),
+        continues="double_fault stack_guard page_fault null_deref gpf oops kernel_bug",
         fatal=True,
     ),
     kind(
@@ -153,7 +161,7 @@ _FAULTS = (
         "oops",
         "stack segment",
         r"^(?:Oops: )?stack segment: ",
-        form("stack segment fault in {frame}", _BAD_ACCESS),
+        form("stack segment fault in {frame}"),
     ),
     kind(
         "alignment_trap",
@@ -185,26 +193,43 @@ _FAULTS = (
         "[#",
         r"^(?:Oops: (?=[a-z]\w*: ))?(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)?"
         r" ?\[#\d+\]",
-        form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: "),
+        form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: ", pick="pointer"),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),
         continues="null_deref page_fault page_fault_user stack_guard stack_overflow kernel_bug usercopy "
         "list_corruption double_fault gpf divide_error stack_segment kasan slab_corruption ubsan",
     ),
     kind(
+        "rust_panic",
+        "bug",
+        "rust_kernel: panicked",
+        r"rust_kernel: panicked at ",
+        form(
+            "{what} in {frame}",
+            needs=r"rust_kernel: panicked at .*\n(?P<what>.+)",
+            pick="calls",
+            spares="~rust_begin_unwind ~rust_helper_BUG",
+        ),
+    ),
+    kind(
         "kernel_bug",
         "bug",
         "ernel BUG",
         r"[Kk]ernel BUG (?:at|in) (?P<where>[^!\s]+)",
-        form("BUG: bad usercopy in {frame}", needs=r"^kernel BUG at (?:\S*/)?mm/usercopy\.c"),
+        form(
+            "BUG: bad usercopy in {frame}",
+            needs=r"^kernel BUG at (?:\S*/)?mm/usercopy\.c",
+            pick="calls",
+            spares="~usercopy ~__check",
+        ),
         form(
             "BUG: corrupted list in {frame}",
             _BAD_ACCESS,
-            needs=r"^kernel BUG at "
-            r"(?:\S*/)?lib/list_debug\.c",
+            needs=r"^kernel BUG at (?:\S*/)?lib/list_debug\.c",
+            pick="calls",
         ),
-        form("kernel BUG in {frame}"),
-        continues="usercopy list_corruption slab_corruption",
+        form("kernel BUG in {frame}", spares="^skb_"),
+        continues="usercopy list_corruption slab_corruption rust_panic",
     ),
 )
 
@@ -217,8 +242,16 @@ _PANICS = (
         form(
             "kernel panic: corrupted stack end in {frame}",
             "stack-overflow in {frame}",
-            pick="anchor",
+            pick="stack",
+            spares="~schedule ~retint_kernel",
             needs=r"Kernel panic - not syncing: corrupted stack end detected",
+        ),
+        form(
+            "kernel stack overflow in {frame}",
+            "stack-overflow in {frame}",
+            pick="stack",
+            spares="~bad_stack",
+            needs=r"Kernel panic - not syncing: kernel stack overflow",
         ),
         form(
             "kernel panic: stack is corrupted in {frame}",
@@ -231,25 +264,13 @@ _PANICS = (
         form(
             "kernel panic: stack is corrupted in {frame}",
             needs=r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in",
+            pick="calls",
+            spares="~stack_chk",
         ),
         form(
             "kernel panic: {what}",
-            needs=r"Kernel panic - not syncing: (?P<what>Attempted to kill (?:init|the idle task)!)",
-            pick="none",
-        ),
-        form(
-            "kernel panic: {what}",
-            needs=r"Kernel panic - not syncing: (?P<what>Fatal exception|Couldn't open N_TTY ldisc)",
-            pick="required",
-        ),
-        form(
-            "kernel panic: {what}",
-            needs=r"Kernel panic - not syncing: (?P<what>VFS: Unable to mount root fs"
-            r"|No (?:working )?init found|System is deadlocked on memory|Out of memory"
-            r"|sysrq triggered crash|Fatal machine check"
-            r"|NMI: Not continuing|hung_task: blocked tasks|softlockup: hung tasks|Fatal hardware error"
-            r"|Hard LOCKUP"
-            r"|Requested init \S+ failed|RCU Stall)",
+            needs=r"Kernel panic - not syncing: (?P<what>Attempted to kill init!|Couldn't open N_TTY ldisc"
+            r"|Fatal exception|panic_on_warn set|hung_task: blocked tasks)",
             pick="required",
         ),
         form("kernel panic: {reason}", pick="required"),
@@ -262,9 +283,9 @@ _HANGS = (
     kind(
         "soft_lockup",
         "hang",
-        "soft lockup|softlockup",
-        r"BUG: soft lockup - CPU",
-        form("BUG: soft lockup in {frame}", _STALL, pick="anchor"),
+        "BUG: ",
+        r"BUG: soft lockup",
+        form("BUG: soft lockup in {frame}", _STALL, pick="stall"),
     ),
     kind(
         "hard_lockup",
@@ -272,14 +293,14 @@ _HANGS = (
         "LOCKUP",
         r"(?:Watchdog|watchdog|CPU).{0,40}[Dd]etected hard LOCKUP"
         r"|watchdog: CPU \d+ (?:self-)?detected (?:H|h)ard LOCKUP",
-        form("BUG: hard lockup in {frame}", _STALL, pick="anchor"),
+        form("BUG: hard lockup in {frame}", _STALL, pick="stall"),
     ),
     kind(
         "task_stuck",
         "hang",
         "can't die for",
         r"INFO: task .{1,64}:\d+ can't die for more than \d+ seconds",
-        form("INFO: task can't die in {frame}", _HANG, pick="hang"),
+        form("INFO: task can't die in {frame}", _HANG, pick="calls", spares="~schedule"),
     ),
     kind(
         "hung_task",
@@ -295,13 +316,18 @@ _HANGS = (
         "INFO: rcu|RCU detected|detected stall|detected expedited stalls",
         r"INFO: (?:rcu_?\w*|RCU) (?:self-)?detected (?:expedited )?stalls?|INFO: rcu_\w+ .{0,40}stall"
         r"|INFO: RCU detected",
-        form("INFO: rcu detected stall in {frame}", _STALL, pick="anchor"),
+        form(
+            "INFO: rcu detected stall in {frame}",
+            _STALL,
+            pick="rcu stall",
+            spares="~apic_timer_interrupt ~rcu",
+        ),
         continues="rcu_stall",
     ),
     kind(
         "workqueue_lockup",
         "hang",
-        "workqueue lockup",
+        "BUG: ",
         r"BUG: workqueue lockup",
         form("BUG: workqueue lockup", pick="none"),
     ),

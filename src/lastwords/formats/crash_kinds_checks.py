@@ -10,7 +10,12 @@ from __future__ import annotations
 from lastwords.formats.crash_kinds import SYMBOL, form, kind
 
 _BAD_ACCESS = "bad-access in {frame}"
-_WARNED = r"^(?:------------\[ cut here \]------------\s*)?WARNING: (?:CPU: \d+ PID: \d+ )?(?:at )?\S*"
+_WARNED = r"WARNING: .{0,200}?"
+_URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
+"""Besides those that are never to blame: what a USB driver calls."""
+_UNDEFINED = "~ubsan ~overflow"
+_SOON = r".*\n(?:.*\n){0,12}?.*"
+"""On one of the next lines."""
 
 _SANITIZERS = (
     kind(
@@ -18,7 +23,7 @@ _SANITIZERS = (
         "bug",
         "BUG: KASAN:",
         r"BUG: KASAN: (?P<bug>[\w-]+) on address",
-        form("KASAN: {bug} {access}", needs=r"^(?P<access>Read|Write) of size", pick="required"),
+        form("KASAN: {bug} {access}", needs=r"(?P<access>Read|Write) of size", pick="required"),
     ),
     kind(
         "kasan",
@@ -30,12 +35,14 @@ _SANITIZERS = (
             "invalid-free in {frame}",
             needs=r"BUG: KASAN: (?:double-free or invalid-free|invalid-free|double-free) in",
             pick="header",
+            spares="~kfree ~vunmap ~vfree",
         ),
         form(
             "KASAN: {bug} {access} in {frame}",
             _BAD_ACCESS,
-            needs=r"^(?P<access>Read|Write) (?:of size|at addr)",
+            needs=r"(?P<access>Read|Write) (?:of size|at addr) [0-9a-f]",
             pick="header",
+            spares="~kernel_fault ~tag_check ~mem_abort ^el1_ ^el1h_",
         ),
     ),
     kind(
@@ -47,53 +54,72 @@ _SANITIZERS = (
             "KFENCE: {bug} in {frame}",
             _BAD_ACCESS,
             needs=r"BUG: KFENCE: [\w -]*(?:read|write) in",
-            pick="bare",
+            pick="access",
         ),
         form(
             "KFENCE: {bug} in {frame}",
             "invalid-free in {frame}",
             needs=r"BUG: KFENCE: invalid free in",
-            pick="bare",
+            pick="access only",
         ),
-        form("KFENCE: {bug} in {frame}", pick="bare"),
+        form("KFENCE: {bug} in {frame}", pick="access only"),
     ),
     kind(
         "kmsan",
         "bug",
         "BUG: KMSAN:",
         rf"BUG: KMSAN: (?P<bug>[\w-]+) in {SYMBOL}",
-        form("KMSAN: {bug} in {frame}", _BAD_ACCESS, pick="bare"),
+        form(
+            "KMSAN: {bug} in {frame}",
+            needs=r"BUG: KMSAN: kernel-usb-infoleak in",
+            pick="bare",
+            spares=f"~alloc_skb {_URBS}",
+        ),
+        # Generic encryption shows what the data was, netlink's replies what the request was.
+        form(
+            "KMSAN: {bug} in {frame}",
+            _BAD_ACCESS,
+            pick="bare",
+            spares="~alloc_skb ~netlink_ack ~netlink_rcv_skb ~_encrypt$ ^(?:cipher|crypto|drbg|rng)_",
+        ),
     ),
     kind(
         "kcsan",
         "bug",
         "BUG: KCSAN:",
-        r"BUG: KCSAN: (?P<bug>data-race"
-        r"|assert: race) in (?P<first>[\w.]+)(?:\+0x\S+)?(?: / (?P<second>[\w.]+))?",
-        form(
-            "KCSAN: {bug} in {first} / {second}", needs=r"BUG: KCSAN: \S+(?: race)? in \S+ / \S+", pick="none"
-        ),
-        form("KCSAN: {bug} in {frame}", pick="bare"),
+        r"BUG: KCSAN: (?P<what>.*)",
+        form("KCSAN: {what}", pick="none"),
     ),
     kind(
         "ubsan",
         "warning",
         "UBSAN:",
-        r"^UBSAN: (?P<bug>[\w -]+?) in ",
+        r"\bUBSAN: (?P<bug>.{1,60}?) in ",
         form(
             "UBSAN: array-index-out-of-bounds in {frame}",
             _BAD_ACCESS,
-            needs=r"^UBSAN: array-index-out-of-bounds",
+            needs=r"UBSAN: array-index-out-of-bounds",
+            pick="calls",
+            spares=_UNDEFINED,
         ),
-        form("UBSAN: undefined-behaviour in {frame}", needs=r"^UBSAN: Undefined behaviour"),
-        form("UBSAN: {bug} in {frame}"),
+        form(
+            "UBSAN: undefined-behaviour in {frame}",
+            needs=r"UBSAN: Undefined behaviour",
+            pick="calls",
+            spares=_UNDEFINED,
+        ),
+        form("UBSAN: {bug} in {frame}", pick="calls", spares=_UNDEFINED),
     ),
     kind(
         "memory_leak",
         "bug",
         "BUG: memory leak",
         r"BUG: memory leak",
-        form("memory leak in {frame}", pick="leak"),
+        form(
+            "memory leak in {frame}",
+            pick="leak",
+            spares="~kmemleak ~alloc ~mmap ~kmem ~slab ~create_object ~idr_get ~list_lru_init ~pcpu_create",
+        ),
     ),
 )
 
@@ -101,29 +127,29 @@ _LOCKDEP = (
     kind(
         "deadlock",
         "warning",
-        "possible circular locking|possible recursive locking|lock order detected"
-        "|possible irq lock inversion|deadlock scenario",
+        "possible circular locking|possible recursive locking|lock order detected|possible irq lock inversion"
+        "|deadlock scenario",
         r"(?:WARNING|INFO): (?:possible (?:circular locking dependency|recursive locking"
         r"|irq lock inversion dependency)"
         r"|\S+-safe -> \S+-unsafe lock order|possible (?:\S+ )?deadlock)",
         form(
             "possible deadlock in {frame}",
-            needs=r"which became \S+-safe at:|which became \S+-irq-safe at:",
-            pick="became",
+            needs=rf"WARNING: possible circular locking{_SOON}is trying to acquire lock",
+            pick="locks",
+            spares="~process_one_work ~flush_workqueue",  # the lock is the work queue's
         ),
+        form("possible deadlock in {frame}", needs=r"WARNING: \S+-safe -> \S+-unsafe lock", pick="became"),
         form(
-            "possible deadlock in {frame}",
-            needs=r"is trying to acquire"
-            "|just changed the state",
-            pick="lock",
+            "possible deadlock in {frame}", needs=r"is trying to acquire|just changed the state", pick="lock"
         ),
     ),
     kind(
         "lock_state",
         "warning",
-        "inconsistent lock state|inconsistent {",
+        "inconsistent lock state",
         r"(?:WARNING|INFO): inconsistent lock state",
-        form("inconsistent lock state in {frame}", needs=r"takes:", pick="lock"),
+        form("inconsistent lock state in {frame}", needs=rf"INFO: inconsistent{_SOON}takes", pick="lock"),
+        form("inconsistent lock state in {frame}", needs=r"takes", pick="calls"),
     ),
     kind(
         "rcu_usage",
@@ -132,58 +158,60 @@ _LOCKDEP = (
         r"(?P<level>WARNING|INFO): suspicious RCU usage",
         form(
             "{level}: suspicious RCU usage in {frame}",
-            needs=r"suspicious rcu_\w+\(\) usage|Illegal context switch in RCU",
-            pick="backtrace",
+            needs=r"\w\.[a-z]{1,3}:\d",
+            pick="calls",
+            spares="~rcu ~kmem ~slab",
         ),
     ),
     kind(
         "unlock_balance",
         "warning",
-        "bad unlock balance|bad contention",
+        "BUG: |WARNING: bad ",
         r"(?P<level>WARNING|BUG): (?P<what>bad unlock balance|bad contention) detected",
-        form("{level}: {what} in {frame}", pick="bare"),
+        form("{level}: {what} in {frame}", pick="unlock"),
     ),
     kind(
         "lock_freed",
         "warning",
-        "held lock freed",
+        "BUG: |WARNING: held lock",
         r"(?P<level>WARNING|BUG): held lock freed",
         form("{level}: held lock freed in {frame}", pick="lock"),
     ),
     kind(
         "lock_held",
         "warning",
-        "lock held when returning|lock held at task exit|still has locks held|still have locks held",
+        "BUG: |WARNING: lock held|still has locks held",
         r"(?P<level>WARNING|BUG): (?:\S+ )?(?P<what>lock held when returning to user space"
         r"|lock held at task exit time"
         r"|still has locks held)",
-        form("{level}: {what} in {frame}", pick="lock_only"),
+        form("{level}: {what} in {frame}", needs=r"when returning to user space", pick="lock only"),
+        form("{level}: {what} in {frame}", pick="lock"),
     ),
     kind(
         "nested_lock",
         "warning",
-        "Nested lock was not taken",
+        "BUG: |WARNING: Nested",
         r"(?P<level>WARNING|BUG): Nested lock was not taken",
-        form("{level}: nested lock was not taken in {frame}"),
+        form("{level}: nested lock was not taken in {frame}", pick="warned"),
     ),
     kind(
         "wait_context",
         "warning",
-        "Invalid wait context",
+        "BUG: |WARNING: Invalid",
         r"(?P<level>WARNING|BUG): Invalid wait context",
-        form("WARNING: locking bug in {frame}", pick="backtrace"),
+        form("WARNING: locking bug in {frame}", pick="calls", spares="~lock_sock ~release_sock"),
     ),
     kind(
         "non_static_key",
         "warning",
         "trying to register non-static key",
         r"INFO: trying to register non-static key",
-        form("INFO: trying to register non-static key in {frame}"),
+        form("INFO: trying to register non-static key in {frame}", pick="calls", spares="~stack ~lock ~IRQ"),
     ),
     kind(
         "lockdep_limit",
         "bug",
-        "too low!",
+        "BUG: ",
         r"BUG: (?P<what>MAX_\w+ too low!)",
         form("BUG: {what}", pick="none"),
     ),
@@ -193,23 +221,27 @@ _CONTEXT = (
     kind(
         "atomic_sleep",
         "bug",
-        "sleeping function called",
+        "BUG: ",
         r"BUG: sleeping function called from invalid context",
-        form("BUG: sleeping function called from invalid context in {frame}", pick="locker"),
+        form("BUG: sleeping function called from invalid context in {frame}", pick="calls"),
     ),
     kind(
         "atomic_schedule",
         "bug",
-        "scheduling while atomic",
+        "BUG: ",
         r"BUG: scheduling while atomic",
-        form("BUG: scheduling while atomic in {frame}"),
+        form("BUG: scheduling while atomic in {frame}", pick="calls", spares="~schedule"),
     ),
     kind(
         "preemptible",
         "bug",
-        "in preemptible",
+        "BUG: ",
         r"BUG: using (?P<what>\w+\(\)) in preemptible",
-        form("BUG: using {what} in preemptible code in {frame}"),
+        form(
+            "BUG: using {what} in preemptible code in {frame}",
+            pick="calls",
+            spares="~preempt ~debug_ ~processor_id ~this_cpu",
+        ),
     ),
     kind(
         "spinlock",
@@ -218,12 +250,12 @@ _CONTEXT = (
         r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner"
         r"|wrong CPU"
         r"|cpu recursion|trylock failure|already unlocked))",
-        form("BUG: {what} in {frame}"),
+        form("BUG: {what} in {frame}", pick="calls", spares="~spin_ ~_lock ~_unlock"),
     ),
     kind(
         "workqueue_leak",
         "bug",
-        "workqueue leaked",
+        "BUG: ",
         r"BUG: workqueue leaked (?:lock or )?atomic",
         form(
             "BUG: workqueue leaked lock or atomic in {where}",
@@ -236,14 +268,22 @@ _CONTEXT = (
         "bug",
         "list_add corruption|list_del corruption|list_add double",
         r"list_(?:add|del)\S* (?:corruption|double add)",
-        form("BUG: corrupted list in {frame}", _BAD_ACCESS),
+        form(
+            "WARNING in {frame}",
+            "BUG: corrupted list in {frame}",
+            needs=_WARNED + r"lib/list_debug\.c",
+            pick="warned",
+        ),
+        form("BUG: corrupted list in {frame}", _BAD_ACCESS, pick="calls"),
+        continues="warning kernel_bug",
     ),
     kind(
         "usercopy",
         "bug",
         "usercopy: ",
         r"usercopy: [Kk]ernel memory (?:exposure|overwrite) attempt",
-        form("BUG: bad usercopy in {frame}"),
+        form("BUG: bad usercopy in {frame}", pick="calls", spares="~usercopy ~__check"),
+        continues="warning kernel_bug",
     ),
 )
 
@@ -251,10 +291,16 @@ _MEMORY = (
     kind(
         "bad_page",
         "bug",
-        "BUG: Bad page|Bad rss-counter|Bad swap|non-zero",
+        "BUG: ",
         r"BUG: (?P<what>Bad (?:page (?:map|state|cache)|rss-counter state|swap (?:file|offset) entry)"
-        r"|non-zero \w+ on freeing mm)",
-        form("BUG: {what} in {frame}", needs=r"BUG: Bad page state", pick="freed"),
+        r"|non-zero nr_p[tm][de]s on freeing mm)",
+        form(
+            "BUG: {what} in {frame}",
+            needs=r"BUG: Bad page (?:state|cache)",
+            pick="owner",
+            spares="~(?:free|get|put|release|update)_page ~free_unref folio ~page_frag_free ~alloc ~vmap "
+            "~truncate_inode_pages ~page_owner",
+        ),
         form("BUG: {what}", pick="none"),
     ),
     kind(
@@ -274,7 +320,7 @@ _MEMORY = (
     kind(
         "dentry_in_use",
         "bug",
-        "still in use",
+        "BUG: ",
         r"BUG: Dentry .{1,80}still in use",
         form(
             "BUG: Dentry still in use in {what}",
@@ -306,7 +352,8 @@ _WARNINGS = (
         "warning",
         "refcount_t: ",
         r"^refcount_t: ",
-        form("WARNING: refcount bug in {frame}"),
+        form("WARNING: refcount bug in {frame}", pick="warned", spares="~refcount"),
+        continues="warning",
     ),
     kind(
         "stack_unwind",
@@ -320,44 +367,83 @@ _WARNINGS = (
             needs=r"kernel stack regs at [0-9a-f]{8,16} in .* has bad '(?P<register>\w+)' value",
             pick="none",
         ),
-        form("WARNING: {what} has bad value", pick="none"),
+        form(
+            "WARNING: kernel stack frame pointer has bad value",
+            needs=r"frame pointer at [0-9a-f]+ in \S* has bad",
+            pick="none",
+        ),
+        form("WARNING: kernel stack regs has bad value", pick="none"),
     ),
     kind(
         "warning",
         "warning",
-        "WARNING: ",
-        r"^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at (?P<where>[^\s:]+:\d+)?"
+        "WARNING: CPU: |WARNING: at|, CPU#",
+        rf"^WARNING: at ?[^\s:]+:\d+ {SYMBOL}\(\)"
+        r"|^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at "
         r"|^WARNING: [\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
-        form("WARNING: refcount bug in {frame}", needs=_WARNED + r"lib/refcount\.c:"),
-        form("WARNING: ODEBUG bug in {frame}", needs=_WARNED + r"lib/debugobjects\.c:"),
-        form("WARNING: kobject bug in {frame}", needs=_WARNED + r"lib/kobject\.c:"),
         form(
-            "WARNING: kmalloc bug in {frame}",
-            needs=_WARNED
-            + r"mm/(?:slab_common\.c:\d+ (?:at )?kmalloc_slab|(?:util|slub)\.c:\d+ (?:at )?_*kvmalloc)",
+            "WARNING: ODEBUG bug in {frame}",
+            needs=_WARNED + r"lib/debugobjects\.c.{0,20}? (?:debug_print|debug_check|at)",
+            pick="warned",
+            spares="~debug_ ~rcu ~hrtimer_ ~timer_ ~work_ ~percpu_ ~vunmap ~vfree ~__free_",
+        ),
+        form(
+            "WARNING: bad usercopy in {frame}",
+            needs=_WARNED + r"mm/usercopy\.c.{0,20}? (?:usercopy_warn|at)",
+            pick="warned",
+            spares="~usercopy ~__check",
+        ),
+        form(
+            "WARNING: kobject bug in {frame}",
+            needs=_WARNED + r"lib/kobject\.c.{0,20}? (?:kobject_|at)",
+            pick="warned",
         ),
         form(
             "WARNING: proc registration bug in {frame}",
-            needs=_WARNED + r"fs/proc/generic\.c:\d+ (?:at )?proc_register",
+            needs=_WARNED + r"fs/proc/generic\.c.{0,20}? (?:proc_register|at)",
+            pick="warned",
+            spares="~proc_",
         ),
-        form("WARNING: locking bug in {frame}", needs=_WARNED + r"kernel/locking/lockdep\.c:"),
+        form(
+            "WARNING: refcount bug in {frame}",
+            needs=_WARNED + r"lib/refcount\.c.{0,20}? (?:refcount_|at)",
+            pick="warned",
+            spares="~refcount",
+        ),
+        form(
+            "WARNING: locking bug in {frame}",
+            needs=_WARNED + r"kernel/locking/lockdep\.c.{0,60}?lock_",
+            pick="warned",
+            spares="~lock_sock ~release_sock",
+        ),
+        form(
+            "WARNING: kmalloc bug in {frame}",
+            needs=_WARNED + r"mm/[\w/]{1,40}\.c:\d+ (?:at )?k?.?malloc",
+            pick="warned",
+            spares="~slab ~kmem",
+        ),
         form(
             "WARNING: zero-size vmalloc in {frame}",
-            needs=_WARNED + r"mm/vmalloc\.c:\d+ (?:at )?__vmalloc_node_range",
+            needs=_WARNED + r"mm/vmalloc\.c:\d+ (?:at )?__vmalloc_node",
+            pick="warned",
         ),
         form(
             "WARNING in {frame}/usb_submit_urb",
-            needs=_WARNED + r"drivers/usb/core/urb\.c:\d+ (?:at )?usb_submit_urb",
+            needs=_WARNED + r" usb_submit_urb",
+            pick="warned",
+            spares=_URBS,
         ),
-        form("WARNING in {frame}"),
-        continues="refcount dentry_in_use rcu_stall",
+        form("WARNING in {frame}", pick="warned"),
+        continues="refcount list_corruption dentry_in_use rcu_stall",
     ),
     kind(
         "fuzzer",
         "bug",
         "SYZFAIL:|SYZFATAL:",
-        r"\b(?:SYZFAIL|SYZFATAL): ",
+        r"\b(?P<level>SYZFAIL|SYZFATAL): (?P<what>.*)",
+        form("{level}: {what}", "SYZFATAL", needs=r"SYZFATAL: ", pick="none"),
+        form("{level}: {what}", pick="none"),
     ),
     kind(
         "trusty",

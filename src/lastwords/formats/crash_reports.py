@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from lastwords.formats.crash_facts import Facts, facts_of
-from lastwords.formats.crash_frame_pick import Trace
 from lastwords.formats.crash_frames import Frame
 from lastwords.formats.crash_kinds import CORE, REBOOT, Kind
 from lastwords.formats.crash_kinds_checks import CHECKS, LAST
 from lastwords.formats.crash_title import title_of
+from lastwords.formats.crash_trace import Trace
 from lastwords.formats.klog_messages import Message
 
 KINDS = (*CHECKS, *CORE, *LAST)
@@ -32,6 +32,9 @@ _SHUTDOWN = re.compile(
     r"|^Restarting system|^Power down|^machine restart|^Rebooting in \d|^Rebooting automatically|^Bye!"
 )
 _END = re.compile(r"^---\[ end (?:trace|Kernel panic)")
+_ALIEN = re.compile(
+    r"FAULT_INJECTION: forcing a failure|: vmalloc: allocation failure|FAULT_FLAG_ALLOW_RETRY missing"
+)
 _RULE = re.compile(r"^={20,}$")
 # What lines of a report look like: indented, "Name: value", a frame, registers, brackets.
 _LIKE = re.compile(r"^\s|^[A-Z#][\w #./'-]{0,40}:|\+0x|^[\w ]{1,12}: ?[\[0-9a-f]{4}|^[\[<(#-]|^$")
@@ -103,28 +106,31 @@ class _Open:
     lines: list[str] = field(default_factory=list)
     trace: Trace = field(default_factory=Trace)
     size: int = 0
+    asks: bool = False
+    """It told the other CPUs to print where they are."""
+    cut: bool = False
     whole: int = 0
-    """Lines before those of another report came into it."""
+    """Lines before those of another trace came into it."""
     told: int = 0
     """Lines up to the last that looks like a report's."""
     noise: int = 0
-    earlier: Optional[_Open] = None
-    """A report that had no trace yet when this one began: in a log without callers it may still come."""
     mixed: bool = False
+    """Another began before its trace, and nothing tells whose lines are whose."""
 
     def feed(self, message: Message) -> None:
         text = message.text[:LONG_LINE]
-        if self.earlier is not None:
-            self.earlier.feed(message)
         if self.size >= _BODY or len(self.lines) >= LINES:
             self.noise = _NOISE
             return
         self.lines.append(text.strip())
         self.size += len(text)
-        if len(self.lines) > 1:
-            self.trace.feed(text[:LINE])
-        if self.trace.alien is None:
+        self.asks = self.asks or "Sending NMI from CPU" in text
+        # What prints a trace without being a report ends this where nothing tells whose frames are whose.
+        self.cut = self.cut or (len(self.lines) > 1 and not message.line.caller and bool(_ALIEN.search(text)))
+        if not self.cut:
             self.whole = len(self.lines)
+            if self.whole > 1:
+                self.trace.feed(text[:LINE])
         if len(self.lines) == 1 or (not message.bare and _LIKE.search(text[:LINE])):
             self.noise, self.told, self.last = 0, len(self.lines), message
         else:
@@ -134,7 +140,7 @@ class _Open:
         """Return whether the line just read ends it."""
         if self.noise >= _NOISE or _END.match(text.strip()):
             return True
-        return len(self.lines) > 3 and self.trace.has_trace() and _RULE.match(text.strip()) is not None
+        return len(self.lines) > 3 and _RULE.match(text.strip()) is not None and self.trace.has_calls()
 
 
 Stream = tuple[Optional[str], Optional[str]]
@@ -178,11 +184,11 @@ class Reports:
             self._boot(message, text)
         elif "[ cut here ]" in text:
             self._close(message.stream, only_with_trace=True)
-        current = self._open.get(message.stream)
+        current = self._open.get(message.stream) or self._asking(message)
         if current is not None:
             current.feed(message)
             if current.is_over(text):
-                self._close(message.stream)
+                self._close(current.first.stream)
         if len(self._open) > 1 or (self._open and current is None):
             for stream, each in list(self._open.items()):
                 if message.number - each.last.number > 2 * _NOISE:
@@ -212,12 +218,16 @@ class Reports:
                 self._finish(made)
             else:
                 if current is not None and _may_mix(current):
-                    made.earlier, made.mixed = current, True
-                    current.mixed = True
-                    self._finish_earlier(current)
-                else:
-                    self._close(stream)
+                    made.mixed = current.mixed = True
+                self._close(stream)
                 self._open[stream] = made
+
+    def _asking(self, message: Message) -> Optional[_Open]:
+        """Return the report for which another CPU prints its stack, if it is one's that was asked to."""
+        if not (message.line.caller or "").startswith("C"):
+            return None
+        host = message.line.host
+        return next((o for o in self._open.values() if o.asks and o.first.line.host == host), None)
 
     def _boot(self, message: Message, text: str) -> None:
         """Note that a kernel starts; where another ran, on a console, without an end, that is a report."""
@@ -252,23 +262,15 @@ class Reports:
 
     def _close(self, stream: Stream, *, only_with_trace: bool = False) -> None:
         current = self._open.get(stream)
-        if current is not None and (current.trace.has_trace() or not only_with_trace):
+        if current is not None and (current.trace.has_calls() or not only_with_trace):
             del self._open[stream]
             self._finish(current)
 
-    def _finish_earlier(self, done: _Open) -> None:
-        if done.earlier is not None:
-            self._finish(done.earlier)
-            done.earlier = None
-
     def _finish(self, done: _Open) -> None:
-        self._finish_earlier(done)
         if len(self.found) >= LISTED:
             self.unlisted += 1
             return
-        # Where reports are mixed, nobody can tell whose frames these are.
-        trace = Trace() if done.mixed else done.trace
-        titled = title_of(done.kind, done.header, "\n".join(done.lines[: done.whole]), trace)
+        titled = title_of(done.kind, done.header, "\n".join(done.lines[: done.whole]), done.trace)
         lines = done.lines[: done.told]
         self.found.append(
             Report(
@@ -279,7 +281,7 @@ class Reports:
                 titled.frame,
                 "lines of several reports are mixed" if done.mixed else titled.corrupted,
                 done.fatal,
-                tuple(done.trace.frames()[:FRAMES]),
+                tuple(done.trace.frames(titled.frame)[:FRAMES]),
                 facts_of(lines),
                 tuple(_excerpt(lines)),
                 done.first,
@@ -354,12 +356,12 @@ def _continues(kind: Kind, header: re.Match[str], current: _Open) -> bool:
     """Return whether a header belongs to the report that is open: before its trace, or as its panic."""
     last = current.kinds[-1]
     if kind.name == "panic":
-        return not current.trace.has_trace() or _DERIVED.search(header["reason"]) is not None
+        return not current.trace.has_calls() or _DERIVED.search(header["reason"]) is not None
     if kind.name == last and kind.name in kind.continues:
         return True
-    return last in kind.continues and not current.trace.has_trace()
+    return last in kind.continues and not current.trace.has_calls()
 
 
 def _may_mix(current: _Open) -> bool:
     """Return whether the trace of an open report may come after the header of the next."""
-    return current.first.line.caller is None and not current.kind.alone and not current.trace.has_trace()
+    return current.first.line.caller is None and not current.kind.alone and not current.trace.has_calls()

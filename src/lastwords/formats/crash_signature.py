@@ -16,7 +16,7 @@ from typing import Any, Optional
 
 from lastwords.formats.crash_frames import Frame
 from lastwords.formats.crash_reports import Report
-from lastwords.formats.crash_skip import ANCHORS, COMMON
+from lastwords.formats.crash_skip import ANCHORS, TELLS_LITTLE
 from lastwords.formats.failures import Failure
 
 VERSION = 1
@@ -72,7 +72,7 @@ def _names(frames: tuple[Frame, ...], guilty: Optional[str]) -> list[str]:
     names = [frame.name for frame in frames if frame.reliable]
     if guilty in names:
         names = names[names.index(guilty) :]
-    telling = [name for name in names if not COMMON.search(name) and not ANCHORS.search(name)]
+    telling = [name for name in names if not TELLS_LITTLE.search(name) and not ANCHORS.search(name)]
     return (telling or names)[: FRAMES + 1]
 
 

@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.crash_frame_pick import PICKS, Trace
+from lastwords.formats.crash_frame_pick import PICKS
 from lastwords.formats.crash_kinds import Kind
+from lastwords.formats.crash_trace import Trace
 
 LENGTH = 120
 """Characters of a title."""
@@ -21,7 +22,7 @@ _CHANGING = (
     (re.compile(r"(?<![\w./-])-?(?:0x[0-9a-f]+|\d+)(?![\w./-])"), "NUM"),
 )
 _HEAD = (
-    (re.compile(r"^\[ | \]$"), ""),
+    (re.compile(r"^\[ "), ""),
     (re.compile(r"^BUG: (?=KASAN|KMSAN|KCSAN|KFENCE)"), ""),
     (re.compile(r"^-+\[ cut here \]-+\s*"), ""),
 )
@@ -62,9 +63,11 @@ def title_of(kind: Kind, header: re.Match[str], body: str, trace: Trace) -> Titl
         groups = {**header.groupdict(), **(needed.groupdict() if needed else {})}
         words = {name: (value or "").strip() for name, value in groups.items()}
         pick = PICKS[form.pick]
-        found = pick.find(trace, words.get("function") or None)
+        found = pick.find(trace, words.get("function") or None, form.spares)
+        if found is None and pick.all_count:
+            continue
         corrupted = None
-        if pick.needs_trace and not trace.has_trace():
+        if pick.needs_trace and not trace.has_calls():
             corrupted = "no call trace"
         elif pick.needs_frame and found is None:
             corrupted = "no frame to blame"
@@ -79,4 +82,4 @@ def title_of(kind: Kind, header: re.Match[str], body: str, trace: Trace) -> Titl
     line = header.string[header.start() :].strip()
     for pattern, instead in _HEAD:
         line = pattern.sub(instead, line)
-    return Titled(normalize(line), (), None, "an incomplete report" if kind.forms else None)
+    return Titled(normalize(line), (), None, "an incomplete report")

@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 from lastwords.analyzer.crash_log import CrashLog, Entry
 from lastwords.formats.crash_frames import plain_name
-from lastwords.formats.crash_skip import COMMON
+from lastwords.formats.crash_skip import TELLS_LITTLE
 from lastwords.reports import words
 
 FRAMES_SHOWN = 6
@@ -64,7 +64,7 @@ def trace(entry: Entry) -> Optional[str]:
     if entry["frame"] in names:
         first = names.index(entry["frame"])
     else:
-        first = next((at for at, name in enumerate(names) if not COMMON.search(name)), 0)
+        first = next((at for at, name in enumerate(names) if not TELLS_LITTLE.search(name)), 0)
     shown = [_frame(frame) for frame in frames[first : first + FRAMES_SHOWN]]
     more = " ..." if len(names) > first + FRAMES_SHOWN else ""
     return " < ".join(shown) + more if shown else None
