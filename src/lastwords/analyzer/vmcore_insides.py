@@ -46,8 +46,14 @@ class Insides:
             self._total_pages = tasks.total_pages
             if tasks.gap:
                 self.missing.append(("some of the tasks", tasks.gap, False))
-            if tasks.lost:
-                self.missing.append((f"the threads of {tasks.lost} processes", "not in the dump", False))
+            absent = (
+                (f"{tasks.unknown} of the tasks", tasks.unknown),
+                (f"some fields of {tasks.partial} tasks", tasks.partial),
+                (f"the threads of {tasks.lost} processes", tasks.lost),
+            )
+            self.missing += [
+                (what, "their pages are not in the dump", False) for what, count in absent if count
+            ]
         except DumpError as problem:
             self._lacks("the tasks", problem)
         return found or None

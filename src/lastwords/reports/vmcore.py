@@ -138,7 +138,7 @@ def _tasks(console: Console, document: Facts) -> None:
             str(task["pid"]),
             str(task["parent"] if task["parent"] is not None else "?"),
             str(task["cpu"] if task["cpu"] is not None else "?"),
-            task["state"],
+            task["state"] or "?",
             str(task["resident_pages"] * page) if task["resident_pages"] is not None else "-",
             str(task["oom_score_adj"] if task["oom_score_adj"] is not None else "-"),
             str(task["oom_share"] if task["oom_share"] is not None else "-"),
