@@ -1,0 +1,173 @@
+"""What is inside a dump, three ways: lastwords without debug symbols, and drgn and crash with them."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from lab import disks, peers
+from lab.common import CACHE, LabError, Unavailable, read_json, run
+from lab.images import IMAGES
+from lab.runner import RUNS
+
+IMAGES_COMPARED = ("bookworm", "trixie", "sid")
+SECTIONS = ("--ps", "--bt", "--mount")
+QUESTIONS = "sys\nbt\nps\nmount\nquit\n"
+FRAME = re.compile(r"^ *#\d+ \[([0-9a-f]+)\] (\S+) at ([0-9a-f]+)", re.MULTILINE)
+TASK = re.compile(
+    r"^[> ] +(\d+) +(\d+) +(\d+) +[0-9a-f]{16} +([A-Z]{2}) +[\d.]+ +(\d+) +(\d+) +(\S.*?)\s*$", re.MULTILINE
+)
+MOUNT = re.compile(r"^[0-9a-f]{16} [0-9a-f]{16} (\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
+STATES = {"RU": "R", "IN": "S", "UN": "D", "ZO": "Z", "ID": "I", "ST": "T", "TR": "t", "DE": "X", "PA": "P"}
+SAME = "same"
+
+
+@dataclass
+class Compared:
+    """What one peer says of one dump, against lastwords."""
+
+    dump: str
+    peer: str
+    cells: list[str] = field(default_factory=list)
+    """Back trace, tasks, mounts, names."""
+    wrong: list[str] = field(default_factory=list)
+
+    def add(self, what: str, ours: list[Any], theirs: list[Any]) -> None:
+        """Note whether two lists are equal."""
+        if ours == theirs:
+            self.cells.append(f"{SAME} ({len(ours)})")
+            return
+        self.cells.append(f"**different** ({len(ours)}, {len(theirs)})")
+        here = [repr(each) for each in ours if each not in theirs][:3]
+        there = [repr(each) for each in theirs if each not in ours][:3]
+        self.wrong.append(f"{what}: only here {', '.join(here)}; only there {', '.join(there)}")
+
+
+def compare(image: str) -> Iterator[Compared]:
+    """Compare what is in the dump that kdump wrote in a machine of an image.
+
+    :raises Unavailable: no such machine has crashed, its kernel's symbols are gone, or there is no drgn
+    """
+    run_directory = os.path.join(RUNS, f"kdump-sysrq-c@{image}")
+    if not os.path.exists(run_directory):
+        raise Unavailable(f"python -m lab run kdump-sysrq-c@{image}")
+    release = read_json(os.path.join(run_directory, "run.json"))["kernel"]
+    try:
+        vmlinux = peers.symbols(IMAGES[image], release)
+    except LabError as problem:
+        raise Unavailable(str(problem)) from None
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="vmcores-") as work:
+        dump = _dump_of(os.path.join(run_directory, "disk.qcow2"), work)
+        os.link(vmlinux, os.path.join(work, "vmlinux"))
+        ours = _document(dump)
+        yield _with_drgn(ours, _document(dump, "--vmlinux", vmlinux), release)
+        said = peers.call(
+            ["crash", "-s", f"{peers.SHARED}/vmlinux", f"{peers.SHARED}/dump"],
+            work,
+            deadline=180,
+            stdin=QUESTIONS,
+        ).stdout
+        yield _with_crash(ours, said, release)
+
+
+def _dump_of(disk: str, work: str) -> str:
+    raw = os.path.join(work, "disk.raw")
+    disks.raw_copy(disk, raw)
+    run(["debugfs", "-R", f'rdump /var/crash "{work}"', raw], check=False, deadline=300)
+    os.unlink(raw)
+    found = glob.glob(os.path.join(work, "crash", "*", "dump.*"))
+    if len(found) != 1:
+        raise LabError(f"{disk}: expected one dump in it, found {len(found)}")
+    os.rename(found[0], os.path.join(work, "dump"))
+    return os.path.join(work, "dump")
+
+
+def _document(dump: str, *more: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "lastwords", "vmcore", "--json", *SECTIONS, *more, dump]
+    done = run(command, deadline=120, check=False)
+    if not done.stdout:
+        if "needs drgn" in done.stderr:
+            raise Unavailable("needs drgn: pip install 'lastwords[vmcore]'")
+        raise LabError(done.stderr.strip()[-300:])
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _frames(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return function and address of each frame of the CPU that panicked; not what only symbols can tell."""
+    return [
+        (each["address"], each["symbol"])
+        for each in document["backtraces"][0]["frames"]
+        if not each["inlined"]
+    ]
+
+
+def _with_drgn(ours: dict[str, Any], theirs: dict[str, Any], release: str) -> Compared:
+    compared = Compared(release, "drgn")
+    compared.add("back trace", [each[0] for each in _frames(ours)], [each[0] for each in _frames(theirs)])
+    names = [name for name in ours["tasks"][0] if not name.startswith("oom_")]
+    mine, other = ([[task[name] for name in names] for task in each["tasks"]] for each in (ours, theirs))
+    compared.add("tasks", sorted(mine, key=str), sorted(other, key=str))
+    compared.add("mounts", ours["mounts"], theirs["mounts"])
+    compared.cells.append("")
+    return compared
+
+
+def _with_crash(ours: dict[str, Any], said: str, release: str) -> Compared:
+    compared = Compared(release, "crash")
+    frames = [(f"0x{at}", name) for _, name, at in FRAME.findall(said)]
+    mine = _frames(ours)
+    # crash begins further in, where the registers were saved.
+    names = [name for _, name in mine]
+    start = next((i for i, (_, name) in enumerate(frames) if name == names[1]), 0)
+    theirs_too = frames[start : start + len(mine) - 1]
+    # It leaves out frames, such as panic() above vpanic(), that drgn has.
+    skipped = [each for each in mine[1:] if each not in theirs_too]
+    compared.add("back trace", [each for each in mine[1:] if each not in skipped], theirs_too)
+    if skipped:
+        compared.cells[-1] += f", without {', '.join(name for _, name in skipped)}"
+    page = (ours["file"]["page_size"] or 4096) // 1024
+    tasks = [
+        (
+            task["pid"],
+            task["parent"],
+            task["cpu"],
+            task["state"],
+            (task["resident_pages"] or 0) * page,
+            task["comm"],
+        )
+        for task in ours["tasks"]
+    ]
+    theirs = [
+        (int(pid), int(parent), int(cpu), STATES.get(state, state), int(rss), comm.strip("[]"))
+        for pid, parent, cpu, state, _, rss, comm in TASK.findall(said)
+    ]
+    compared.add("tasks", sorted(tasks, key=str), sorted(theirs, key=str))
+    mounts = [(each["filesystem"], each["device"], each["path"]) for each in ours["mounts"]]
+    # crash ends the path of an automount with a slash.
+    found = [(kind, device, path.rstrip("/") or "/") for kind, device, path in MOUNT.findall(said)]
+    compared.add("mounts", mounts, found)
+    kernel = ours["kernel"]
+    told = {
+        name: match[1]
+        for name in ("RELEASE", "DATE", "PANIC")
+        if (match := re.search(rf"^ *{name}: (.*?)\s*$", said, re.MULTILINE))
+    }
+    moment = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(kernel["crash_time"]))
+    same = [
+        told.get("RELEASE") == kernel["release"],
+        " ".join(told.get("DATE", "").split()) == " ".join(moment.split()),
+        told.get("PANIC", "").strip('"') == ours["panic"],
+    ]
+    compared.cells.append(SAME if all(same) else "**different**")
+    if not all(same):
+        compared.wrong.append(f"names: {told} against {kernel['release']}, {moment}, {ours['panic']}")
+    return compared

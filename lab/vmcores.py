@@ -1,0 +1,267 @@
+"""Crash dumps of real kernels in every form that can be written here, read by lastwords and by its peers.
+
+    python -m lab.vmcores [forms | insides] [NAME ...]
+
+``forms``: guests panic (:mod:`lab.micro`), and QEMU and makedumpfile write their memory in all forms they
+know; the log of each must be that of makedumpfile and of the guest's console, byte for byte. ``insides``:
+dumps that kdump wrote in the lab's own machines; tasks, back trace and mounts must be those that drgn and
+crash find with debug symbols. Without names all are taken, and the tables in docs/vmcore.md written anew.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Optional
+
+from lab import micro, peers
+from lab.common import CACHE, REPOSITORY, LabError, Unavailable, run, write_measured
+from lab.micro import GUESTS, Guest
+from lab.vmcore_insides import IMAGES_COMPARED, Compared, compare
+from lastwords.formats.vmcore.source import DumpError
+from lastwords.model import LastwordsError
+from lastwords.roots.vmcore import Vmcore, log_text, open_vmcore
+
+PAGE = os.path.join(REPOSITORY, "docs", "vmcore.md")
+PACKED = {"zlib": "-c", "lzo": "-l", "snappy": "-p", "zstd": "-z"}
+MADE = {
+    **{f"makedumpfile {option}": [option, "-d", "31"] for option in PACKED.values()},
+    "makedumpfile, not packed": ["-d", "31"],
+    "makedumpfile -E": ["-E", "-d", "31"],
+    "makedumpfile -F": ["-F", "-c", "-d", "31"],
+    **{f"makedumpfile -d {level}": ["-l", "-d", str(level)] for level in range(32)},
+}
+ANOTHER_FILE = "in another file of this split dump"
+
+
+@dataclass
+class Checked:
+    """What came of one guest."""
+
+    guest: Guest
+    release: str
+    paging: str = ""
+    read: list[str] = field(default_factory=list)
+    """Forms whose log is right."""
+    wrong: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    """Forms that could not be written here, and why."""
+    lines: int = 0
+
+
+def check_forms(guest: Guest) -> Checked:
+    """Have a guest panic and read what is written of it."""
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix="vmcores-") as work:
+        with micro.panicked(guest, work) as monitor:
+            written, refused = micro.dumps(monitor, work)
+        with open(os.path.join(micro.parts(guest), "release"), encoding="ascii") as stream:
+            checked = Checked(guest, stream.read())
+        with open(os.path.join(work, "serial.log"), "rb") as console:
+            printed = micro.printed(console.read())
+        checked.lines = len(printed)
+        checked.absent += [f"QEMU {form}: {why}" for form, why in refused.items()]
+        expected = None
+        if guest.machine == "x86_64":
+            source = _for_makedumpfile(written["elf"], work)
+            expected = _log_of_makedumpfile(source, work)
+        for form, path in written.items():
+            _judge(checked, f"QEMU {form}", path, printed, expected)
+        with closing(open_vmcore(written["elf"])) as core:
+            checked.paging = _paging(core)
+        if expected is not None:
+            _check_made(checked, work, source, printed, expected)
+        return checked
+
+
+def _check_made(checked: Checked, work: str, source: str, printed: list[bytes], expected: bytes) -> None:
+    for form, options in MADE.items():
+        path = os.path.join(work, "made")
+        stream = "-F" in options
+        argv = ["makedumpfile", *options, f"{peers.SHARED}/{source}"]
+        argv += [] if stream else [f"{peers.SHARED}/made"]
+        done = peers.call(argv, work, output="made" if stream else "")
+        if done.returncode:
+            checked.wrong.append(f"{form}: makedumpfile failed: {done.stdout[-200:]}{done.stderr[-200:]}")
+        elif "is disabled" in done.stdout + done.stderr:
+            checked.absent.append(f"{form}: not compiled into this makedumpfile")
+        else:
+            _judge(checked, form, path, printed, expected)
+        if os.path.exists(path):
+            os.unlink(path)
+    _check_split(checked, work, source, printed, expected)
+
+
+def _check_split(checked: Checked, work: str, source: str, printed: list[bytes], expected: bytes) -> None:
+    """A dump in two files: each says what is in the other, and put together they are one again."""
+    shared = peers.SHARED
+    peers.call(
+        ["makedumpfile", "--split", "-c", f"{shared}/{source}", f"{shared}/part1", f"{shared}/part2"], work
+    )
+    paths = [os.path.join(work, name) for name in ("part1", "part2")]
+    for number, path in enumerate(paths, 1):
+        with closing(open_vmcore(path)) as core:
+            told = [each["why"] or "" for each in core.missing]
+            whole = b"".join(log_text(core.log, True)) == expected
+        clear = whole or any(ANOTHER_FILE in why or "not in the dump" in why for why in told)
+        (checked.read if clear else checked.wrong).append(f"makedumpfile --split, file {number}")
+    parts = [f"{shared}/part1", f"{shared}/part2"]
+    peers.call(["makedumpfile", "--reassemble", *parts, f"{shared}/made"], work)
+    _judge(checked, "makedumpfile --reassemble", os.path.join(work, "made"), printed, expected)
+
+
+def _judge(checked: Checked, form: str, path: str, printed: list[bytes], expected: Optional[bytes]) -> None:
+    """Compare the log in a file with the console's and makedumpfile's."""
+    problem = None
+    try:
+        with closing(open_vmcore(path)) as core:
+            if core.missing or core.damage:
+                problem = "; ".join(
+                    [*(f"{each['what']}: {each['why']}" for each in core.missing), *core.damage]
+                )
+            elif _as_printed(core) != printed:
+                problem = "its log is not the console's"
+            elif expected is not None and b"".join(log_text(core.log, True)) != expected:
+                problem = "its log is not makedumpfile's"
+            elif core.dump.release != checked.release:
+                problem = f"its release is {core.dump.release}"
+    except (LastwordsError, DumpError) as refusal:
+        problem = str(refusal)
+    if problem is None:
+        checked.read.append(form)
+    else:
+        checked.wrong.append(f"{form}: {problem}")
+
+
+def _as_printed(core: Vmcore) -> list[bytes]:
+    """Return the log as a console gets it: each line of a message with its own stamp."""
+    lines = []
+    for record in core.log:
+        stamp = b"[%5d.%06d] " % (record.time // 10**9, record.time % 10**9 // 1000)
+        lines += [stamp + line for line in record.text.split(b"\n")]
+    return lines
+
+
+def _for_makedumpfile(path: str, work: str) -> str:
+    """Move the program headers of a core to where makedumpfile takes them to be, behind the ELF header.
+
+    QEMU 7.2 and later put the section headers there, which nobody reads.
+    """
+    with open(path, "r+b") as core:
+        head = bytearray(core.read(64))
+        at = struct.unpack_from("<Q", head, 32)[0]
+        size, count = struct.unpack_from("<HH", head, 54)
+        core.seek(at)
+        programs = core.read(size * count)
+    target = os.path.join(work, "moved")
+    run(["cp", "--sparse=always", path, target], deadline=120)
+    struct.pack_into("<QQ", head, 32, 64, 0)
+    struct.pack_into("<HHHHHH", head, 52, 64, size, count, 0, 0, 0)
+    os.chmod(target, 0o600)
+    with open(target, "r+b") as core:
+        core.write(bytes(head) + programs)
+    return "moved"
+
+
+def _log_of_makedumpfile(source: str, work: str) -> bytes:
+    done = peers.call(
+        ["makedumpfile", "--dump-dmesg", f"{peers.SHARED}/{source}", f"{peers.SHARED}/log"], work
+    )
+    if done.returncode:
+        raise LabError(f"makedumpfile --dump-dmesg failed: {done.stdout[-300:]}{done.stderr[-300:]}")
+    with open(os.path.join(work, "log"), "rb") as stream:
+        return stream.read()
+
+
+def _paging(core: Vmcore) -> str:
+    info = core.dump.info
+    if core.dump.machine == "x86_64":
+        return "5 levels" if info.find_number("pgtable_l5_enabled") else "4 levels"
+    bits = 64 - (info.find_number("TCR_EL1_T1SZ") or 16)
+    return f"{(info.page_size or 0) >> 10}k pages, {bits} bits (built for {info.find_number('VA_BITS')})"
+
+
+def forms_table(found: Sequence[Checked]) -> str:
+    """Return what came of the guests, as Markdown."""
+    lines = ["| kernel | machine | paging | lines of log | forms | same log |", "|---|---|---|--:|--:|--:|"]
+    for each in found:
+        total = len(each.read) + len(each.wrong)
+        cells = [
+            each.release,
+            each.guest.machine,
+            each.paging,
+            str(each.lines),
+            str(total),
+            str(len(each.read)),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    wrong = [f"- {each.release}, {text}" for each in found for text in each.wrong]
+    absent = sorted({text for each in found for text in each.absent})
+    lines += ["", "Wrong:", "", *wrong] if wrong else []
+    return "\n".join([*lines, "", f"Not to be had here: {'; '.join(absent)}." if absent else ""]).rstrip()
+
+
+def insides_table(found: Sequence[Compared]) -> str:
+    """Return how what is inside compares, as Markdown."""
+    lines = [
+        "| dump | peer | back trace | tasks | mounts | release, time, panic |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [f"| {each.dump} | {each.peer} | {' | '.join(each.cells)} |" for each in found]
+    wrong = [f"- {each.dump}, {each.peer}: {text}" for each in found for text in each.wrong]
+    return "\n".join([*lines, *(["", "Different:", "", *wrong] if wrong else [])])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what is asked for."""
+    what = arguments[0] if arguments and arguments[0] in ("forms", "insides") else None
+    names = list(arguments[1 if what else 0 :])
+    unknown = set(names) - set(GUESTS) - set(IMAGES_COMPARED)
+    if unknown:
+        print(
+            f"lab: no {', '.join(sorted(unknown))}; {', '.join([*GUESTS, *IMAGES_COMPARED])}", file=sys.stderr
+        )
+        return 2
+    wrong, text = 0, []
+    if what != "insides":
+        checked = list(_each(list(GUESTS.values()), names))
+        wrong += sum(len(each.wrong) for each in checked)
+        text.append(forms_table(checked))
+    if what != "forms":
+        compared = list(_compared(names))
+        wrong += sum(len(each.wrong) for each in compared)
+        text.append(insides_table(compared))
+    print("\n\n".join(text))
+    if not arguments:
+        versions = f"makedumpfile {peers.version('makedumpfile')}, crash {peers.version('crash')}"
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        head = f"Made by `python -m lab.vmcores` on {day}; {versions}. Not written by hand."
+        write_measured(PAGE, "vmcores", "\n\n".join([head, *text]) + "\n")
+    return int(wrong > 0)
+
+
+def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
+    for guest in guests:
+        if not names or guest.name in names:
+            try:
+                yield check_forms(guest)
+            except Unavailable as problem:
+                print(f"{guest.name}: not run: {problem}", file=sys.stderr, flush=True)
+
+
+def _compared(names: Sequence[str]) -> Iterator[Compared]:
+    for image in IMAGES_COMPARED:
+        if not names or image in names:
+            try:
+                yield from compare(image)
+            except Unavailable as problem:
+                print(f"{image}: not compared: {problem}", file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
