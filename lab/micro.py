@@ -84,6 +84,22 @@ GUESTS = {
             archive=Archive("trixie", "arm64", "trixie-security"),
             package="linux-image-arm64",
         ),
+        # Built for 52 bits of addresses, on processors that have 48.
+        Guest(
+            "trixie-arm64-48",
+            "aarch64",
+            "cortex-a57",
+            archive=Archive("trixie", "arm64", "trixie-security"),
+            package="linux-image-arm64",
+        ),
+        Guest(
+            "trixie-arm64-16k-47",
+            "aarch64",
+            "neoverse-n1",
+            archive=Archive("trixie", "arm64", "trixie-security"),
+            package="linux-image-arm64-16k",
+            memory=512,
+        ),
         Guest(
             "trixie-arm64-16k",
             "aarch64",
@@ -102,8 +118,9 @@ def parts(guest: Guest) -> str:
     :raises Unavailable: this machine cannot
     """
     key = digest(guest.image, guest.package, guest.archive and guest.archive.suite, INIT)
-    target = os.path.join(CACHE, "micro", f"{guest.name}-{key}")
-    with locked(f"micro-{guest.name}"):
+    name = guest.image or f"{guest.package}-{guest.archive.suite if guest.archive else ''}"
+    target = os.path.join(CACHE, "micro", f"{name}-{key}")
+    with locked(f"micro-{name}"):
         if not os.path.isdir(target):
             with staged(target) as work:
                 tree = os.path.join(work, "tree")

@@ -19,13 +19,14 @@ from lab.images import IMAGES
 from lab.runner import RUNS
 
 IMAGES_COMPARED = ("bookworm", "trixie", "sid")
-SECTIONS = ("--ps", "--bt", "--mount")
-QUESTIONS = "sys\nbt\nps\nmount\nquit\n"
+SECTIONS = ("--ps", "--memory", "--bt", "--mount")
+QUESTIONS = "sys\nbt\nps\nmount\nkmem -i\nquit\n"
 FRAME = re.compile(r"^ *#\d+ \[([0-9a-f]+)\] (\S+) at ([0-9a-f]+)", re.MULTILINE)
 TASK = re.compile(
     r"^[> ] +(\d+) +(\d+) +(\d+) +[0-9a-f]{16} +([A-Z]{2}) +[\d.]+ +(\d+) +(\d+) +(\S.*?)\s*$", re.MULTILINE
 )
 MOUNT = re.compile(r"^[0-9a-f]{16} [0-9a-f]{16} (\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
+SUM = re.compile(r"^ *(TOTAL MEM|FREE|SLAB) +(\d+) ", re.MULTILINE)
 STATES = {"RU": "R", "IN": "S", "UN": "D", "ZO": "Z", "ID": "I", "ST": "T", "TR": "t", "DE": "X", "PA": "P"}
 SAME = "same"
 
@@ -37,7 +38,7 @@ class Compared:
     dump: str
     peer: str
     cells: list[str] = field(default_factory=list)
-    """Back trace, tasks, mounts, names."""
+    """Back trace, tasks, memory, mounts, names."""
     wrong: list[str] = field(default_factory=list)
 
     def add(self, what: str, ours: list[Any], theirs: list[Any]) -> None:
@@ -113,9 +114,8 @@ def _frames(document: dict[str, Any]) -> list[tuple[str, str]]:
 def _with_drgn(ours: dict[str, Any], theirs: dict[str, Any], release: str) -> Compared:
     compared = Compared(release, "drgn")
     compared.add("back trace", [each[0] for each in _frames(ours)], [each[0] for each in _frames(theirs)])
-    names = [name for name in ours["tasks"][0] if not name.startswith("oom_")]
-    mine, other = ([[task[name] for name in names] for task in each["tasks"]] for each in (ours, theirs))
-    compared.add("tasks", sorted(mine, key=str), sorted(other, key=str))
+    compared.add("tasks", *(sorted(each["tasks"], key=str) for each in (ours, theirs)))
+    compared.add("memory", *([*each["memory"].items()] for each in (ours, theirs)))
     compared.add("mounts", ours["mounts"], theirs["mounts"])
     compared.cells.append("")
     return compared
@@ -151,6 +151,18 @@ def _with_crash(ours: dict[str, Any], said: str, release: str) -> Compared:
         for pid, parent, cpu, state, _, rss, comm in TASK.findall(said)
     ]
     compared.add("tasks", sorted(tasks, key=str), sorted(theirs, key=str))
+    memory = ours["memory"]
+    sums = {
+        "TOTAL MEM": memory["total"],
+        "FREE": memory["free"],
+        "SLAB": memory["slab_reclaimable"] + memory["slab_unreclaimable"],
+    }
+    pages = {name: int(count) for name, count in SUM.findall(said)}
+    compared.add(
+        "memory",
+        [(name, value // (page * 1024)) for name, value in sums.items()],
+        [(name, pages.get(name)) for name in sums],
+    )
     mounts = [(each["filesystem"], each["device"], each["path"]) for each in ours["mounts"]]
     # crash ends the path of an automount with a slash.
     found = [(kind, device, path.rstrip("/") or "/") for kind, device, path in MOUNT.findall(said)]
