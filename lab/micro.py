@@ -59,6 +59,7 @@ class Guest:
     package: str = ""
     memory: int = 256
     """Megabytes."""
+    cpus: int = 1
 
 
 GUESTS = {
@@ -66,7 +67,7 @@ GUESTS = {
     for guest in (
         Guest("bullseye", image="bullseye"),
         Guest("bookworm", image="bookworm"),
-        Guest("trixie", image="trixie"),
+        Guest("trixie", image="trixie", cpus=2),
         # Page tables of five levels.
         Guest("trixie-la57", image="trixie", cpu="max"),
         Guest("sid", image="sid"),
@@ -76,6 +77,7 @@ GUESTS = {
             "cortex-a57",
             archive=Archive("bookworm", "arm64", "bookworm-security"),
             package="linux-image-arm64",
+            cpus=2,
         ),
         Guest(
             "trixie-arm64",
@@ -203,7 +205,17 @@ def panicked(guest: Guest, work: str) -> Iterator[Monitor]:
     serial = "ttyAMA0" if guest.machine == "aarch64" else "ttyS0"
     command = ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "5", program, "-accel", "tcg"]
     command += ["-machine", "virt" if guest.machine == "aarch64" else "q35", "-cpu", guest.cpu]
-    command += ["-m", str(guest.memory), "-nodefaults", "-display", "none", "-device", "vmcoreinfo"]
+    command += [
+        "-m",
+        str(guest.memory),
+        "-smp",
+        str(guest.cpus),
+        "-nodefaults",
+        "-display",
+        "none",
+        "-device",
+        "vmcoreinfo",
+    ]
     command += ["-serial", "file:serial.log", "-qmp", "unix:monitor,server=on,wait=off"]
     command += ["-kernel", f"{made}/vmlinuz", "-initrd", f"{made}/initrd", "-append"]
     command.append(f"console={serial} ignore_loglevel printk.devkmsg=on rdinit=/init net.ifnames=0")

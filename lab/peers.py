@@ -18,11 +18,16 @@ SHARED = "/lab"
 """Where the tree sees the directory that is shared with it."""
 
 
+def place() -> str:
+    """Return where the tree is, or will be."""
+    return os.path.join(CACHE, f"peers-{SUITE}-{digest(PACKAGES)}")
+
+
 def tree() -> str:
     """Return the tree, making it unless it is there. :raises Unavailable: this machine cannot"""
     if os.geteuid() != 0:
         raise Unavailable("a tree to run crash in needs root")
-    target = os.path.join(CACHE, f"peers-{SUITE}-{digest(PACKAGES)}")
+    target = place()
     with locked("peers"):
         if not os.path.isdir(target):
             main, _ = mirrors()
@@ -49,7 +54,7 @@ def call(
     inside = f'mount --bind "{shared}" "{top}{SHARED}" && mount -t proc proc "{top}/proc" && exec "$0" "$@"'
     command = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", inside]
     # crash ignores SIGTERM.
-    command += ["timeout", "-s", "KILL", str(deadline), "nice", "chroot", top]
+    command += ["timeout", "-s", "KILL", str(deadline), "chroot", top]
     command += ["sh", "-c", f'exec "$0" "$@"{redirect}', *argv]
     return run(command, deadline=deadline + 10, check=False, stdin=stdin)
 

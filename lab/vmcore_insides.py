@@ -113,10 +113,18 @@ def _frames(document: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _with_drgn(ours: dict[str, Any], theirs: dict[str, Any], release: str) -> Compared:
     compared = Compared(release, "drgn")
-    compared.add("back trace", [each[0] for each in _frames(ours)], [each[0] for each in _frames(theirs)])
-    compared.add("tasks", *(sorted(each["tasks"], key=str) for each in (ours, theirs)))
-    compared.add("memory", *([*each["memory"].items()] for each in (ours, theirs)))
-    compared.add("mounts", ours["mounts"], theirs["mounts"])
+    views = (
+        ("the back traces", "backtraces", lambda document: [at for at, _ in _frames(document)]),
+        ("the tasks", "tasks", lambda document: sorted(document["tasks"], key=str)),
+        ("the use of memory", "memory", lambda document: [*document["memory"].items()]),
+        ("the mounts", "mounts", lambda document: document["mounts"]),
+    )
+    for what, key, view in views:
+        if theirs[key] is None:
+            why = next((each["why"] for each in theirs["missing"] if each["what"] == what), "not told")
+            compared.cells.append(f"it cannot: {why}")
+        else:
+            compared.add(what, view(ours), view(theirs))
     compared.cells.append("")
     return compared
 

@@ -20,23 +20,26 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Optional
 
-from lab import micro, peers
+from lab import micro, peers, snappy
 from lab.common import CACHE, REPOSITORY, LabError, Unavailable, run, write_measured
 from lab.micro import GUESTS, Guest
 from lab.vmcore_insides import IMAGES_COMPARED, Compared, compare
+from lastwords.analyzer.vmcore import describe
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.model import LastwordsError
 from lastwords.roots.vmcore import Vmcore, log_text, open_vmcore
 
 PAGE = os.path.join(REPOSITORY, "docs", "vmcore.md")
-PACKED = {"zlib": "-c", "lzo": "-l", "snappy": "-p", "zstd": "-z"}
+PLAIN = "makedumpfile, not packed"
 MADE = {
-    **{f"makedumpfile {option}": [option, "-d", "31"] for option in PACKED.values()},
-    "makedumpfile, not packed": ["-d", "31"],
+    **{f"makedumpfile {option}": [option, "-d", "31"] for option in ("-c", "-l", "-p", "-z")},
+    PLAIN: ["-d", "31"],
     "makedumpfile -E": ["-E", "-d", "31"],
     "makedumpfile -F": ["-F", "-c", "-d", "31"],
     **{f"makedumpfile -d {level}": ["-l", "-d", str(level)] for level in range(32)},
 }
+RANKING = "the ranking of the OOM killer"
+"""Needs symbols of data, which Debian's kernels for aarch64 do not carry."""
 ANOTHER_FILE = "in another file of this split dump"
 
 
@@ -53,6 +56,9 @@ class Checked:
     absent: list[str] = field(default_factory=list)
     """Forms that could not be written here, and why."""
     lines: int = 0
+    forms: int = 0
+    inside: list[str] = field(default_factory=list)
+    """What was found inside without debug symbols."""
 
 
 def check_forms(guest: Guest) -> Checked:
@@ -74,9 +80,32 @@ def check_forms(guest: Guest) -> Checked:
             _judge(checked, f"QEMU {form}", path, printed, expected)
         with closing(open_vmcore(written["elf"])) as core:
             checked.paging = _paging(core)
+            _check_insides(checked, core)
         if expected is not None:
             _check_made(checked, work, source, printed, expected)
         return checked
+
+
+def _check_insides(checked: Checked, core: Vmcore) -> None:
+    """Without debug symbols: what the guest is known to have done must be there."""
+    found = describe(core, ("ps", "bt", "mount"))
+    checked.wrong += [
+        f"{each['what']}: {each['why']}" for each in found["missing"] if each["what"] != RANKING
+    ]
+    sleeping = [task["comm"] for task in found["tasks"] or () if task["parent"] == 1 and task["state"] == "S"]
+    traces = [[frame["symbol"] for frame in trace["frames"]] for trace in found["backtraces"] or ()]
+    mounts = [(m["filesystem"], m["path"], m["read_only"]) for m in found["mounts"] or ()]
+    panicked = [trace[trace.index("panic") + 1 :] for trace in traces if "panic" in trace]
+    known = {
+        "tasks": sleeping == ["busybox", "busybox"],
+        "back traces": len(traces) == checked.guest.cpus
+        and len(panicked) == 1
+        and panicked[0][:1] == ["sysrq_handle_crash"]
+        and "vfs_write" in panicked[0],
+        "mounts": ("tmpfs", "/mnt", True) in mounts and ("proc", "/proc", False) in mounts,
+    }
+    checked.inside = [what for what, right in known.items() if right]
+    checked.wrong += [f"{what} without debug symbols" for what, right in known.items() if not right]
 
 
 def _check_made(checked: Checked, work: str, source: str, printed: list[bytes], expected: bytes) -> None:
@@ -92,6 +121,10 @@ def _check_made(checked: Checked, work: str, source: str, printed: list[bytes], 
             checked.absent.append(f"{form}: not compiled into this makedumpfile")
         else:
             _judge(checked, form, path, printed, expected)
+        if form == PLAIN:
+            snappy.pack(path, path + ".snappy")
+            _judge(checked, "pages packed by libsnappy", path + ".snappy", printed, expected)
+            os.unlink(path + ".snappy")
         if os.path.exists(path):
             os.unlink(path)
     _check_split(checked, work, source, printed, expected)
@@ -109,6 +142,7 @@ def _check_split(checked: Checked, work: str, source: str, printed: list[bytes],
             told = [each["why"] or "" for each in core.missing]
             whole = b"".join(log_text(core.log, True)) == expected
         clear = whole or any(ANOTHER_FILE in why or "not in the dump" in why for why in told)
+        checked.forms += 1
         (checked.read if clear else checked.wrong).append(f"makedumpfile --split, file {number}")
     parts = [f"{shared}/part1", f"{shared}/part2"]
     peers.call(["makedumpfile", "--reassemble", *parts, f"{shared}/made"], work)
@@ -117,6 +151,7 @@ def _check_split(checked: Checked, work: str, source: str, printed: list[bytes],
 
 def _judge(checked: Checked, form: str, path: str, printed: list[bytes], expected: Optional[bytes]) -> None:
     """Compare the log in a file with the console's and makedumpfile's."""
+    checked.forms += 1
     problem = None
     try:
         with closing(open_vmcore(path)) as core:
@@ -188,16 +223,20 @@ def _paging(core: Vmcore) -> str:
 
 def forms_table(found: Sequence[Checked]) -> str:
     """Return what came of the guests, as Markdown."""
-    lines = ["| kernel | machine | paging | lines of log | forms | same log |", "|---|---|---|--:|--:|--:|"]
+    lines = [
+        "| kernel | machine | CPUs | paging | lines of log | forms | same log | found without symbols |",
+        "|---|---|--:|---|--:|--:|--:|---|",
+    ]
     for each in found:
-        total = len(each.read) + len(each.wrong)
         cells = [
             each.release,
             each.guest.machine,
+            str(each.guest.cpus),
             each.paging,
             str(each.lines),
-            str(total),
+            str(each.forms),
             str(len(each.read)),
+            ", ".join(each.inside) or "nothing",
         ]
         lines.append(f"| {' | '.join(cells)} |")
     wrong = [f"- {each.release}, {text}" for each in found for text in each.wrong]
