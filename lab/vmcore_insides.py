@@ -75,8 +75,8 @@ def compare(image: str) -> Iterator[Compared]:
             work,
             deadline=180,
             stdin=QUESTIONS,
-        ).stdout
-        yield _with_crash(ours, said, release)
+        )
+        yield _with_crash(ours, said.stdout, said.stderr, release)
 
 
 def _dump_of(disk: str, work: str) -> str:
@@ -129,8 +129,12 @@ def _with_drgn(ours: dict[str, Any], theirs: dict[str, Any], release: str) -> Co
     return compared
 
 
-def _with_crash(ours: dict[str, Any], said: str, release: str) -> Compared:
+def _with_crash(ours: dict[str, Any], said: str, complaints: str, release: str) -> Compared:
     compared = Compared(release, "crash")
+    if not TASK.search(said):
+        lines = [line for line in (said + "\n" + complaints).splitlines() if line.strip()]
+        compared.cells = [f"it cannot: {lines[-1].strip() if lines else 'no answer in time'}", *[""] * 4]
+        return compared
     frames = [(f"0x{at}", name) for _, name, at in FRAME.findall(said)]
     mine = _frames(ours)
     # crash begins further in, where the registers were saved.
