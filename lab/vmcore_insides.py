@@ -133,7 +133,7 @@ def _with_crash(ours: dict[str, Any], said: str, complaints: str, release: str) 
     compared = Compared(release, "crash")
     if not TASK.search(said):
         lines = [line for line in (said + "\n" + complaints).splitlines() if line.strip()]
-        compared.cells = [f"it cannot: {lines[-1].strip() if lines else 'no answer in time'}", *[""] * 4]
+        compared.cells = [f"it cannot: {lines[0].strip() if lines else 'no answer in time'}", *[""] * 4]
         return compared
     frames = [(f"0x{at}", name) for _, name, at in FRAME.findall(said)]
     mine = _frames(ours)

@@ -248,8 +248,8 @@ def forms_table(found: Sequence[Checked]) -> str:
 def insides_table(found: Sequence[Compared]) -> str:
     """Return how what is inside compares, as Markdown."""
     lines = [
-        "| dump | peer | back trace | tasks | mounts | release, time, panic |",
-        "|---|---|---|---|---|---|",
+        "| dump | peer | back trace | tasks | memory | mounts | release, time, panic |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {each.dump} | {each.peer} | {' | '.join(each.cells)} |" for each in found]
     wrong = [f"- {each.dump}, {each.peer}: {text}" for each in found for text in each.wrong]
