@@ -119,7 +119,7 @@ def parts(guest: Guest) -> str:
 
     :raises Unavailable: this machine cannot
     """
-    key = digest(guest.image, guest.package, guest.archive and guest.archive.suite, INIT)
+    key = digest(IMAGES[guest.image].key if guest.image else guest.package, INIT)
     name = guest.image or f"{guest.package}-{guest.archive.suite if guest.archive else ''}"
     target = os.path.join(CACHE, "micro", f"{name}-{key}")
     with locked(f"micro-{name}"):

@@ -28,6 +28,9 @@ TASK = re.compile(
 MOUNT = re.compile(r"^[0-9a-f]{16} [0-9a-f]{16} (\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
 SUM = re.compile(r"^ *(TOTAL MEM|FREE|SLAB) +(\d+) ", re.MULTILINE)
 STATES = {"RU": "R", "IN": "S", "UN": "D", "ZO": "Z", "ID": "I", "ST": "T", "TR": "t", "DE": "X", "PA": "P"}
+CRASH_DEADLINE = 600
+"""Seconds; it takes ten on a machine that has nothing else to do."""
+NAMES = ("RELEASE", "DATE", "PANIC")
 SAME = "same"
 
 
@@ -73,7 +76,7 @@ def compare(image: str) -> Iterator[Compared]:
         said = peers.call(
             ["crash", "-s", f"{peers.SHARED}/vmlinux", f"{peers.SHARED}/dump"],
             work,
-            deadline=180,
+            deadline=CRASH_DEADLINE,
             stdin=QUESTIONS,
         )
         yield _with_crash(ours, said.stdout, said.stderr, release)
@@ -135,63 +138,53 @@ def _with_crash(ours: dict[str, Any], said: str, complaints: str, release: str) 
         lines = [line for line in (said + "\n" + complaints).splitlines() if line.strip()]
         compared.cells = [f"it cannot: {lines[0].strip() if lines else 'no answer in time'}", *[""] * 4]
         return compared
-    frames = [(f"0x{at}", name) for _, name, at in FRAME.findall(said)]
-    mine = _frames(ours)
-    # crash begins further in, where the registers were saved.
-    names = [name for _, name in mine]
-    start = next((i for i, (_, name) in enumerate(frames) if name == names[1]), 0)
-    theirs_too = frames[start : start + len(mine) - 1]
+    mine = _frames(ours)[1:]  # crash begins elsewhere, where the registers were saved
+    theirs = [(f"0x{at}", name) for _, name, at in FRAME.findall(said)]
+    theirs = [each for i, each in enumerate(theirs) if mine[0] in theirs[: i + 1]][: len(mine)]
     # It leaves out frames, such as panic() above vpanic(), that drgn has.
-    skipped = [each for each in mine[1:] if each not in theirs_too]
-    compared.add("back trace", [each for each in mine[1:] if each not in skipped], theirs_too)
+    skipped = [each for each in mine if each not in theirs]
+    compared.add("back trace", [each for each in mine if each not in skipped], theirs)
     if skipped:
         compared.cells[-1] += f", without {', '.join(name for _, name in skipped)}"
-    page = (ours["file"]["page_size"] or 4096) // 1024
-    tasks = [
-        (
-            task["pid"],
-            task["parent"],
-            task["cpu"],
-            task["state"],
-            (task["resident_pages"] or 0) * page,
-            task["comm"],
-        )
-        for task in ours["tasks"]
-    ]
-    theirs = [
-        (int(pid), int(parent), int(cpu), STATES.get(state, state), int(rss), comm.strip("[]"))
-        for pid, parent, cpu, state, _, rss, comm in TASK.findall(said)
-    ]
-    compared.add("tasks", sorted(tasks, key=str), sorted(theirs, key=str))
-    memory = ours["memory"]
-    sums = {
-        "TOTAL MEM": memory["total"],
-        "FREE": memory["free"],
-        "SLAB": memory["slab_reclaimable"] + memory["slab_unreclaimable"],
-    }
-    pages = {name: int(count) for name, count in SUM.findall(said)}
-    compared.add(
-        "memory",
-        [(name, value // (page * 1024)) for name, value in sums.items()],
-        [(name, pages.get(name)) for name in sums],
-    )
+    compared.add("tasks", _tasks(ours), _tasks_of_crash(said))
+    sums = {name: int(pages) for name, pages in SUM.findall(said)}
+    compared.add("memory", _sums(ours), [(name, sums.get(name)) for name, _ in _sums(ours)])
     mounts = [(each["filesystem"], each["device"], each["path"]) for each in ours["mounts"]]
     # crash ends the path of an automount with a slash.
     found = [(kind, device, path.rstrip("/") or "/") for kind, device, path in MOUNT.findall(said)]
     compared.add("mounts", mounts, found)
-    kernel = ours["kernel"]
-    told = {
-        name: match[1]
-        for name in ("RELEASE", "DATE", "PANIC")
-        if (match := re.search(rf"^ *{name}: (.*?)\s*$", said, re.MULTILINE))
-    }
-    moment = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(kernel["crash_time"]))
-    same = [
-        told.get("RELEASE") == kernel["release"],
-        " ".join(told.get("DATE", "").split()) == " ".join(moment.split()),
-        told.get("PANIC", "").strip('"') == ours["panic"],
-    ]
-    compared.cells.append(SAME if all(same) else "**different**")
-    if not all(same):
-        compared.wrong.append(f"names: {told} against {kernel['release']}, {moment}, {ours['panic']}")
+    moment = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(ours["kernel"]["crash_time"]))
+    names = [ours["kernel"]["release"], moment, ours["panic"]]
+    told = [re.search(rf"^ *{name}: (.*?)\s*$", said, re.MULTILINE) for name in NAMES]
+    compared.add("names", names, [match[1].strip('"') if match else None for match in told])
     return compared
+
+
+def _tasks(document: dict[str, Any]) -> list[Any]:
+    """Return what crash tells of each task as well."""
+    page = (document["file"]["page_size"] or 4096) // 1024
+    keys = ("pid", "parent", "cpu", "state", "comm")
+    return sorted(
+        [(*(task[key] for key in keys), (task["resident_pages"] or 0) * page) for task in document["tasks"]],
+        key=str,
+    )
+
+
+def _tasks_of_crash(said: str) -> list[Any]:
+    return sorted(
+        [
+            (int(pid), int(parent), int(cpu), STATES.get(state, state), comm.strip("[]"), int(resident))
+            for pid, parent, cpu, state, _, resident, comm in TASK.findall(said)
+        ],
+        key=str,
+    )
+
+
+def _sums(document: dict[str, Any]) -> list[tuple[str, int]]:
+    """Return the sums, in pages, that crash tells as well."""
+    memory, page = document["memory"], document["file"]["page_size"] or 4096
+    slab = memory["slab_reclaimable"] + memory["slab_unreclaimable"]
+    return [
+        (name, value // page)
+        for name, value in (("TOTAL MEM", memory["total"]), ("FREE", memory["free"]), ("SLAB", slab))
+    ]

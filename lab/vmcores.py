@@ -49,6 +49,7 @@ class Checked:
 
     guest: Guest
     release: str
+    """Of its kernel; the guest's name where it did not even boot."""
     paging: str = ""
     read: list[str] = field(default_factory=list)
     """Forms whose log is right."""
@@ -266,22 +267,25 @@ def main(arguments: Sequence[str]) -> int:
             f"lab: no {', '.join(sorted(unknown))}; {', '.join([*GUESTS, *IMAGES_COMPARED])}", file=sys.stderr
         )
         return 2
-    wrong, text = 0, []
+    wrong = 0
     if what != "insides":
         checked = list(_each(list(GUESTS.values()), names))
         wrong += sum(len(each.wrong) for each in checked)
-        text.append(forms_table(checked))
+        _tell("vmcore-forms", f"makedumpfile {peers.version('makedumpfile')}", forms_table(checked), names)
     if what != "forms":
         compared = list(_compared(names))
         wrong += sum(len(each.wrong) for each in compared)
-        text.append(insides_table(compared))
-    print("\n\n".join(text))
-    if not arguments:
-        versions = f"makedumpfile {peers.version('makedumpfile')}, crash {peers.version('crash')}"
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        head = f"Made by `python -m lab.vmcores` on {day}; {versions}. Not written by hand."
-        write_measured(PAGE, "vmcores", "\n\n".join([head, *text]) + "\n")
+        _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(compared), names)
     return int(wrong > 0)
+
+
+def _tell(mark: str, against: str, table: str, names: Sequence[str]) -> None:
+    """Print a table; put it into the page when it is about everything."""
+    print(table, flush=True)
+    if not names:
+        day = time.strftime("%Y-%m-%d", time.gmtime())
+        head = f"Made by `python -m lab.vmcores` on {day}, against {against}. Not written by hand."
+        write_measured(PAGE, mark, f"{head}\n\n{table}\n")
 
 
 def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
@@ -291,6 +295,8 @@ def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
                 yield check_forms(guest)
             except Unavailable as problem:
                 print(f"{guest.name}: not run: {problem}", file=sys.stderr, flush=True)
+            except LabError as problem:
+                yield Checked(guest, guest.name, wrong=[str(problem)])
 
 
 def _compared(names: Sequence[str]) -> Iterator[Compared]:
@@ -298,7 +304,7 @@ def _compared(names: Sequence[str]) -> Iterator[Compared]:
         if not names or image in names:
             try:
                 yield from compare(image)
-            except Unavailable as problem:
+            except LabError as problem:
                 print(f"{image}: not compared: {problem}", file=sys.stderr, flush=True)
 
 
