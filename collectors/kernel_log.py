@@ -17,6 +17,7 @@ from typing import Any, Optional
 from lastwords.collectors import kdump_config
 from lastwords.collectors.kdump_config import ABRT, CRASH
 from lastwords.collectors.kernel_log_dumps import (
+    MAX_DUMPS,
     READ,
     crash_places,
     dumps_without_log,
@@ -194,7 +195,12 @@ class _Gathering:
 
     def _dumps(self, place: str) -> Iterator[_Log]:
         """Yield the logs that are in dumps and nowhere else."""
-        for node in dumps_without_log(self.root, place):
+        nodes = dumps_without_log(self.root, place)
+        for node in nodes[MAX_DUMPS:]:
+            self.sources.append(
+                _source(node.path, "crash_dump", limit=f"not read: more than {MAX_DUMPS} dumps")
+            )
+        for node in nodes[:MAX_DUMPS]:
             try:
                 yield self._in_dump(node)
             except OSError as problem:

@@ -59,7 +59,7 @@ def dumps_without_log(root: Root, place: str) -> list[Node]:
         kinds = {node.path: kind_of_dump_file(node.name) for node in nodes}
         if not {"dmesg", "dmesg-incomplete"} & set(kinds.values()):
             found += [node for node in nodes if kinds[node.path] in ("core", "core-incomplete")][:1]
-    return found[:MAX_DUMPS]
+    return found
 
 
 def head_of(root: Root, dump: Node) -> VmcoreHead:

@@ -205,17 +205,8 @@ def panicked(guest: Guest, work: str) -> Iterator[Monitor]:
     serial = "ttyAMA0" if guest.machine == "aarch64" else "ttyS0"
     command = ["setpriv", "--pdeathsig", "KILL", "nice", "-n", "5", program, "-accel", "tcg"]
     command += ["-machine", "virt" if guest.machine == "aarch64" else "q35", "-cpu", guest.cpu]
-    command += [
-        "-m",
-        str(guest.memory),
-        "-smp",
-        str(guest.cpus),
-        "-nodefaults",
-        "-display",
-        "none",
-        "-device",
-        "vmcoreinfo",
-    ]
+    command += ["-m", str(guest.memory), "-smp", str(guest.cpus), "-nodefaults", "-display", "none"]
+    command += ["-device", "vmcoreinfo"]
     command += ["-serial", "file:serial.log", "-qmp", "unix:monitor,server=on,wait=off"]
     command += ["-kernel", f"{made}/vmlinuz", "-initrd", f"{made}/initrd", "-append"]
     command.append(f"console={serial} ignore_loglevel printk.devkmsg=on rdinit=/init net.ifnames=0")

@@ -146,8 +146,10 @@ def test_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = corpus(NAME).read_bytes()
     files = {f"/var/crash/2026112314{n:02}/dump.2026112314{n:02}": data for n in range(9)}
     sources: list[dict[str, Any]] = collected(host(tmp_path / "many", files))["sources"]
-    read = [each["path"][-12:] for each in sources if each["kind"] == "crash_dump"]
+    dumps = [each for each in sources if each["kind"] == "crash_dump"]
+    read = [each["path"][-12:] for each in dumps if each["lines"]]
     assert read == ["202611231408", "202611231407", "202611231406", "202611231405"]
+    assert [each["limit"] for each in dumps if not each["lines"]] == ["not read: more than 4 dumps"] * 5
     monkeypatch.setattr(kernel_log_dumps, "STREAM_LIMIT", 1 << 30)
     great = host(tmp_path / "great", {"/var/crash/202611231440/dump.202611231440": flattened(data)})
     os.truncate(tmp_path / "great/var/crash/202611231440/dump.202611231440", 2 << 30)
