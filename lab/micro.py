@@ -60,13 +60,15 @@ class Guest:
     memory: int = 256
     """Megabytes."""
     cpus: int = 1
+    levels: tuple[int, ...] = (0,)
+    """Dump levels (``makedumpfile -d``) to try, besides 31 in every form."""
 
 
 GUESTS = {
     guest.name: guest
     for guest in (
         Guest("bullseye", image="bullseye"),
-        Guest("bookworm", image="bookworm"),
+        Guest("bookworm", image="bookworm", levels=tuple(range(32))),
         Guest("trixie", image="trixie", cpus=2),
         # Page tables of five levels.
         Guest("trixie-la57", image="trixie", cpu="max"),

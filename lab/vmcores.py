@@ -5,7 +5,8 @@
 ``forms``: guests panic (:mod:`lab.micro`), and QEMU and makedumpfile write their memory in all forms they
 know; the log of each must be that of makedumpfile and of the guest's console, byte for byte. ``insides``:
 dumps that kdump wrote in the lab's own machines; tasks, back trace and mounts must be those that drgn and
-crash find with debug symbols. Without names all are taken, and the tables in docs/vmcore.md written anew.
+crash find with debug symbols. Without names all are taken. What came of each is kept, and the tables in
+docs/vmcore.md are of all that is kept.
 """
 
 from __future__ import annotations
@@ -15,13 +16,22 @@ import struct
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Optional
+from dataclasses import asdict, dataclass, field
+from typing import Any, Optional
 
 from lab import micro, peers, snappy
-from lab.common import CACHE, REPOSITORY, LabError, Unavailable, run, write_measured
+from lab.common import (
+    CACHE,
+    REPOSITORY,
+    LabError,
+    Unavailable,
+    read_json,
+    run,
+    write_json,
+    write_measured,
+)
 from lab.micro import GUESTS, Guest
 from lab.vmcore_insides import IMAGES_COMPARED, Compared, compare
 from lastwords.analyzer.vmcore import describe
@@ -29,6 +39,7 @@ from lastwords.formats.vmcore.source import DumpError
 from lastwords.model import LastwordsError
 from lastwords.roots.vmcore import Vmcore, log_text, open_vmcore
 
+KEPT = os.path.join(CACHE, "vmcores")
 PAGE = os.path.join(REPOSITORY, "docs", "vmcore.md")
 PLAIN = "makedumpfile, not packed"
 MADE = {
@@ -36,7 +47,6 @@ MADE = {
     PLAIN: ["-d", "31"],
     "makedumpfile -E": ["-E", "-d", "31"],
     "makedumpfile -F": ["-F", "-c", "-d", "31"],
-    **{f"makedumpfile -d {level}": ["-l", "-d", str(level)] for level in range(32)},
 }
 RANKING = "the ranking of the OOM killer"
 """Needs symbols of data, which Debian's kernels for aarch64 do not carry."""
@@ -110,7 +120,8 @@ def _check_insides(checked: Checked, core: Vmcore) -> None:
 
 
 def _check_made(checked: Checked, work: str, source: str, printed: list[bytes], expected: bytes) -> None:
-    for form, options in MADE.items():
+    levels = {f"makedumpfile -d {level}": ["-l", "-d", str(level)] for level in checked.guest.levels}
+    for form, options in {**MADE, **levels}.items():
         path = os.path.join(work, "made")
         stream = "-F" in options
         argv = ["makedumpfile", *options, f"{peers.SHARED}/{source}"]
@@ -269,23 +280,37 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     wrong = 0
     if what != "insides":
-        checked = list(_each(list(GUESTS.values()), names))
-        wrong += sum(len(each.wrong) for each in checked)
-        _tell("vmcore-forms", f"makedumpfile {peers.version('makedumpfile')}", forms_table(checked), names)
+        for checked in _each(list(GUESTS.values()), names):
+            wrong += len(checked.wrong)
+            _keep(checked.guest.name, {**asdict(checked), "guest": checked.guest.name})
+        kept = [Checked(**{**each, "guest": GUESTS[each["guest"]]}) for each in _kept(GUESTS)]
+        _tell("vmcore-forms", f"makedumpfile {peers.version('makedumpfile')}", forms_table(kept))
     if what != "forms":
-        compared = list(_compared(names))
-        wrong += sum(len(each.wrong) for each in compared)
-        _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(compared), names)
+        for image, compared in _compared(names):
+            wrong += sum(len(each.wrong) for each in compared)
+            _keep(f"inside-{image}", [asdict(each) for each in compared])
+        images = [f"inside-{image}" for image in IMAGES_COMPARED]
+        found = [Compared(**each) for record in _kept(images) for each in record]
+        _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(found))
     return int(wrong > 0)
 
 
-def _tell(mark: str, against: str, table: str, names: Sequence[str]) -> None:
-    """Print a table; put it into the page when it is about everything."""
+def _keep(name: str, record: Any) -> None:
+    os.makedirs(KEPT, exist_ok=True)
+    write_json(os.path.join(KEPT, f"{name}.json"), record)
+
+
+def _kept(names: Iterable[str]) -> list[Any]:
+    paths = [os.path.join(KEPT, f"{name}.json") for name in names]
+    return [read_json(path) for path in paths if os.path.exists(path)]
+
+
+def _tell(mark: str, against: str, table: str) -> None:
+    """Print a table and put it into the page."""
     print(table, flush=True)
-    if not names:
-        day = time.strftime("%Y-%m-%d", time.gmtime())
-        head = f"Made by `python -m lab.vmcores` on {day}, against {against}. Not written by hand."
-        write_measured(PAGE, mark, f"{head}\n\n{table}\n")
+    day = time.strftime("%Y-%m-%d", time.gmtime())
+    head = f"Made by `python -m lab.vmcores` on {day}, against {against}. Not written by hand."
+    write_measured(PAGE, mark, f"{head}\n\n{table}\n")
 
 
 def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
@@ -299,11 +324,11 @@ def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
                 yield Checked(guest, guest.name, wrong=[str(problem)])
 
 
-def _compared(names: Sequence[str]) -> Iterator[Compared]:
+def _compared(names: Sequence[str]) -> Iterator[tuple[str, list[Compared]]]:
     for image in IMAGES_COMPARED:
         if not names or image in names:
             try:
-                yield from compare(image)
+                yield image, list(compare(image))
             except LabError as problem:
                 print(f"{image}: not compared: {problem}", file=sys.stderr, flush=True)
 
