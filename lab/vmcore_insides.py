@@ -28,8 +28,8 @@ TASK = re.compile(
 MOUNT = re.compile(r"^[0-9a-f]{16} [0-9a-f]{16} (\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
 SUM = re.compile(r"^ *(TOTAL MEM|FREE|SLAB) +(\d+) ", re.MULTILINE)
 STATES = {"RU": "R", "IN": "S", "UN": "D", "ZO": "Z", "ID": "I", "ST": "T", "TR": "t", "DE": "X", "PA": "P"}
-CRASH_DEADLINE = 600
-"""Seconds; it takes ten on a machine that has nothing else to do."""
+DEADLINE = 600
+"""Seconds; crash takes ten on a machine that has nothing else to do."""
 NAMES = ("RELEASE", "DATE", "PANIC")
 SAME = "same"
 
@@ -76,7 +76,7 @@ def compare(image: str) -> Iterator[Compared]:
         said = peers.call(
             ["crash", "-s", f"{peers.SHARED}/vmlinux", f"{peers.SHARED}/dump"],
             work,
-            deadline=CRASH_DEADLINE,
+            deadline=DEADLINE,
             stdin=QUESTIONS,
         )
         yield _with_crash(ours, said.stdout, said.stderr, release)
@@ -96,7 +96,7 @@ def _dump_of(disk: str, work: str) -> str:
 
 def _document(dump: str, *more: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "lastwords", "vmcore", "--json", *SECTIONS, *more, dump]
-    done = run(command, deadline=120, check=False)
+    done = run(command, deadline=DEADLINE, check=False)
     if not done.stdout:
         if "needs drgn" in done.stderr:
             raise Unavailable("needs drgn: pip install 'lastwords[vmcore]'")

@@ -284,14 +284,16 @@ def main(arguments: Sequence[str]) -> int:
             wrong += len(checked.wrong)
             _keep(checked.guest.name, {**asdict(checked), "guest": checked.guest.name})
         kept = [Checked(**{**each, "guest": GUESTS[each["guest"]]}) for each in _kept(GUESTS)]
-        _tell("vmcore-forms", f"makedumpfile {peers.version('makedumpfile')}", forms_table(kept))
+        if kept:
+            _tell("vmcore-forms", f"makedumpfile {peers.version('makedumpfile')}", forms_table(kept))
     if what != "forms":
         for image, compared in _compared(names):
             wrong += sum(len(each.wrong) for each in compared)
             _keep(f"inside-{image}", [asdict(each) for each in compared])
         images = [f"inside-{image}" for image in IMAGES_COMPARED]
         found = [Compared(**each) for record in _kept(images) for each in record]
-        _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(found))
+        if found:
+            _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(found))
     return int(wrong > 0)
 
 
