@@ -59,7 +59,6 @@ class Checked:
 
     guest: Guest
     release: str
-    """Of its kernel; the guest's name where it did not even boot."""
     paging: str = ""
     read: list[str] = field(default_factory=list)
     """Forms whose log is right."""
@@ -281,7 +280,9 @@ def main(arguments: Sequence[str]) -> int:
     wrong = 0
     if what != "insides":
         for checked in _each(list(GUESTS.values()), names):
-            wrong += len(checked.wrong)
+            wrong += len(checked.wrong) if checked else 1
+            if checked is None:
+                continue
             _keep(checked.guest.name, {**asdict(checked), "guest": checked.guest.name})
         kept = [Checked(**{**each, "guest": GUESTS[each["guest"]]}) for each in _kept(GUESTS)]
         if kept:
@@ -315,7 +316,8 @@ def _tell(mark: str, against: str, table: str) -> None:
     write_measured(PAGE, mark, f"{head}\n\n{table}\n")
 
 
-def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
+def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Optional[Checked]]:
+    """Yield what came of each guest; None of one that did not do what it should."""
     for guest in guests:
         if not names or guest.name in names:
             try:
@@ -323,7 +325,8 @@ def _each(guests: Sequence[Guest], names: Sequence[str]) -> Iterator[Checked]:
             except Unavailable as problem:
                 print(f"{guest.name}: not run: {problem}", file=sys.stderr, flush=True)
             except LabError as problem:
-                yield Checked(guest, guest.name, wrong=[str(problem)])
+                print(f"{guest.name}: failed: {problem}", file=sys.stderr, flush=True)
+                yield None
 
 
 def _compared(names: Sequence[str]) -> Iterator[tuple[str, list[Compared]]]:
