@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any, Optional
 
 from lastwords.collectors.kdump_config import (
+    ABRT,
+    CRASH,
     FILES,
     MOUNTS,
-    directory_of,
-    is_network,
+    dump_directories,
     mount_of,
     read_config,
     read_mounts,
@@ -26,8 +27,6 @@ from lastwords.roots.base import Root, join
 from lastwords.roots.images import StreamSource
 from lastwords.roots.trees import Node
 
-CRASH = "/var/crash"
-ABRT = ("/var/spool/abrt", "/var/tmp/abrt")
 PSTORE = "/sys/fs/pstore"
 ARCHIVED = "/var/lib/systemd/pstore"
 MAX_DUMPS = 200
@@ -65,8 +64,8 @@ class CrashDumpsCollector(Collector):
     timeout = 60.0
 
     def collect(self, root: Root) -> Iterator[Facts]:
-        config = read_config(root)
         mounts = read_mounts(root)
+        places = dump_directories(root, read_config(root), mounts)
         facts: Facts = {
             "places": [],
             "dumps": None,
@@ -76,15 +75,8 @@ class CrashDumpsCollector(Collector):
             "events": [],
         }
         yield dict(facts)
-        places = {CRASH: "default"}
-        for target in config.targets or ():
-            directory = directory_of(root, target, mounts)
-            if directory:
-                places[directory] = "configured"
-        places.update((folder, "abrt") for folder in ABRT)
         heads = _Heads(root)
-        # Those on another machine come last: a server that is gone must not cost the local ones.
-        for path in sorted(places, key=lambda path: is_network(mount_of(path, mounts))):
+        for path in places:
             place, dumps = _place(root, path, places[path], mounts, heads)
             facts["places"] = [*facts["places"], place]
             if dumps or (dumps is not None and places[path] != "abrt"):

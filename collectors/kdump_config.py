@@ -19,6 +19,9 @@ GRUB_DROP_IN = "/etc/default/grub.d/kdump-tools.cfg"
 FILES = (KDUMP_CONF, SYSCONFIG, KDUMP_TOOLS, GRUB_DROP_IN)
 MOUNTS = ("/proc/self/mounts", "/proc/mounts")
 
+CRASH = "/var/crash"
+ABRT = ("/var/spool/abrt", "/var/tmp/abrt")
+
 NETWORK = ("nfs", "nfs4", "cifs", "smb3", "ceph", "fuse.glusterfs", "fuse.sshfs", "9p", "afs", "lustre")
 """Filesystems whose server may be gone: a look at them may never return."""
 
@@ -123,6 +126,21 @@ def directory_of(root: Root, target: Target, mounts: Optional[Sequence[Mount]]) 
         found = next((each for each in reversed(mounts or ()) if _same_device(root, each.spec, device)), None)
         return _normal(f"{found.file}/{path}") if found else None
     return None
+
+
+def dump_directories(root: Root, config: KdumpConfig, mounts: Optional[Sequence[Mount]]) -> dict[str, str]:
+    """Return the directories that may hold dumps, and why: ``default``, ``configured``, ``abrt``.
+
+    Those on another machine come last: a server that is gone must not cost the local ones.
+    """
+    places = {CRASH: "default"}
+    for target in config.targets or ():
+        directory = directory_of(root, target, mounts)
+        if directory:
+            places[directory] = "configured"
+    places.update((folder, "abrt") for folder in ABRT)
+    near_first = sorted(places, key=lambda path: is_network(mount_of(path, mounts)))
+    return {path: places[path] for path in near_first}
 
 
 def mount_of(path: str, mounts: Optional[Sequence[Mount]]) -> Optional[Mount]:

@@ -14,6 +14,17 @@ from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any, Optional
 
+from lastwords.collectors import kdump_config
+from lastwords.collectors.kdump_config import ABRT, CRASH
+from lastwords.collectors.kernel_log_dumps import (
+    MAX_DUMPS,
+    READ,
+    crash_places,
+    dumps_without_log,
+    head_of,
+    log_in_dump,
+    saved_logs,
+)
 from lastwords.collectors.kernel_log_join import EARLY, EventList
 from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, LogScan
 from lastwords.formats.boots import Boot, parse_boots
@@ -60,10 +71,6 @@ PSTORE = (
     "/var/lib/systemd/pstore/*/*",
     "/var/lib/systemd/pstore/*/*/*",
 )
-CRASHES = (
-    "/var/crash/*/vmcore-dmesg*.txt",
-    "/var/crash/*/dmesg*",
-)
 _PACKED = re.compile(r"\.enc\.z$|\.z$")
 
 WHOLE = 1 << 20
@@ -99,7 +106,10 @@ class KernelLogCollector(Collector):
     reads = (
         *FILES,
         *PSTORE,
-        *CRASHES,
+        *kdump_config.FILES,
+        *kdump_config.MOUNTS,
+        CRASH + "/*/*",
+        *(f"{folder}/vmcore-*/*" for folder in ABRT),
         "/etc/localtime",
         "/etc/timezone",
         "/proc/stat",
@@ -143,7 +153,9 @@ class _Gathering:
         clock = Clock(self.root.taken_at, self.zone, self.boot_time)
         yield self._command(DMESG, "dmesg", 15.0, clock, boot=self.boot_id, one_boot=True)
         yield from self._records(PSTORE, "pstore")
-        yield from self._records(CRASHES, "crash_dmesg")
+        near, far = crash_places(self.root)
+        for place in near:
+            yield from self._records(saved_logs(place), "crash_dmesg")
         boots = self.root.run(LIST_BOOTS)
         self.boots = parse_boots(boots.text) if boots and boots.exit_code in (0, None) else None
         clock = Clock(self.root.taken_at, self.zone)
@@ -152,6 +164,12 @@ class _Gathering:
             for argv in SOS_JOURNALS:
                 yield self._command(argv, "journal", 45.0, clock)
         yield from self._files()
+        for place in near:
+            yield from self._dumps(place)
+        # A server that is gone must cost nothing else.
+        for place in far:
+            yield from self._records(saved_logs(place), "crash_dmesg")
+            yield from self._dumps(place)
 
     def _command(self, argv: tuple[str, ...], kind: str, timeout: float, clock: Clock, **more: Any) -> _Log:
         def lines(search: Search) -> Iterator[Line]:
@@ -174,6 +192,29 @@ class _Gathering:
             boot_time = self._boot_time_of_record(node)
             clock = Clock(node.mtime or self.root.taken_at, self.zone, boot_time, "time of the record")
             yield self._file(node, kind, clock, one_boot=True)
+
+    def _dumps(self, place: str) -> Iterator[_Log]:
+        """Yield the logs that are in dumps and nowhere else."""
+        nodes = dumps_without_log(self.root, place)
+        for node in nodes[MAX_DUMPS:]:
+            self.sources.append(
+                _source(node.path, "crash_dump", limit=f"not read: more than {MAX_DUMPS} dumps")
+            )
+        for node in nodes[:MAX_DUMPS]:
+            try:
+                yield self._in_dump(node)
+            except OSError as problem:
+                self.sources.append(_source(node.path, "crash_dump", error=reason_of(problem)))
+
+    def _in_dump(self, node: Node) -> _Log:
+        """Return the log in a dump. Raise OSError."""
+        head = head_of(self.root, node)
+        lines = log_in_dump(self.root, node, head)
+        written = head.timestamp or node.mtime
+        clock = Clock(
+            written or self.root.taken_at, self.zone, self._boot_time_of(lines, written), "time of the dump"
+        )
+        return _Log(command_path((*READ, node.path)), "crash_dump", lines, clock, one_boot=True)
 
     def _log(self, path: str) -> _Log:
         """Return the log that is the input: of any form, of one boot or many, of the kernel alone or not."""
@@ -202,9 +243,14 @@ class _Gathering:
         """Return when the kernel booted that left a record: its last line is as old as the record."""
         named = re.match(r"dmesg-efi(?:_pstore)?-(\d{10})\d{5}", node.name)
         written = float(named[1]) if named else node.mtime
+        return self._boot_time_of(lambda search: self.root.lines(node.path, search), written)
+
+    def _boot_time_of(
+        self, lines: Callable[[Search], Iterator[Line]], written: Optional[float]
+    ) -> Optional[float]:
         search = Search(limit=WHOLE)
         try:
-            for _ in self.root.lines(node.path, search):
+            for _ in lines(search):
                 pass
         except OSError:
             return None

@@ -134,3 +134,13 @@ def read_json(path: str) -> Any:
     """Return what :func:`write_json` wrote."""
     with open(path, encoding="utf-8") as stream:
         return json.load(stream)
+
+
+def write_measured(path: str, name: str, text: str) -> None:
+    """Put *text* between the marks ``measured: name`` and ``end`` of a page."""
+    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
+    with open(path, encoding="utf-8") as stream:
+        before, _, rest = stream.read().partition(begin)
+    after = rest.partition(end)[2]
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(f"{before}{begin}{text}{end}{after}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import re
 import selectors
@@ -17,6 +16,7 @@ from typing import Any, Optional
 
 from lab.accel import CPU
 from lab.common import Died, LabError, TimeLimit, Unavailable, machine_slot
+from lab.qmp import Monitor, connect
 
 CONSOLE_LIMIT = 32 << 20
 DONE = re.compile(rb"\nlab-done (\d+)\r?\n")
@@ -108,11 +108,8 @@ class Machine:
         self._selector.register(self._process.stdout, selectors.EVENT_READ, self._hear_console)
         try:
             self._agent = self._connect("agent")
-            self._monitor = self._connect("monitor")
+            self._monitor = Monitor(self._connect("monitor"))
             self._selector.register(self._agent, selectors.EVENT_READ, self._hear_agent)
-            self._answers = self._monitor.makefile("r", encoding="utf-8")
-            self._answers.readline()
-            self.monitor("qmp_capabilities")
         except BaseException:
             self._stop()
             raise
@@ -121,7 +118,7 @@ class Machine:
         self._process.kill()
         self._process.wait()
         self._selector.close()
-        for name in ("_agent", "_monitor", "_answers"):
+        for name in ("_agent", "_monitor"):
             if hasattr(self, name):
                 getattr(self, name).close()
         if self._process.stdout is not None:
@@ -165,18 +162,12 @@ class Machine:
     def _connect(self, name: str) -> socket.socket:
         limit = time.monotonic() + 30
         while True:
-            connection = socket.socket(socket.AF_UNIX)
             try:
-                # By way of the directory, for the same limit of 107 bytes.
-                directory = os.open(self._work, os.O_RDONLY)
-                try:
-                    connection.connect(f"/proc/self/fd/{directory}/{name}")
-                finally:
-                    os.close(directory)
+                connection = connect(self._work, name)
                 connection.settimeout(60)
                 return connection
             except OSError:
-                connection.close()
+                pass
             if self._process.poll() is not None:
                 self._hear_rest()
                 raise LabError(f"QEMU ended at once: {self.text()[-500:].strip()}")
@@ -283,16 +274,7 @@ class Machine:
 
     def monitor(self, command: str, **arguments: Any) -> Any:
         """Run a QMP command; return its answer."""
-        self._monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
-        while True:
-            line = self._answers.readline()
-            if not line:
-                raise Died(f"the machine went down while waiting for {command}")
-            answer = json.loads(line)
-            if "error" in answer:
-                raise LabError(f"{command}: {answer['error'].get('desc')}")
-            if "return" in answer:
-                return answer["return"]
+        return self._monitor.run(command, **arguments)
 
     def save(self, name: str) -> None:
         """Save the state of the machine in its disk, under *name*."""

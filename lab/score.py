@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lab.common import REPOSITORY, LabError, run
+from lab.common import REPOSITORY, LabError, run, write_measured
 from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
@@ -259,12 +259,7 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
 
 def write_report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> None:
     """Put the report into its place in docs/accuracy.md."""
-    begin, end = "<!-- measured: lab -->\n", "<!-- end -->"
-    with open(REPORT, encoding="utf-8") as stream:
-        before, _, rest = stream.read().partition(begin)
-    after = rest.partition(end)[2]
-    with open(REPORT, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{begin}{report(scored, scenarios)}{end}{after}")
+    write_measured(REPORT, "lab", report(scored, scenarios))
 
 
 def run_version() -> str:

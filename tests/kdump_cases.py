@@ -129,6 +129,7 @@ TWICE = [
     died("a", "Kernel panic - not syncing: Fatal", "panic"),
     died("b", NULL.format(18)),
 ]
+IN_DUMP = {**died("b", NULL.format(18)), "path": "$ lastwords vmcore --dmesg /var/crash/b/vmcore"}
 ALL_THE_SAME = {"crash_dumps__dumps": [dump("a", 40), dump("b", 2)], "events": TWICE}
 
 # Each number is that of the reference on what makes kdump fail.
@@ -244,6 +245,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("crash-dumps-same-death", ALL_THE_SAME, WARNING, NULL.format(10)),
     ("crash-dumps-same-death", {"crash_dumps__dumps": [dump("a", 40), dump("b", 20)], "events": TWICE}, INFO,
      NULL.format(10)),
+    ("crash-dumps-same-death", {**ALL_THE_SAME, "events": [TWICE[0], IN_DUMP]}, WARNING, NULL.format(10)),
     ("crash-dumps-kept", ALL_THE_SAME, INFO, "host"),
     ("crash-dumps-kept", tools("KDUMP_NUM_DUMPS", "2", crash_dumps__dumps=[dump("a", 4), dump("b", 2)]), INFO, "host"),
 ]  # fmt: skip

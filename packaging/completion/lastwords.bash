@@ -118,7 +118,7 @@ _lastwords() {
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'vmcore')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --dmesg --caller-id --ps --bt --mount --vmlinux --crash-script --json --jsonl --color" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --dmesg --caller-id --ps --oom --memory --bt --mount --vmlinux --crash-script --json --jsonl --color" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'initramfs')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --list --root --kernel --json --jsonl --fail-on --color -q --quiet -v --verbose" -- "$cur"))

@@ -58,7 +58,8 @@ def test_a_dump_on_one_screen() -> None:
 def test_everything_as_json() -> None:
     found = document("--dmesg", "--ps", "--bt", "--mount", corpus(FULL), code=3)
     # Of the tasks this trimmed dump holds what is listed, and not their threads.
-    assert [each["what"] for each in found["missing"]] == ["the threads of 49 processes"]
+    lacking = [each["what"] for each in found["missing"]]
+    assert lacking == ["the ranking of the OOM killer", "the threads of 49 processes"]
     assert found["kernel"]["release"] == "6.1.0-56-cloud-amd64" and found["file"]["damage"] == []
     assert found["panic"] == "Kernel panic - not syncing: sysrq triggered crash"
     assert found["panic_task"] == {"cpu": 0, "pid": 1, "comm": "init"}
@@ -70,6 +71,15 @@ def test_everything_as_json() -> None:
     trace = found["backtraces"][0]
     assert (trace["cpu"], trace["pid"], trace["comm"]) == (0, 1, "init")
     assert trace["frames"][1]["symbol"] == "panic" and int(trace["registers"]["rip"], 16) > 1 << 63
+
+
+def test_memory_and_the_ranking() -> None:
+    found = document("--oom", "--memory", corpus(FULL), code=3)
+    lacking = {each["what"]: each for each in found["missing"]}
+    assert found["memory"] is None and "was not dumped" in lacking["the use of memory"]["why"]
+    assert len(found["tasks"]) == 50
+    screen = lastwords("vmcore", "--oom", "--memory", corpus(FULL), code=3).stdout.decode()
+    assert "Not read" in screen and "the use of memory" in screen
 
 
 def test_sections_as_text() -> None:

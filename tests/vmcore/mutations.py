@@ -91,7 +91,7 @@ def read_all(data: bytes) -> str:
         assert "\n" not in str(problem) and 0 < len(str(problem)) < 300, problem
         return " ".join(word for word in str(problem).split() if word.isalpha())
     insides = Insides(kernel, dump)
-    insides.backtraces(), insides.tasks(), insides.mounts()
+    insides.backtraces(), insides.tasks(), insides.memory(), insides.mounts()
     return "read whole" if count and not dump.damage else "read, damage told" if count else "read, empty log"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from machines import Machine
-from vmcores import Bytes, elf, note
+from vmcores import Bytes, Kdump, elf, note
 
 from lastwords.formats.vmcore.dump import open_dump
 from lastwords.formats.vmcore.kernel import Kernel
@@ -78,6 +78,15 @@ def test_back_trace_by_frame_pointers() -> None:
         ("vfs_write", 0x24),
         ("el0_svc", 0x8),
     ]
+
+
+def test_qemu_does_not_name_the_machine_in_its_kdump_formats() -> None:
+    machine, info = machine_with_symbols()
+    pages = {number: bytes(page) for number, page in machine.pages.items()}
+    file = Kdump(pages, info.encode(), utsname=("", "", "", "", "Unknown", "")).file()
+    dump = open_dump(Bytes(file))
+    assert dump.head.machine is None and dump.machine == "aarch64"
+    assert Kernel(dump).read(BASE + 0x20000, 2) == b"\x07T"
 
 
 def test_frame_pointers_that_lead_in_a_circle_end() -> None:

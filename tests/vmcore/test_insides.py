@@ -162,6 +162,26 @@ def test_a_circle_of_tasks_ends() -> None:
         assert (tasks.gap is None) == (count == 31)
 
 
+def test_a_task_that_is_in_the_dump_in_part() -> None:
+    """makedumpfile of a kernel that it does not know yet leaves out single pages of tasks (1.7 of 7.2)."""
+    dump = corpus_dump(FULL)
+    offset, kernel = layout().offset, layout().kernel
+    whole = list(Tasks(layout()).all())
+
+    def frame(task: Task, member: str) -> int:
+        place, _ = kernel._paging.translate(task.address + offset("task_struct", member))
+        return place >> 12
+
+    split = next(task for task in whole if frame(task, "flags") < frame(task, "tasks"))
+    pages = pages_of(dump)
+    del pages[frame(split, "flags")]
+    tasks = Tasks(Layout(Kernel(open_dump(Bytes(Kdump(pages, dump.file.info).file())))))
+    found = {task.pid: task for task in tasks.all()}
+    assert tasks.gap is None and tasks.partial and len(found) + tasks.unknown == len(whole)
+    known = found[split.pid]
+    assert known.comm == split.comm and known.state is None and known.kernel is None
+
+
 @pytest.mark.parametrize("data", [b"", b"\x9f\xeb" + bytes(30), bytes(64)])
 def test_what_is_no_btf(data: bytes) -> None:
     with pytest.raises(DumpError, match="BTF"):

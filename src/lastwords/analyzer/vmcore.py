@@ -53,7 +53,8 @@ def events_of(core: Vmcore) -> list[Event]:
 def describe(core: Vmcore, sections: Iterable[str] = (), vmlinux: Optional[str] = None) -> Facts:
     """Return the document of a dump.
 
-    :param sections: what is read only when it is asked for: ``dmesg``, ``ps``, ``bt``, ``mount``
+    :param sections: what is read only when it is asked for: ``dmesg``, ``ps``, ``oom``, ``memory``, ``bt``,
+        ``mount``
     :param vmlinux: debug symbols to use, or ``auto``
     :raises LastwordsError: there are none, they are of another kernel, or drgn is not installed
     """
@@ -85,7 +86,7 @@ def _panic_task(core: Vmcore) -> Optional[dict[str, Any]]:
 
 
 def _insides(core: Vmcore, sections: Iterable[str], vmlinux: Optional[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {"tasks": None, "backtraces": None, "mounts": None}
+    found: dict[str, Any] = {"tasks": None, "memory": None, "backtraces": None, "mounts": None}
     wanted = [name for name in sections if name != "dmesg"]
     if not wanted:
         return found
@@ -103,8 +104,10 @@ def _insides(core: Vmcore, sections: Iterable[str], vmlinux: Optional[str]) -> d
         insides = Insides(core.kernel, core.dump, _panic_task(core))
     if "bt" in wanted:
         found["backtraces"] = insides.backtraces()
-    if "ps" in wanted:
+    if "ps" in wanted or "oom" in wanted:
         found["tasks"] = insides.tasks()
+    if "memory" in wanted:
+        found["memory"] = insides.memory()
     if "mount" in wanted:
         found["mounts"] = insides.mounts()
     remedy = f"--vmlinux can: {how_to_get(core.dump.release, core.names['version'])}"

@@ -1,4 +1,4 @@
-"""What debug symbols add: tasks, back traces with inlined calls and source lines, and mounts, by drgn.
+"""What debug symbols add: tasks, memory, back traces with inlined calls and source lines, mounts, by drgn.
 
 drgn is an optional extra, ``lastwords[vmcore]``. It is given only symbols whose build id is the dump's.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 from typing import Any, Optional
 
+from lastwords.analyzer.vmcore_insides import memory_facts, task_facts
+from lastwords.formats.vmcore.memory import COUNTERS, Cache, Usage
 from lastwords.formats.vmcore.source import DumpError
-from lastwords.formats.vmcore.tasks import state_letter
+from lastwords.formats.vmcore.tasks import Task, TaskMemory, state_letter
 from lastwords.formats.vmcore.vmlinux import build_id_of, how_to_get, usual_places
 from lastwords.model import LastwordsError
 from lastwords.roots.images import open_image
@@ -72,6 +74,7 @@ class DrgnInsides:
             raise NoSymbols("--vmlinux needs drgn: pip install 'lastwords[vmcore]'") from None
         self.missing: list[tuple[str, str, bool]] = []
         self._program = drgn.Program()
+        self._page_size = core.dump.info.page_size or 4096
         try:
             self._program.set_core_dump(core.path)
             self._program.load_debug_info([vmlinux])
@@ -95,46 +98,79 @@ class DrgnInsides:
         from drgn.helpers.linux.pid import for_each_task
 
         idle = self._program["init_task"].address_of_()
-        return [self._task(idle), *(self._task(task) for task in for_each_task(self._program))]
+        tasks = [idle, *for_each_task(self._program)]
+        total = self._pages("_totalram_pages") + self._pages("total_swap_pages")
+        return [task_facts(self._task(task), total, self._page_size) for task in tasks]
 
-    def _task(self, task: Any) -> dict[str, Any]:
-        memory: dict[str, Optional[int]] = dict.fromkeys(
-            ("total_pages", "resident_pages", "anonymous_pages", "file_pages", "shared_pages", "swap_pages")
-        )
-        tables = None
-        if task.mm:
-            try:
-                from drgn.helpers.linux.mm import task_rss
+    def _pages(self, name: str) -> int:
+        """Return a count of pages that is a plain number or an atomic one."""
+        value = self._program[name]
+        try:
+            return int(value.counter)
+        except (AttributeError, TypeError):
+            return int(value)
 
-                rss = task_rss(self._program, task)
-                file, anonymous, shared = rss.file, rss.anon, rss.shmem
-                memory = {
-                    "total_pages": int(task.mm.total_vm),
-                    "resident_pages": file + anonymous + shared,
-                    "anonymous_pages": anonymous,
-                    "file_pages": file,
-                    "shared_pages": shared,
-                    "swap_pages": rss.swap,
-                }
-                tables = int(task.mm.pgtables_bytes.counter)
-            except (ImportError, LookupError, AttributeError):
-                pass
+    def _task(self, task: Any) -> Task:
         state = task.member_("__state" if _has(task, "__state") else "state")
-        return {
-            "pid": int(task.pid),
-            "tgid": int(task.tgid),
-            "parent": int(task.real_parent.pid) if task.real_parent else None,
-            "comm": task.comm.string_().decode("utf-8", "replace"),
-            "state": state_letter(int(state), int(task.exit_state)),
-            "cpu": self._cpu(task),
-            "running": bool(int(task.on_cpu)) if _has(task, "on_cpu") else False,
-            "kernel_thread": bool(int(task.flags) & 0x00200000),
-            "oom_score_adj": int(task.signal.oom_score_adj),
-            "oom_points": None,
-            "oom_share": None,
-            **memory,
-            "page_tables": tables,
-        }
+        return Task(
+            int(task),
+            int(task.pid),
+            int(task.tgid),
+            task.comm.string_().decode("utf-8", "replace"),
+            state_letter(int(state), int(task.exit_state)),
+            self._cpu(task),
+            bool(int(task.on_cpu)) if _has(task, "on_cpu") else False,
+            int(task.real_parent.pid) if task.real_parent else None,
+            bool(int(task.flags) & 0x00200000),
+            int(task.signal.oom_score_adj),
+            self._memory_of(task) if task.mm else None,
+        )
+
+    def _memory_of(self, task: Any) -> Optional[TaskMemory]:
+        from drgn.helpers.linux.mm import task_rss
+
+        try:
+            rss = task_rss(self._program, task)
+            total, tables = int(task.mm.total_vm), int(task.mm.pgtables_bytes.counter)
+        except (LookupError, AttributeError):
+            return None
+        return TaskMemory(total, rss.anon, rss.file, rss.shmem, rss.swap, tables)
+
+    def memory(self) -> Optional[dict[str, Any]]:
+        """Return how memory was used."""
+        found: Optional[dict[str, Any]] = self._try("the use of memory", self._memory)
+        return found
+
+    def _memory(self) -> dict[str, Any]:
+        program, size = self._program, self._page_size
+        counters: dict[str, Optional[int]] = {}
+        for name, counter in COUNTERS.items():
+            try:
+                number = program.constant(counter)
+            except LookupError:
+                counters[name] = None
+                continue
+            array = "vm_zone_stat" if number.type_.tag == "zone_stat_item" else "vm_node_stat"
+            unit = 1024 if counter.endswith("_KB") else size
+            counters[name] = max(0, int(program[array][number].counter)) * unit
+        usage = Usage(
+            self._pages("_totalram_pages") * size,
+            self._pages("total_swap_pages") * size,
+            max(0, self._pages("nr_swap_pages")) * size,
+            counters,
+        )
+        return memory_facts(usage, self._caches())
+
+    def _caches(self) -> list[Cache]:
+        from drgn.helpers.linux.slab import for_each_slab_cache, slab_cache_pages_per_slab, slab_cache_usage
+
+        found = []
+        for cache in for_each_slab_cache(self._program):
+            usage = slab_cache_usage(cache)
+            pages = usage.num_slabs * int(slab_cache_pages_per_slab(cache))
+            name = cache.name.string_().decode("utf-8", "replace")
+            found.append(Cache(name, int(cache.object_size), usage.num_objs, pages * self._page_size))
+        return sorted(found, key=lambda cache: (-cache.bytes, cache.name))
 
     def _cpu(self, task: Any) -> int:
         from drgn.helpers.linux.sched import task_cpu

@@ -1,4 +1,4 @@
-"""What the memory of a dump tells without debug symbols: tasks, back traces, mounts, as JSON.
+"""What the memory of a dump tells without debug symbols: tasks, memory, back traces, mounts, as JSON.
 
 A kernel since 6.0 tells in VMCOREINFO where its symbol table is, and carries its types (BTF) and, on
 x86_64, its unwind tables (ORC).
@@ -12,6 +12,7 @@ from typing import Any, Optional
 from lastwords.formats.vmcore.dump import Dump
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.layout import Layout
+from lastwords.formats.vmcore.memory import Cache, Usage, read_caches, read_usage
 from lastwords.formats.vmcore.mounts import list_mounts
 from lastwords.formats.vmcore.source import DumpError, Missing
 from lastwords.formats.vmcore.stack import Frame, Unwinder, cpu_states
@@ -19,6 +20,8 @@ from lastwords.formats.vmcore.tasks import Task, Tasks
 
 MAX_SLEEPERS = 64
 """Tasks in D state whose back traces are made."""
+MAX_CACHES = 20
+"""Slab caches that are listed."""
 
 
 class Insides:
@@ -44,10 +47,20 @@ class Insides:
             for task in tasks.all():
                 found.append(task)
             self._total_pages = tasks.total_pages
+            if self._total_pages is None:
+                unnamed = self._layout.symbols.find("total_swap_pages") is None
+                why = "how much memory there was " + ("has no symbol" if unnamed else "is not in the dump")
+                self.missing.append(("the ranking of the OOM killer", why, unnamed))
             if tasks.gap:
                 self.missing.append(("some of the tasks", tasks.gap, False))
-            if tasks.lost:
-                self.missing.append((f"the threads of {tasks.lost} processes", "not in the dump", False))
+            absent = (
+                (f"{tasks.unknown} of the tasks", tasks.unknown),
+                (f"some fields of {tasks.partial} tasks", tasks.partial),
+                (f"the threads of {tasks.lost} processes", tasks.lost),
+            )
+            self.missing += [
+                (what, "their pages are not in the dump", False) for what, count in absent if count
+            ]
         except DumpError as problem:
             self._lacks("the tasks", problem)
         return found or None
@@ -59,7 +72,22 @@ class Insides:
         """Return every task; None when none could be read."""
         page = self._dump.info.page_size or 4096
         found = self._all
-        return None if found is None else [_task(each, self._total_pages, page) for each in found]
+        return None if found is None else [task_facts(each, self._total_pages, page) for each in found]
+
+    def memory(self) -> Optional[dict[str, Any]]:
+        """Return how memory was used; None when that could not be read."""
+        page = self._dump.info.page_size or 4096
+        caches = None
+        try:
+            usage = read_usage(self._layout, page)
+        except DumpError as problem:
+            self._lacks("the use of memory", problem)
+            return None
+        try:
+            caches = read_caches(self._layout, page)
+        except DumpError as problem:
+            self._lacks("the slab caches", problem)
+        return memory_facts(usage, caches)
 
     def mounts(self) -> Optional[list[dict[str, Any]]]:
         """Return the mounts; None when they could not be read."""
@@ -116,7 +144,22 @@ class Insides:
         return by_pid or next((task for task in running if task.cpu == cpu), None)
 
 
-def _task(task: Task, total_pages: Optional[int], page_size: int) -> dict[str, Any]:
+def memory_facts(usage: Usage, caches: Optional[list[Cache]]) -> dict[str, Any]:
+    """Return the use of memory as the document has it."""
+    return {
+        "total": usage.total,
+        "swap_total": usage.swap_total,
+        "swap_free": usage.swap_free,
+        **usage.counters,
+        "slab_caches": None if caches is None else [dict(each.__dict__) for each in caches[:MAX_CACHES]],
+    }
+
+
+def task_facts(task: Task, total_pages: Optional[int], page_size: int) -> dict[str, Any]:
+    """Return a task as the document has it.
+
+    :param total_pages: memory and swap of the machine
+    """
     memory = task.memory
     points = task.badness(total_pages, page_size) if total_pages else None
     return {

@@ -14,7 +14,10 @@ DESCRIPTION = """\
 Say what a crash dump is, whether it is whole, what its kernel log tells and how the kernel died; without
 debug symbols, whatever its size. FILE is what kdump, makedumpfile, QEMU (dump-guest-memory) or virsh dump
 wrote: kdump-compressed (zlib, lzo, snappy, zstd), ELF, a stream of either, itself packed or not (gzip, xz,
-zstd, bzip2); - is standard input. With one of --dmesg, --ps, --bt, --mount only that is printed."""
+zstd, bzip2); - is standard input. With one of --dmesg, --ps, --oom,
+--memory, --bt, --mount only that is printed."""
+
+SECTIONS = ("dmesg", "ps", "oom", "memory", "bt", "mount")
 
 
 def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
@@ -26,12 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
         "--caller-id", action="store_true", help="with --dmesg: who said it, as makedumpfile since 1.7.6"
     )
     parser.add_argument("--ps", action="store_true", help="the tasks, those that ran marked")
+    parser.add_argument(
+        "--oom", action="store_true", help="whom the OOM killer would have taken, in its order"
+    )
+    parser.add_argument(
+        "--memory", action="store_true", help="how memory was used, and the greatest slab caches"
+    )
     parser.add_argument("--bt", action="store_true", help="back traces: of each CPU, and of tasks in D state")
     parser.add_argument("--mount", action="store_true", help="the mounted filesystems")
     parser.add_argument(
         "--vmlinux",
         metavar="FILE",
-        help="debug symbols for --ps, --bt, --mount, read by drgn (lastwords[vmcore]);"
+        help="debug symbols for --ps, --oom, --memory, --bt, --mount, read by drgn (lastwords[vmcore]);"
         " auto looks in the usual places",
     )
     parser.add_argument(
@@ -62,7 +71,7 @@ def _show(arguments: argparse.Namespace, path: str) -> bool:
     """Print what is asked for of one file; return whether all of it could be read."""
     from lastwords.roots.vmcore import log_text, open_vmcore
 
-    sections = [name for name in ("dmesg", "ps", "bt", "mount") if getattr(arguments, name)]
+    sections = [name for name in SECTIONS if getattr(arguments, name)]
     core = open_vmcore(path)
     try:
         if arguments.crash_script:

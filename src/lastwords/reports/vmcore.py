@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KINDS = {"kdump": "kdump-compressed", "elf-core": "ELF core"}
 LEVELS = ((1, "zero pages"), (2, "cache"), (4, "private cache"), (8, "user data"), (16, "free pages"))
 EVENTS_SHOWN = 8
+RANKED_SHOWN = 20
 
 
 def render(document: Facts, sections: Sequence[str], look: Look) -> str:
@@ -138,7 +139,7 @@ def _tasks(console: Console, document: Facts) -> None:
             str(task["pid"]),
             str(task["parent"] if task["parent"] is not None else "?"),
             str(task["cpu"] if task["cpu"] is not None else "?"),
-            task["state"],
+            task["state"] or "?",
             str(task["resident_pages"] * page) if task["resident_pages"] is not None else "-",
             str(task["oom_score_adj"] if task["oom_score_adj"] is not None else "-"),
             str(task["oom_share"] if task["oom_share"] is not None else "-"),
@@ -147,6 +148,45 @@ def _tasks(console: Console, document: Facts) -> None:
         for task in document["tasks"] or ()
     ]
     _table(console, ("", "PID", "PPID", "CPU", "ST", "RSS KiB", "OOM ADJ", "OOM", "COMM"), rows, "<>>>^>>><")
+
+
+def _oom(console: Console, document: Facts) -> None:
+    page = (document["file"]["page_size"] or 4096) // 1024
+    ranked = [task for task in document["tasks"] or () if task["oom_points"] is not None]
+    ranked.sort(key=lambda task: -task["oom_points"])
+    rows = [
+        (
+            str(task["pid"]),
+            str(task["oom_points"] * page),
+            str(task["oom_share"]),
+            str(task["oom_score_adj"]),
+            str(task["resident_pages"] * page),
+            str(task["swap_pages"] * page),
+            task["comm"],
+        )
+        for task in ranked[:RANKED_SHOWN]
+    ]
+    _table(console, ("PID", "POINTS KiB", "SHARE", "ADJ", "RSS KiB", "SWAP KiB", "COMM"), rows, ">>>>>><")
+
+
+def _memory(console: Console, document: Facts) -> None:
+    from rich.text import Text
+
+    memory = document["memory"]
+    if memory is None:
+        return
+    rows = [
+        (name.replace("_", " "), sizes.size(value), f"{100 * value / max(memory['total'], 1):.1f} %")
+        for name, value in memory.items()
+        if isinstance(value, int)
+    ]
+    _table(console, ("MEMORY", "SIZE", "OF ALL"), rows, "<>>")
+    caches = [
+        (each["name"], sizes.size(each["bytes"]), str(each["objects"]), str(each["object_size"]))
+        for each in memory["slab_caches"] or ()
+    ]
+    console.print(Text(""))
+    _table(console, ("SLAB CACHE", "SIZE", "OBJECTS", "OF BYTES"), caches, "<>>>")
 
 
 def _mounts(console: Console, document: Facts) -> None:
@@ -199,4 +239,11 @@ def _missing(console: Console, document: Facts) -> None:
         console.print(Text(f"{each['what']}: {words.plain(each['why'])}{remedy}", style="yellow"))
 
 
-_SECTIONS = {"dmesg": _dmesg, "ps": _tasks, "bt": _backtraces, "mount": _mounts}
+_SECTIONS = {
+    "dmesg": _dmesg,
+    "ps": _tasks,
+    "oom": _oom,
+    "memory": _memory,
+    "bt": _backtraces,
+    "mount": _mounts,
+}

@@ -9,13 +9,16 @@ from typing import Any, Optional
 from lastwords.analyzer.kdump.estimate import mib
 from lastwords.analyzer.kdump.setup import setting
 from lastwords.analyzer.rules.crash import DEATHS, recent
+from lastwords.collectors.kernel_log_dumps import READ
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Finding, Proof, Severity
+from lastwords.roots.evidence import command_path
 
 DAY = 86400
 OLD = 90 * DAY
 """Seconds after which nobody asks for a dump any more."""
 _VARYING = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}\b|\d+")
+_IN_DUMP = command_path(READ) + " "
 PURGES = ("KDUMP_NUM_DUMPS", "KDUMP_KEEP_OLD_DUMPS")
 
 
@@ -25,7 +28,7 @@ def dumps_of(case: Case) -> list[dict[str, Any]]:
 
 
 def deaths(case: Case) -> dict[str, Event]:
-    """Return the first report of a death in the kernel log that lies in each folder.
+    """Return the first report of a death in the kernel log that lies in each folder, or in a dump there.
 
     The first counts: what follows is mostly its consequence.
     """
@@ -34,7 +37,7 @@ def deaths(case: Case) -> dict[str, Event]:
         if each["kind"] not in DEATHS:
             continue
         places = [each, *(each["details"].get("also") or ())]
-        for folder in {str(place["path"]).rpartition("/")[0] for place in places}:
+        for folder in {str(place["path"]).replace(_IN_DUMP, "").rpartition("/")[0] for place in places}:
             if folder not in found or _moment(each) < _moment(found[folder]):
                 found[folder] = each
     return found
@@ -61,8 +64,8 @@ def groups(case: Case) -> dict[str, tuple[str, list[dict[str, Any]]]]:
 def same_death(case: Case) -> Iterator[Finding]:
     """Several crash dumps are of the same death: a bug that comes back, and one dump to look at.
 
-    By the first report in the kernel log that was saved beside each dump. A warning while the last one
-    is less than a week old.
+    By the first report in the kernel log that was saved beside each dump, or is in it. A warning while the
+    last one is less than a week old.
     """
     for title, dumps in groups(case).values():
         if len(dumps) < 2:

@@ -5,7 +5,7 @@ Bottom up, each module needing only those before it: ``source`` (bytes at an off
 (VMCOREINFO), ``dump`` (any container, opened), ``paging`` and ``kernel`` (virtual memory), ``printk`` (the
 kernel log), ``scan`` and ``kallsyms_search`` (what nothing tells of), ``kallsyms``, ``btf`` and ``layout``
 (names and layouts that the kernel carries itself), ``orc``, ``modules`` and ``stack`` (back traces),
-``tasks`` and ``mounts``; beside them ``vmlinux`` (whose debug symbols a file has).
+``tasks``, ``memory`` and ``mounts``; beside them ``vmlinux`` (whose debug symbols a file has).
 
 All of it reads what it is asked for and nothing else, so the size of a dump does not matter; and none of it
 trusts the dump: sizes and counts are held against limits, lists end, and what is not there is

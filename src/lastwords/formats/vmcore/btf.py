@@ -61,11 +61,12 @@ class Types:
         self._words = array("I", data[head + types_at : head + types_at + types // 4 * 4])
         self._places = array("I", [0])
         self._named: dict[int, int] = {}
+        self._enums: dict[int, int] = {}
         self._index()
         self._known: dict[tuple[str, str], Member] = {}
 
     def _index(self) -> None:
-        words, places, named = self._words, self._places, self._named
+        words, places, named, enums = self._words, self._places, self._named, self._enums
         fixed = [3 + _FIXED.get(kind, 0) for kind in range(32)]
         each = [_EACH.get(kind, 0) for kind in range(32)]
         at, end = 0, len(words) - 2
@@ -74,6 +75,8 @@ class Types:
             kind = info >> 24 & 31
             if kind in _RECORDS:
                 named.setdefault(words[at], len(places))
+            elif kind == _ENUM:
+                enums.setdefault(words[at], len(places))
             elif kind >= _KINDS:
                 raise DumpError(f"BTF: type {len(places)} is of unknown kind {kind}")
             places.append(at)
@@ -96,6 +99,19 @@ class Types:
         if at < 0 or at + 1 not in self._named:
             raise DumpError(f"this kernel has no struct {name}")
         return self._named[at + 1]
+
+    def enumerators(self, name: str) -> dict[str, int]:
+        """Return the values of an enum by their names. :raises DumpError: there is none of that name"""
+        at = self._strings.find(b"\0" + name.encode() + b"\0")
+        if at < 0 or at + 1 not in self._enums:
+            raise DumpError(f"this kernel has no enum {name}")
+        _, count, _, _, first = self._type(self._enums[at + 1])
+        if first + 2 * count > len(self._words):
+            raise DumpError("BTF: values beyond its end")
+        pairs = zip(
+            self._words[first : first + 2 * count : 2], self._words[first + 1 : first + 2 * count : 2]
+        )
+        return {self._name(name).decode("ascii", "replace"): value for name, value in pairs}
 
     def _plain(self, number: int) -> int:
         """Follow typedefs and qualifiers."""

@@ -17,6 +17,8 @@ _FLAT_RECORD = 16
 _KDUMP_HEADER = 428
 _NARROW = ("i386", "i486", "i586", "i686", "arm", "armv5tel", "armv6l", "armv7l", "ppc", "mips")
 _INCOMPLETE = 8
+_UNTOLD = "Unknown"
+"""What QEMU writes as the machine of most architectures (ELF_MACHINE_UNAME in dump/dump.c)."""
 _MAGIC: tuple[tuple[bytes, str], ...] = (
     (b"\x1f\x8b", "gzip"),
     (b"\xfd7zXZ\0", "xz"),
@@ -133,7 +135,7 @@ def _kdump(data: bytes, flattened: bool) -> VmcoreHead:
         "kdump",
         flattened,
         version=version,
-        machine=machine,
+        machine=None if machine == _UNTOLD else machine,
         bits=64 if wide else 32,
         byte_order="little" if order == "<" else "big",
         release=_name(data, 12 + 2 * 65),

@@ -50,13 +50,13 @@ class Task:
     pid: int
     tgid: int
     comm: str
-    state: str
+    state: Optional[str]
     """As ps shows it: R, S, D, T, t, X, Z, P, I."""
     cpu: Optional[int]
-    running: bool
+    running: Optional[bool]
     """Whether it was on a CPU."""
     parent: Optional[int]
-    kernel: bool
+    kernel: Optional[bool]
     """Whether it is a kernel thread."""
     oom_score_adj: Optional[int]
     memory: Optional[TaskMemory]
@@ -86,6 +86,10 @@ class Tasks:
         self._layout = layout
         self.lost = 0
         """Processes whose threads could not be found."""
+        self.unknown = 0
+        """Tasks in the list of which not even number and name are in the dump."""
+        self.partial = 0
+        """Tasks of which some other field is not in the dump."""
         self.gap: Optional[str] = None
         """Why some processes in the middle could not be found, if so."""
         self._count = 0
@@ -94,6 +98,7 @@ class Tasks:
         self._state = "__state" if layout.has("task_struct", "__state") else "state"
         cpus = ("thread_info.cpu", "cpu")
         self._cpu = next((name for name in cpus if layout.has("task_struct", name)), None)
+        self._on_cpu = layout.has("task_struct", "on_cpu")
         counts = ("rss_stat.count", "rss_stat")
         self._rss = next((name for name in counts if layout.has("mm_struct", name)), None)
         self._threads_at = layout.offset("signal_struct", "thread_head")
@@ -129,16 +134,24 @@ class Tasks:
 
     def _group(self, leader: int) -> list[Task]:
         """Return a process and its threads, as far as these can be found."""
-        found = [self.task(leader)]
+        found = self._known(leader)
         try:
             for thread in self._threads(leader):
-                found.append(self.task(thread))
+                found += self._known(thread)
                 self._count += 1
                 if self._count > MAX_TASKS:
                     break
         except DumpError:
             self.lost += 1
         return found
+
+    def _known(self, at: int) -> list[Task]:
+        """Return the task, unless it is not in the dump."""
+        try:
+            return [self.task(at)]
+        except DumpError:
+            self.unknown += 1
+            return []
 
     def _threads(self, leader: int) -> Iterator[int]:
         """Yield the other threads of a process. :raises DumpError: they cannot be found"""
@@ -148,24 +161,28 @@ class Tasks:
                 yield thread
 
     def task(self, at: int) -> Task:
-        """Return one task. :raises DumpError: it is not in the dump"""
+        """Return one task. :raises DumpError: not even its number and name are in the dump"""
         layout = self._layout
-        get = layout.get
-        flags, mm = get(at, "task_struct", "flags"), get(at, "task_struct", "mm")
+        pid = layout.get(at, "task_struct", "pid")
         comm = layout.kernel.read(at + layout.offset("task_struct", "comm"), _COMM)
-        state = get(at, "task_struct", self._state)
-        parent = get(at, "task_struct", "real_parent")
+        names = ("tgid", "flags", "mm", self._state, "exit_state", "real_parent", "signal")
+        tgid, flags, mm, state, exit_state, parent, signal = (
+            self._optional(at, "task_struct", name) for name in names
+        )
+        running = self._optional(at, "task_struct", "on_cpu" if self._on_cpu else None)
+        if None in (tgid, flags, mm, state, exit_state, parent, signal):
+            self.partial += 1
         return Task(
             at,
-            get(at, "task_struct", "pid"),
-            get(at, "task_struct", "tgid"),
+            pid,
+            pid if tgid is None else tgid,
             comm.partition(b"\0")[0].decode("utf-8", "replace"),
-            state_letter(state, get(at, "task_struct", "exit_state")),
+            None if state is None or exit_state is None else state_letter(state, exit_state),
             self._optional(at, "task_struct", self._cpu),
-            bool(self._optional(at, "task_struct", "on_cpu")),
+            None if running is None and self._on_cpu else bool(running),
             self._optional(parent, "task_struct", "pid") if parent else None,
-            bool(flags & _KTHREAD),
-            self._optional(get(at, "task_struct", "signal"), "signal_struct", "oom_score_adj"),
+            None if flags is None else bool(flags & _KTHREAD),
+            self._optional(signal, "signal_struct", "oom_score_adj") if signal else None,
             self._memory_of(at, mm) if mm else None,
         )
 
