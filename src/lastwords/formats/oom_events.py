@@ -33,7 +33,7 @@ WORDS = (
     b"ending SIG",
 )
 """Byte strings of which each event has one in a line."""
-STEMS = (b"kill", b"Killed ", b"ending SIG")
+STEMS = (b"kill", b"Kill", b"ending SIG")
 """Fewer ones, of which each word holds one."""
 BEFORE = 150
 """Messages before such a line that may belong to its event, when the first line of its report was lost."""
