@@ -16,7 +16,7 @@ from lastwords.roots.words import Finder
 
 LINE_LIMIT = 64 << 10
 """Bytes of one line that are looked at; a longer line is cut."""
-BLOCK = 256 << 10
+BLOCK = 128 << 10
 """Small enough for the processor's cache: a block is searched many times."""
 
 
@@ -276,11 +276,19 @@ def _searched(blocks: Iterator[tuple[int, bytes]], search: Search) -> Iterator[L
                     block.skip_to(begin)
                     while block.at <= hit:
                         yield block.take()
-            lines = data.count(b"\n", block.at) + (block.at < len(data) and not data.endswith(b"\n"))
+            lines = _count(data, block.at) + (block.at < len(data) and not data.endswith(b"\n"))
             search.lines = block.number - 1 + lines
             behind = [block] if block.at or lines >= search.before else [*behind, block]
     finally:
         search.last = block.last() if block else None
+
+
+def _count(data: bytes, at: int) -> int:
+    """Return how many lines end from *at* on."""
+    if at:
+        return data.count(b"\n", at)
+    # Taking them out is a memchr() for each: half the time that count() takes for its bytes.
+    return len(data) - len(data.replace(b"\n", b""))
 
 
 def _last(blocks: list[_Block], lines: int) -> Iterator[Line]:

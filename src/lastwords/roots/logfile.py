@@ -60,6 +60,7 @@ class LogReader:
         self._gates = gates or {}
         self._search = Search(words=words, stems=stems, before=before, redacted=redacted)
         self._messages = Messages()
+        self._at = self._entry_ends = 0
         self.clock = Clock(reference)
         self.problem: Optional[str] = None
         """Why the log could not be read to its end; known after iterating."""
@@ -75,8 +76,8 @@ class LogReader:
         return self._search.size
 
     def want(self, messages: int) -> None:
-        """Ask for so many messages more, whatever they say."""
-        self._search.follow = max(self._search.follow, messages * self._messages.lines_each)
+        """Ask for so many messages more, whatever they say; the last call counts."""
+        self._search.follow = max(messages * self._messages.lines_each, self._entry_ends - self._at)
 
     def __iter__(self) -> Iterator[Message]:
         search, made = self._search, self._messages
@@ -86,8 +87,10 @@ class LogReader:
             search.before *= made.lines_each
             search.gates = self._gates if len(head) == BLOCK and is_tagged(head) else {}
             for line in read_lines(cast(BinaryIO, _Headed(head, self.stream)), search):
+                self._at = line.number
                 if search.words and search.follow < ENTRY_LINES and search.hit(line.data):
                     search.follow = ENTRY_LINES
+                    self._entry_ends = line.number + ENTRY_LINES
                 yield from made.feed(line.number, line.offset, line.data[:LINE_LIMIT])
             yield from made.end()
         except OSError as problem:  # CompressionError is one

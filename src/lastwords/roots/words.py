@@ -31,7 +31,7 @@ class Finder:
         self,
         words: Sequence[bytes],
         stems: Sequence[bytes] = (),
-        gates: Mapping[bytes, Sequence[bytes]] = {},  # noqa: B006 (never written to)
+        gates: Mapping[bytes, Sequence[bytes]] = {},
     ) -> None:
         self._words = _Words(words, stems)
         self._gates = [
@@ -92,7 +92,7 @@ class _Words:
 
 
 def _holds(text: bytes, word: bytes) -> bool:
-    """Return whether a text holds a word, looking for the rarer of its ends: find() does for the last byte."""
+    """Return whether a text holds a word. Looks for the rarer of its ends: for the last byte find() does."""
     if word[0] in _FREQUENT and word[-1] not in _FREQUENT:
         return text.find(word) >= 0
     return text.rfind(word) >= 0
