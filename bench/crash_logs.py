@@ -89,9 +89,7 @@ def run(*command: str, environment: dict[str, str] | None = None) -> tuple[float
 def oops(path: Path) -> tuple[float, int]:
     """Run ``lastwords oops`` on a log, as installed: with compiled modules."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
-    return run(
-        sys.executable, "-m", "lastwords", "oops", "--jsonl", str(path), environment=environment
-    )
+    return run(sys.executable, "-m", "lastwords", "oops", "--jsonl", str(path), environment=environment)
 
 
 def main() -> int:

@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
+from lastwords.formats.oom_events import tells
 from lastwords.roots.base import Root
 from lastwords.roots.streams import CompressionError, open_decompressed
 from lastwords.roots.trees import DirectoryTree, Node, Tree
@@ -33,7 +34,7 @@ def is_log(path: str) -> bool:
     for line in head.decode("utf-8", "replace").splitlines():
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
-        if any(value is not None for value in prefixed) or detect(parsed.text):
+        if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):
             return True
     return False
 
