@@ -4,7 +4,7 @@
 
 Three logs are made: a quiet syslog without any report, and two with 65 and 344 reports in 10 and 50 MB.
 Prints ratios, which do not depend on the machine. Fails when the quiet log takes more processor time than
-grep does by half, the larger log more than six times that of the smaller, or any run more than 100 MB.
+grep does, the larger log more than six times that of the smaller, or any run more than 100 MB.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from crash_texts import SAMPLES
 
 from lastwords.formats.crash_reports import KINDS
 
-MOST_TIMES_GREP = 1.5
+MOST_TIMES_GREP = 1.0
 MOST_GROWTH = 6.0
 MOST_MEMORY = 100e6
 LINES = (
@@ -87,8 +87,9 @@ def run(*command: str, environment: dict[str, str] | None = None) -> tuple[float
 
 
 def oops(path: Path) -> tuple[float, int]:
-    """Run ``lastwords oops`` on a log."""
-    return run(sys.executable, "-m", "lastwords", "oops", "--jsonl", str(path))
+    """Run ``lastwords oops`` on a log, as installed: with compiled modules."""
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    return run(sys.executable, "-m", "lastwords", "oops", "--jsonl", str(path), environment=environment)
 
 
 def main() -> int:

@@ -26,9 +26,9 @@ from lastwords.collectors.kernel_log_dumps import (
     saved_logs,
 )
 from lastwords.collectors.kernel_log_join import EARLY, EventList
-from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, LogScan
+from lastwords.collectors.kernel_log_scan import KEPT_BYTES, LogScan
+from lastwords.formats import kevents, oom_events
 from lastwords.formats.boots import Boot, parse_boots
-from lastwords.formats.kevents import GATES, WORDS
 from lastwords.formats.klog import Clock, parse_line
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
@@ -71,6 +71,9 @@ PSTORE = (
     "/var/lib/systemd/pstore/*/*",
     "/var/lib/systemd/pstore/*/*/*",
 )
+WORDS = (*kevents.WORDS, *oom_events.WORDS)
+GATES = (b"kernel:", b"oomd", b"earlyoom", b"nohang")
+"""Byte strings one of which stands before the words where a log holds the lines of programs too."""
 _PACKED = re.compile(r"\.enc\.z$|\.z$")
 
 WHOLE = 1 << 20
@@ -269,7 +272,7 @@ class _Gathering:
             return
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
-            search.words, search.before = WORDS, BEFORE
+            search.words, search.before = WORDS, oom_events.BEFORE
             search.gates = {} if log.all_kernel else dict.fromkeys(GATES, WORDS)
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
         scan = LogScan(
@@ -287,12 +290,13 @@ class _Gathering:
             return
         except OSError as problem:
             error = reason_of(problem)
+        events = scan.events()
         kept = whole if whole is not None else _with_ends(scan.kept(), search)
         if kept:
             self.root.keep(log.path, kept)
         self._kept += sum(len(line.data) + 1 for line in kept)
         self._searched += search.size
-        self.events.add(scan.events())
+        self.events.add(events)
         self.unlisted += scan.unlisted
         limits = []
         if search.skipped:

@@ -10,21 +10,22 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import Any, Optional
+from typing import Optional
 
+from lastwords.collectors.kernel_log_oom import oom_events
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
-from lastwords.formats.kevents import USER_KILLERS, Found, detect, kill_summary
-from lastwords.formats.klog import Clock, LogLine, parse_line
-from lastwords.formats.klog_messages import Message
+from lastwords.formats.kevents import Found, detect
+from lastwords.formats.klog import Clock, LogLine
+from lastwords.formats.klog_messages import Message, Messages
+from lastwords.formats.oom_events import BEFORE, OomEvents
+from lastwords.formats.oom_report import OomEvent
 from lastwords.model import Event, event
 from lastwords.roots.lines import Line
 
-BEFORE = 30
-"""Most lines that any window has before its event."""
 _WINDOWS = {
     "oom_report": (20, 400),
-    "oom_kill": (12, 30),
+    "oom_kill": (20, 30),
     "panic": (30, 200),
     "oops": (30, 200),
     "bug": (30, 200),
@@ -36,10 +37,6 @@ _WINDOWS = {
 }
 """Lines before and after, by kind."""
 _OTHER = (5, 10)
-REPORT_LINES = 4000
-"""Longest OOM report: the task table has a line for each process."""
-REPORT_SECONDS = 120.0
-_CONTEXT_SECONDS = 5.0
 EVENTS = {"io_error": 50, "filesystem_error": 50, "segfault": 50, "warning": 100, "mce": 100}
 """Newest events of a kind that are listed for one log; the others have :data:`OTHER_EVENTS`."""
 OTHER_EVENTS = 200
@@ -81,19 +78,23 @@ class LogScan:
     _kept: deque[Line] = field(default_factory=deque)
     _size: int = 0
     _recent: deque[Line] = field(default_factory=lambda: deque(maxlen=BEFORE))
-    _maybe: list[Line] = field(default_factory=list)
-    """Lines of an OOM report that is too long to be kept unless it ends in a kill or panic."""
+    _held: deque[Line] = field(default_factory=deque)
+    """Lines that may be of an OOM report: kept when it is known where that ends."""
+    _held_size: int = 0
+    _number: int = 0
     _until: int = 0
-    _maybe_until: int = 0
-    _report_time: Optional[float] = None
-    _context: dict[str, Any] = field(default_factory=dict)
     _latest: dict[str, Event] = field(default_factory=dict)
     _shape: bytes = b""
     """The latest line of a flood, without its numbers."""
     _flood: str = ""
     _reports: Reports = field(default_factory=Reports)
+    _messages: Messages = field(default_factory=Messages)
+    _oom: OomEvents = field(init=False)
     _flooded: dict[str, deque[Line]] = field(default_factory=dict)
     """The newest lines of floods, whose events are not made yet."""
+
+    def __post_init__(self) -> None:
+        self._oom = OomEvents(self.clock)
 
     def take(self, line: Line) -> int:
         """Look at one line; return how many of the following lines are needed, whatever they say."""
@@ -101,32 +102,45 @@ class LogScan:
         if self._flood and shape == self._shape:
             self.counts[self._flood] += 1
             self._flooded[self._flood].append(line)
-            self._commit(line, *_OTHER)
+            self._commit(line.number, self._flood)
             self._keep(line)
             return self._until - line.number
-        parsed = parse_line(line.data.decode("utf-8", "replace").lstrip("\0"))
-        if self._counts_as_kernel(parsed):
-            self._reports.feed(Message(parsed, line.number, line.offset))
-            if (found := detect(parsed.text, parsed.tag)) is not None:
-                self._found(line, parsed, found)
+        if line.number > self._number + 1:
+            self._oom.skip((line.number - self._number - 1) // self._messages.lines_each)
+        self._number = line.number
+        for message in self._messages.feed(line.number, line.offset, line.data):
+            self._message(line, message)
+        wanted = self._oom.wanted * self._messages.lines_each
         if line.number <= self._until:
             self._keep(line)
-        elif line.number <= self._maybe_until and not self._report_is_over(parsed):
-            self._maybe.append(line)
+        elif wanted:
+            self._hold(line)
         else:
-            if self._maybe:
-                self._recent.extend(self._maybe[-BEFORE:])
-                self._maybe, self._maybe_until = [], 0
+            self._recent.extend(self._held)
+            self._held.clear()
+            self._held_size = 0
             self._recent.append(line)
-        return max(self._until, self._maybe_until) - line.number
+        return max(self._until - line.number, wanted)
+
+    def _message(self, line: Line, message: Message) -> None:
+        for over in self._oom.feed(message):
+            self._settled(over)
+        if message.is_kernel and (message.line.is_kernel or self.all_kernel):
+            self._reports.feed(message)
+            if (found := detect(message.text)) is not None:
+                self._found(line, message.line, found)
 
     def events(self) -> list[Event]:
-        """Return the listed events in the order of the log. Call once, at the end."""
-        for kind, lines in self._flooded.items():
+        """Return the listed events in the order of the log. Call once, at the end, before :meth:`kept`."""
+        for message in self._messages.end():
+            self._oom.feed(message)
+        for over in self._oom.end():
+            self._settled(over)
+        for lines in self._flooded.values():
             for line in lines:
-                parsed = parse_line(line.data.decode("utf-8", "replace"))
-                if (again := detect(parsed.text, parsed.tag)) is not None:
-                    self._list(kind, self._made(line, parsed, again))
+                for message in Messages().feed(line.number, line.offset, line.data):
+                    if (again := detect(message.text)) is not None:
+                        self._list(self._made(line, message.line, again))
         self._flooded = {}
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
@@ -135,56 +149,39 @@ class LogScan:
 
     def kept(self) -> list[Line]:
         """Return the lines to keep, in order."""
-        return list(self._kept)
+        return sorted(self._kept, key=lambda line: line.number)
 
     @property
     def unlisted(self) -> int:
         """How many events are counted, but not listed; known after :meth:`events`."""
         return sum(self.counts.values()) - sum(len(items) for items in self._events.values())
 
-    def _counts_as_kernel(self, line: LogLine) -> bool:
-        if line.tag in USER_KILLERS:
-            return True
-        return line.is_kernel or (line.is_kernel is None and self.all_kernel)
+    def _settled(self, over: OomEvent) -> None:
+        """List what an OOM event is that is over, and keep its lines."""
+        for made in oom_events(over, self.path, self.boot):
+            self.counts[made["kind"]] += 1
+            self._list(made)
+        before, after = _WINDOWS[over.kind]
+        self._commit_lines(over.line - before, over.last_line + after)
 
     def _found(self, line: Line, parsed: LogLine, found: Found) -> None:
-        time = parsed.epoch(self.clock)[0]
-        if found.kind == "context":
-            self._context = {**self._fresh_context(line, time), **found.details, "_at": (line.number, time)}
-            if self._until or self._maybe:
-                self._commit(line, *_OTHER)
+        self._commit(line.number, found.kind)
+        if self._continues(line, parsed.epoch(self.clock)[0], found):
             return
-        if self._continues(line, time, found):
-            self._commit(line, *_WINDOWS.get(found.kind, _OTHER))
-            return
-        if found.kind == "oom_report":
-            self._context = {}
         made = self._made(line, parsed, found)
         self.counts[found.kind] += 1
         self._latest[found.kind] = made
-        self._list(found.kind, made)
-        self._commit(line, *_WINDOWS.get(found.kind, _OTHER))
-        if found.kind == "oom_report":
-            self._maybe_until = line.number + REPORT_LINES
-            self._report_time = time if time is not None else parsed.monotonic
-        elif found.kind in ("oom_kill", "panic"):
-            self._maybe_until = 0
-        elif found.kind in _FLOODS:
+        self._list(made)
+        if found.kind in _FLOODS:
             self._shape, self._flood = line.data.translate(None, _DIGITS), found.kind
             self._flooded.setdefault(found.kind, deque(maxlen=EVENTS[found.kind]))
 
     def _made(self, line: Line, parsed: LogLine, found: Found) -> Event:
         time, source = parsed.epoch(self.clock)
-        details, summary = dict(found.details), found.summary
-        if found.kind == "oom_kill" and details.get("killer") == "kernel":
-            details = {**self._of_context(details, self._fresh_context(line, time)), **details}
-            summary = kill_summary(details)
-        if parsed.caller:
-            details["caller"] = parsed.caller
-        details["time_source"] = source
+        details = {**found.details, "caller": parsed.caller, "time_source": source}
         return event(
             found.kind,
-            summary,
+            found.summary,
             path=self.path,
             time=time,
             line=line.number,
@@ -193,25 +190,9 @@ class LogScan:
             details={key: value for key, value in details.items() if value is not None},
         )
 
-    def _list(self, kind: str, made: Event) -> None:
+    def _list(self, made: Event) -> None:
+        kind = made["kind"]
         self._events.setdefault(kind, deque(maxlen=EVENTS.get(kind, OTHER_EVENTS))).append(made)
-
-    def _fresh_context(self, line: Line, time: Optional[float]) -> dict[str, Any]:
-        """Return what the lines before said of the kill to come, unless that was too long ago."""
-        number, then = self._context.get("_at", (line.number, time))
-        late = time is not None and then is not None and time - then > _CONTEXT_SECONDS
-        return {} if late or line.number - number > REPORT_LINES else self._context
-
-    def _of_context(self, kill: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
-        """Return what is true of this kill: constraint, cgroups, score."""
-        context = {name: value for name, value in context.items() if name != "_at"}
-        meant = context.pop("pid", kill.get("pid"))
-        if meant != kill.get("pid"):
-            # A child was killed instead, or all of a group; else it was about another kill.
-            if "score" not in context and "oom_group" not in context:
-                return {}
-            context.pop("score", None)
-        return context
 
     def _continues(self, line: Line, time: Optional[float], found: Found) -> bool:
         """Return whether a line belongs to the report of an earlier one, and is no event of its own."""
@@ -231,21 +212,28 @@ class LogScan:
             return True
         return False
 
-    def _report_is_over(self, parsed: LogLine) -> bool:
-        if self._report_time is None:
-            return False
-        time = parsed.epoch(self.clock)[0]
-        time = parsed.monotonic if time is None else time
-        return time is not None and time - self._report_time > REPORT_SECONDS
+    def _commit(self, number: int, kind: str) -> None:
+        """Keep the lines around one that tells of an event."""
+        before, after = _WINDOWS.get(kind, _OTHER)
+        self._commit_lines(number - before, number + after)
 
-    def _commit(self, line: Line, before: int, after: int) -> None:
-        """Keep the lines before this one, and so many after it."""
-        for earlier in (*self._recent, *self._maybe):
-            if self._maybe or earlier.number >= line.number - before:
-                self._keep(earlier)
-        self._recent.clear()
-        self._maybe = []
-        self._until = max(self._until, line.number + after)
+    def _commit_lines(self, first: int, last: int) -> None:
+        for waiting in (self._recent, self._held):
+            lines = list(waiting)
+            waiting.clear()
+            for line in lines:
+                if first <= line.number <= last:
+                    self._keep(line)
+                else:
+                    waiting.append(line)
+        self._held_size = sum(len(line.data) + 1 for line in self._held)
+        self._until = max(self._until, last)
+
+    def _hold(self, line: Line) -> None:
+        self._held.append(line)
+        self._held_size += len(line.data) + 1
+        while self._held_size > self.kept_bytes and len(self._held) > 1:
+            self._held_size -= len(self._held.popleft().data) + 1
 
     def _keep(self, line: Line) -> None:
         self._kept.append(line)

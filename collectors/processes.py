@@ -80,6 +80,7 @@ class ProcessesCollector(Collector):
             "kernel_threads": sum(record["kernel_thread"] is True for record in records),
             "vanished": vanished if root.kind in ("live", "bundle") else None,
             "hidepid": hidepid,
+            "gatherer": root.gatherer,
             "records": records,
         }
         yield facts

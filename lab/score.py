@@ -149,9 +149,9 @@ def _prediction(scenario: Scenario, each: Input) -> Optional[tuple[str, str]]:
     if not scenario.truth.victim:
         return None
     case = open_case(each.path, plugins.load().collectors())
-    records = case.facts["processes"]["records"]
-    own = [record["pid"] for record in records if "lab.service" in str(record.get("cgroup"))]
-    prediction = predict(case.facts, without=own)
+    processes = case.facts["processes"]
+    others = [each for each in processes["records"] if "lab.service" not in str(each.get("cgroup"))]
+    prediction = predict({**case.facts, "processes": {**processes, "records": others}})
     arena = prediction.host
     if scenario.truth.group:
         named = [group for group in prediction.groups if (group.path or "").endswith(scenario.truth.group)]

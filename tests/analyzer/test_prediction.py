@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -62,7 +61,7 @@ def test_this_host_agrees_in_a_consistent_snapshot() -> None:
     """A process that runs while it is read can differ by one: of some looks one must be without."""
     seen = []
     for _ in range(10):
-        prediction = predict(snapshot(live_root()), without=(os.getpid(),))
+        prediction = predict(snapshot(live_root()))
         seen.append(prediction.differing)
         assert prediction.compared >= 1
         if not prediction.differing:
@@ -204,6 +203,18 @@ def test_what_is_not_known_is_noted() -> None:
     notes = " ".join(predict(facts).notes)
     for word in ("page", "release", "oom_score_adj"):
         assert word in notes
+
+
+def test_who_gathered_and_its_children_are_not_predicted() -> None:
+    facts = host()
+    records = {each["pid"]: each for each in facts["processes"]["records"]}
+    victim = predict(facts).host.victim
+    assert victim is not None
+    facts["processes"]["gatherer"] = records[victim.pid]["ppid"]
+    assert records[victim.pid]["ppid"] != 1
+    again = predict(facts).host
+    assert again.victim is not None and again.victim.pid != victim.pid
+    assert not {victim.pid, records[victim.pid]["ppid"]} & {each.pid for each in again.ranking}
 
 
 @pytest.mark.parametrize("topic", ["processes", "memory"])

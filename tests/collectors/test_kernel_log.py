@@ -17,15 +17,18 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import oom_corpus
 import pytest
 from hosttree import HOSTS, TextTree, host_tree, root_of, text_root, write_tree
+from oom_corpus import CORPUS as OOM_CORPUS
+from oom_corpus import index, needs_corpus
 
 from lastwords import schemas
 from lastwords.analyzer.opening import open_tree
-from lastwords.collectors import kernel_log, kernel_log_scan
-from lastwords.collectors.kernel_log import KernelLogCollector
+from lastwords.collectors import kernel_log
+from lastwords.collectors.kernel_log import WORDS, KernelLogCollector
 from lastwords.collectors.kernel_log_scan import LogScan
-from lastwords.formats.kevents import WORDS
+from lastwords.formats import oom_events
 from lastwords.formats.klog import Clock
 from lastwords.model import Event, Facts, NoData
 from lastwords.roots.base import Root
@@ -90,6 +93,31 @@ def test_an_oom_report_is_kept_whole_and_its_surroundings_are_not() -> None:
     assert len(report.splitlines()) + 20 <= len(data.splitlines()) <= len(report.splitlines()) + 60
     windows = next(item["windows"] for item in root.evidence.items if item["path"] == "/var/log/messages")
     assert [window["line"] for window in windows] == [1, 5001 - 20, 10_000 + len(report.splitlines())]
+
+
+def test_a_kill_is_of_its_report_though_programs_log_between_and_after() -> None:
+    lines = OOM.splitlines(keepends=True)
+    text = "".join(line + noise(80) for line in lines[:-1]) + lines[-1] + noise(2000)
+    facts = collected(text_root(f"=== /var/log/messages {MARCH}\n{text}"))
+    assert [(each["kind"], each["details"]["comm"]) for each in facts["events"]] == [
+        ("oom_report", "java"),
+        ("oom_kill", "java"),
+    ]
+    assert facts["events"][1]["details"]["score"] == 900
+
+
+def test_daemons_that_kill_are_told_apart() -> None:
+    lines = (
+        "systemd-oomd[3]: Killed /a.slice/b.scope due to memory pressure for /a.slice being 73.12% > 50.00%",
+        'earlyoom[7]: sending SIGTERM to process 4711 uid 1000 "firefox": badness 900, VmRSS 1200 MiB',
+        "app[9]: Killed /not/at/all due to boredom",
+    )
+    text = "".join(f"Mar  1 14:56:39 web {line}\n" for line in lines)
+    facts = collected(text_root(f"=== /var/log/messages {MARCH}\n{noise(3000)}{text}{noise(3000)}"))
+    first, second = facts["events"]
+    assert first["details"]["cgroup"] == "/a.slice/b.scope" and first["details"]["killer"] == "systemd-oomd"
+    assert second["summary"] == "earlyoom killed firefox (pid 4711), 1200 MiB: out of memory"
+    assert second["details"]["rss"] == 1200 << 20
 
 
 def test_an_oom_report_without_an_end_does_not_take_the_log_with_it() -> None:
@@ -427,7 +455,7 @@ def index_of(folder: Path) -> list[dict[str, str]]:
 def events_of(data: bytes) -> list[Event]:
     """Return the events of a log; lines without any prefix count as the kernel's."""
     scan = LogScan("/log", Clock(1772445600.0), all_kernel=True)
-    search = Search(WORDS, before=kernel_log_scan.BEFORE)
+    search = Search(WORDS, before=oom_events.BEFORE)
     for line in read_lines(io.BytesIO(data), search):
         search.follow = max(0, scan.take(line))
     return scan.events()
@@ -445,11 +473,31 @@ def test_real_oom_logs_reports_kills_and_panics() -> None:
         }
         found = [event["kind"] for event in events]
         expected = {name for name in row["killed"].split(";") if name}
-        if (found.count("oom_report"), killed) != (int(row["n_invoked"]), expected):
+        invoked = sum("oom-killer: " in event["summary"] for event in events)
+        if (invoked, killed) != (int(row["n_invoked"]), expected):
             wrong.append((row["file"], found, killed, expected))
         if ("panic" in found) != bool(row["panic"]):
             wrong.append((row["file"], "panic", found, row["panic"]))
     assert wrong == []
+
+
+@needs_corpus
+def test_a_bundle_tells_of_the_kills_that_the_command_tells_of() -> None:
+    for name in index():
+        log = (OOM_CORPUS / name).read_bytes()
+        found = [event for event in events_of(log) if event["kind"] == "oom_kill"]
+        victims = [
+            (victim.line, victim.pid, victim.comm, event.constraint, event.memcg)
+            for event in oom_corpus.events_of(log)
+            for victim in event.victims
+            if event.killer == "kernel"
+        ]
+        told = [
+            (each["line"], *(each["details"].get(name) for name in ("pid", "comm", "constraint", "memcg")))
+            for each in found
+            if each["details"]["killer"] == "kernel"
+        ]
+        assert told == victims, name
 
 
 def test_real_crashes_are_found_and_quiet_logs_stay_quiet() -> None:

@@ -30,6 +30,11 @@ CHUNKS = st.lists(
             b"\n\n",
             b"x" * 30,
             b"panic kernel:\n",
+            b"kernel: word 7\n",
+            b"kernel: o",
+            b"1",
+            b"4",
+            b"0m 12",
         ]
     ),
     max_size=60,
@@ -53,16 +58,24 @@ def found(data: bytes, search: Search, follow: int, quick: bool) -> tuple[list[L
     return out, search
 
 
+MANY = (*WORDS, b"4", b"o0m", b"m 12", *(b"word %d" % number for number in range(20)))
+
+
 @given(
-    CHUNKS, st.integers(0, 4), st.integers(0, 3), st.sampled_from(("", "gated", "stems")), st.integers(1, 40)
+    CHUNKS,
+    st.integers(0, 4),
+    st.integers(0, 3),
+    st.sampled_from(("", "gated", "stems", "many", "many gated")),
+    st.integers(1, 40),
 )
 def test_quick_and_plain_search_agree(data: bytes, before: int, follow: int, how: str, block: int) -> None:
-    gates = {b"kernel:": WORDS} if how == "gated" else {}
+    words = MANY if "many" in how else WORDS
+    gates = {b"kernel:": words, b"x": WORDS} if "gated" in how else {}
     stems = (b"o", b"pan") if how == "stems" else ()
     old, module.BLOCK = module.BLOCK, block
     try:
-        quick, one = found(data, Search(WORDS, gates, before, stems=stems), follow, True)
-        plain, other = found(data, Search(WORDS, gates, before, stems=stems), follow, False)
+        quick, one = found(data, Search(words, gates, before, stems=stems), follow, True)
+        plain, other = found(data, Search(words, gates, before, stems=stems), follow, False)
     finally:
         module.BLOCK = old
     assert quick == plain

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -61,6 +62,31 @@ def test_what_cannot_be_opened_gets_one_line(tmp_path: Path) -> None:
     for path, reason in ((tmp_path, "is a directory"), (tmp_path / "none", "No such file")):
         with pytest.raises(LastwordsError, match=reason), open_log(str(path)):
             pass
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gz"])
+def test_what_is_not_text_is_refused_before_anything_is_written(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    path = tmp_path / "file"
+    dump = b"KDUMP   " + bytes(4600)
+    for data, reason in ((Path(sys.executable).read_bytes()[:99999], "is not text"), (dump, "vmcore reads")):
+        path.write_bytes(pack(data))
+        with pytest.raises(LastwordsError, match=reason), open_log(str(path), (b"word",)):
+            pass
+
+
+def test_a_log_with_holes_and_control_characters_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    for data in (
+        bytes(100_000) + LOG,
+        b"\a\b\x7f",
+        LOG.replace(b"all", b"\x01"),
+        "\u00fc\u4e2d".encode() * 99,
+    ):
+        path.write_bytes(data)
+        with open_log(str(path)) as reader:
+            assert list(reader)
 
 
 def test_an_empty_log_is_a_log() -> None:

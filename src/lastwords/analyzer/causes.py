@@ -37,6 +37,7 @@ STUCK = "hung_task|softlockup|[Ll]ockup|LOCKUP|RCU|rcu|blocked tasks"
 HARDWARE = "[Mm]achine check|MCE|NMI|[Hh]ardware [Ee]rror"
 GRAVE = Severity.CRITICAL
 KILL = "{summary}; {count} kills in all|{summary}"
+EATER = "{cause}; {eater} held the most, and {comm} was killed|{cause}"
 KERNEL_LOOK = (
     "$ lastwords oops FILE   (the whole kernel log, or a console capture)",
     "$ lastwords vmcore FILE   (a crash dump of it)",
@@ -150,6 +151,7 @@ PATTERNS: tuple[Pattern, ...] = (
         (
             step("limit", "{title}", found("oom-limit-*"), found("memcg-*")),
             step("shortage", "the limit of {memcg} was reached: {summary}|{summary}", on("oom_report")),
+            step("eater", EATER, on("oom_kill", scope="memcg", cause="*")),
             step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
             step("again", "{comm} was killed {count} times: it is started again, and meets the limit again",
                  on("oom_kill", scope="memcg"), at_least=2),
@@ -175,9 +177,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "out-of-memory",
         ("The machine ran out of memory, and {comm} was killed", "The machine ran out of memory"),
         (
-            step("eater", "{title}", found("oom-cause-*"), found("oom-eater*"), found("oom-leak*"),
-                 found("oom-fork*"), found("oom-slab*"), found("oom-hugetlb*"), found("oom-tmpfs*"),
-                 proof=True),
+            step("eater", EATER, on("oom_kill", scope="global", cause="*"), proof=True),
             step("setting", "{title}", *(found(rule, Severity.WARNING) for rule in
                  ("oom-overcommit", "oom-min-free", "oom-zram-*"))),
             step("shortage", "{summary}", on("oom_report")),

@@ -6,7 +6,7 @@ the kernel itself shows. What-if: other adjustments, growing processes, another 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -139,22 +139,34 @@ class Prediction:
         }
 
 
-def predict(
-    facts: Mapping[str, Facts], what_if: Optional[WhatIf] = None, *, without: Collection[int] = ()
-) -> Prediction:
-    """Return whom the kernel would kill.
+def predict(facts: Mapping[str, Facts], what_if: Optional[WhatIf] = None) -> Prediction:
+    """Return whom the kernel would kill, were it not for the program that asks: that wants to die first.
 
     :param facts: by collector: processes and memory; kernel, oom and host as far as they are there
-    :param without: pids to leave out, as that of the program that asks
     :raises NotPredictable: processes or the size of memory are missing, or no process has what is asked for
     """
-    return _Predictor(facts, what_if or WhatIf(), frozenset(without)).predict()
+    return _Predictor(facts, what_if or WhatIf()).predict()
+
+
+def _with_children(pid: Optional[int], records: Sequence[Facts]) -> set[int]:
+    """Return the pid of a process, and of all below it."""
+    children: dict[int, list[int]] = {}
+    for each in records:
+        children.setdefault(each.get("ppid") or 0, []).append(each["pid"])
+    found: set[int] = set()
+    todo = [] if pid is None else [pid]
+    while todo:
+        one = todo.pop()
+        if one not in found:
+            found.add(one)
+            todo += children.get(one, [])
+    return found
 
 
 class _Predictor:
     """What all arenas of one host share."""
 
-    def __init__(self, facts: Mapping[str, Facts], what_if: WhatIf, without: frozenset[int]) -> None:
+    def __init__(self, facts: Mapping[str, Facts], what_if: WhatIf) -> None:
         processes, memory = facts.get("processes") or {}, facts.get("memory") or {}
         meminfo = memory.get("meminfo") or {}
         if not processes.get("records"):
@@ -183,7 +195,8 @@ class _Predictor:
         )
         self.page_size = self._page_size(memory)
         self.now = processes.get("snapshot_finished")
-        records = [each for each in processes["records"] if each["pid"] not in without]
+        ours = _with_children(processes.get("gatherer"), processes["records"])
+        records = [each for each in processes["records"] if each["pid"] not in ours]
         records.sort(key=lambda each: (each.get("start_ticks") or 0, each["pid"]))
         self.records = records
         absent = sorted({*what_if.adj, *what_if.grow} - {each["pid"] for each in records})

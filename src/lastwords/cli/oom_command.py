@@ -13,7 +13,6 @@ from lastwords.cli import options
 from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.plugins import Plugins
-from lastwords.reports.oom_terminal import Page, Screen
 from lastwords.roots.logfile import LogReader, open_log
 
 DESCRIPTION = """\
@@ -68,6 +67,8 @@ def _explained(reader: LogReader) -> Iterator[Explanation]:
 
 
 def _terminal(arguments: argparse.Namespace, path: str, reader: LogReader) -> None:
+    from lastwords.reports.oom_terminal import Page, Screen
+
     look = options.look(arguments, least=60)
     if arguments.all:
         count = 0

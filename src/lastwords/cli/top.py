@@ -86,14 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
     what_if = _what_if(arguments)
     if arguments.source is not None:
         facts, taken_at = _opened(arguments.source, arguments.plugins)
-        return _once(arguments, facts, taken_at, what_if, ())
+        return _once(arguments, facts, taken_at, what_if)
     die_first()
-    # This program asks to be taken first: it would hide whom it wants to show.
-    without = (os.getpid(),)
     refreshes = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     if arguments.once or arguments.json or not refreshes:
-        return _once(arguments, _looked(), time.time(), what_if, without)
-    return _watch(arguments, what_if, without)
+        return _once(arguments, _looked(), time.time(), what_if)
+    return _watch(arguments, what_if)
 
 
 def _looked() -> dict[str, Facts]:
@@ -114,9 +112,8 @@ def _once(
     facts: Mapping[str, Facts],
     taken_at: Optional[float],
     what_if: WhatIf,
-    without: tuple[int, ...],
 ) -> int:
-    prediction = predict(facts, what_if, without=without)
+    prediction = predict(facts, what_if)
     arena = _arena(prediction, arguments.cgroup)
     if arguments.json:
         document = prediction.to_json(arguments.number)
@@ -133,7 +130,7 @@ def _once(
     return ExitCode.OK
 
 
-def _watch(arguments: argparse.Namespace, what_if: WhatIf, without: tuple[int, ...]) -> int:
+def _watch(arguments: argparse.Namespace, what_if: WhatIf) -> int:
     from rich.live import Live
 
     console = _console(arguments)
@@ -142,7 +139,7 @@ def _watch(arguments: argparse.Namespace, what_if: WhatIf, without: tuple[int, .
         while True:
             started, used = time.monotonic(), time.process_time()
             facts = _looked()
-            prediction = predict(facts, what_if, without=without)
+            prediction = predict(facts, what_if)
             history.append((started, prediction))
             frame = Frame(
                 _hostname(facts) or "this host",

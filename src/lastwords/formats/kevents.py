@@ -1,13 +1,13 @@
-"""What a kernel message tells of: an OOM kill, a panic, an oops, a hang, a boot ...
+"""What a kernel message tells of: a panic, an oops, a hang, a boot ...
 
 Works on the text of one line, without its prefix (:mod:`lastwords.formats.klog`). Finds the line that
-*begins* a report; taking the report apart is the work of deeper parsers.
+*begins* a report; taking the report apart is the work of deeper parsers. OOM kills, which take several lines,
+are found by :mod:`lastwords.formats.oom_events`.
 
-Sources: mm/oom_kill.c (2.4 to 7.x), kernel/panic.c, arch/*/kernel/traps.c and die(), lib/bug.c,
+Sources: kernel/panic.c, arch/*/kernel/traps.c and die(), lib/bug.c,
 kernel/watchdog.c, kernel/hung_task.c, kernel/rcu/tree_stall.h, kernel/workqueue.c, arch/x86/kernel/nmi.c,
 arch/x86/kernel/cpu/mce, kernel/locking/lockdep.c, fs/{ext4,xfs,btrfs,jbd2}, block/blk-core.c,
-kernel/kexec_core.c, kernel/crash_reserve.c, init/{initramfs,do_mounts,main}.c, drivers/tty/sysrq.c,
-systemd src/oom/oomd-util.c, earlyoom kill.c, facebookincubator/oomd docs.
+kernel/kexec_core.c, kernel/crash_reserve.c, init/{initramfs,do_mounts,main}.c, drivers/tty/sysrq.c.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Found:
     """What a line tells of."""
 
     kind: str
-    """One of :data:`KINDS`, or ``context``: no event, but it belongs to the OOM report around it."""
+    """One of :data:`KINDS`."""
     summary: str
     details: dict[str, Any] = field(default_factory=dict)
 
@@ -63,56 +63,8 @@ def _rule(kind: str, word: str, pattern: str, **fixed: Any) -> _Rule:
 
 # Longest comm is 15 bytes (TASK_COMM_LEN), kernel threads' 63; names may hold blanks, colons and brackets.
 _COMM = r"(?P<comm>.{1,64}?)"
-_KILLED = r"(?P<why>[^:]*(?:[Oo]ut of [Mm]emory|No available memory)[^:]*): "
 
 _RULES = (
-    # -- out of memory
-    _rule(
-        "oom_report",
-        "invoked oom-killer",
-        rf"(?:^|.*\] ){_COMM} invoked oom-killer:?"
-        r"(?: ?gfp_mask=(?P<gfp_mask>0x[0-9a-f]+)(?:\((?P<gfp_flags>[^)]*)\))?)?"
-        r"(?:.*?\border=(?P<order>-?\d+))?(?:.*?\boom_score_adj=(?P<oom_score_adj>-?\d+))?",
-    ),
-    _rule(
-        "oom_report",
-        "oom-killer: gfp_mask",
-        r"^oom-killer: gfp_mask=(?P<gfp_mask>0x[0-9a-f]+)(?:, ?order=(?P<order>-?\d+))?",
-    ),
-    _rule(
-        "context",
-        "oom-kill:",
-        r"oom-kill:constraint=CONSTRAINT_(?P<constraint>\w+)"
-        r"(?:.*?,oom_memcg=(?P<memcg>[^,]*))?(?:.*?,task_memcg=(?P<task_memcg>[^,]*))?"
-        r"(?:.*?,pid=(?P<pid>\d+))?",
-    ),
-    _rule("context", "ill process", rf"^{_KILLED}[Kk]ill process (?P<pid>\d+) \(.*\) score (?P<score>-?\d+)"),
-    _rule(
-        "context",
-        "as a result of limit",
-        r"^Task in (?P<task_memcg>\S+) killed as a result of limit of (?P<memcg>\S+)",
-    ),
-    _rule(
-        "context",
-        "memory.oom.group",
-        r"^Tasks in (?P<oom_group>\S+) are going to be killed due to memory\.oom\.group set",
-    ),
-    _rule("context", "oom_reaper:", r"^oom_reaper: "),
-    _rule(
-        "oom_kill",
-        "illed process",
-        rf"^(?:{_KILLED}|[\w-]+: )?Killed process (?P<pid>\d+)(?:, UID (?P<uid>\d+),)?"
-        r"(?: \((?P<comm>.*)\)(?=(?:, UID \d+)?,? total-vm:)| \((?P<comm_alone>.*?)\)(?=[ ,.]|$))?"
-        r"(?P<sizes>.*)",
-        killer="kernel",
-    ),
-    _rule("oom_kill", "killing process", r"^VM: killing process (?P<comm>.+)", killer="kernel"),
-    _rule(
-        "oom_kill",
-        "oomd kill:",
-        r"^oomd kill: (?:[\d.]+ ){3}(?P<cgroup>\S+) (?P<rss_bytes>\d+)",
-        killer="oomd",
-    ),
     # -- the end
     _rule("panic", "Kernel panic", r"(?<!end )Kernel panic(?: - not syncing)?: ?(?P<reason>.*)"),
     # -- hangs
@@ -251,29 +203,10 @@ _RULES = (
     _rule("shutdown", "reboot: ", r"^reboot: (?P<how>Restarting system|Power down|System halted)"),
 )
 
-_USER_RULES = (
-    _rule(
-        "oom_kill",
-        "Killed /",
-        r"^Killed (?P<cgroup>/\S*) due to (?P<reason>memory (?:pressure|used)|swap used)",
-        killer="systemd-oomd",
-    ),
-    _rule(
-        "oom_kill",
-        "sending SIG",
-        r'^sending (?P<signal>SIG\w+) to process (?P<pid>\d+)(?: uid (?P<uid>\d+))? "(?P<comm>[^"]*)"'
-        r"(?:.*?VmRSS (?P<rss_mib>\d+) MiB)?",
-        killer="earlyoom",
-    ),
-)
-
-USER_KILLERS = ("systemd-oomd", "earlyoom")
-"""Programs whose lines count: they kill as the kernel would."""
-
 
 def _words() -> tuple[bytes, ...]:
     # "ys" alone is in every other line: the two spellings of SysRq stand for it.
-    given = [rule.word for rule in (*_RULES, *_USER_RULES)]
+    given = [rule.word for rule in _RULES]
     words = [word for word in given if word not in ("ys", "Starting ", "achine ")]
     words += [
         "sysrq: ",
@@ -294,31 +227,19 @@ def _words() -> tuple[bytes, ...]:
 WORDS = _words()
 """Byte strings of which every line that :func:`detect` knows holds at least one."""
 
-GATES = (b"kernel:", b"oomd", b"earlyoom")
-"""Byte strings one of which stands before the words where a log holds the lines of programs too."""
-
-_SIZE = re.compile(r"\b(total-vm|anon-rss|file-rss|shmem-rss|pgtables): ?(\d+)kB")
-_NUMBERS = {"pid", "uid", "order", "oom_score_adj", "score", "seconds", "cpu", "number", "errors", "sector"}
+_NUMBERS = {"pid", "seconds", "cpu", "number", "errors", "sector"}
 
 
-def detect(text: str, tag: Optional[str] = None) -> Optional[Found]:
-    """Return what a message tells of, or None.
+def detect(text: str) -> Optional[Found]:
+    """Return what a message of the kernel tells of, or None.
 
-    :param tag: the program that logged it, when it was not the kernel
-
-    >>> found = detect("Memory cgroup out of memory: Killed process 812 (java) total-vm:40kB, anon-rss:8kB")
-    >>> (found.kind, found.details["scope"], found.details["anon_rss"])
-    ('oom_kill', 'memcg', 8192)
     >>> detect("watchdog: BUG: soft lockup - CPU#3 stuck for 22s! [kworker/3:1:88]").details["hang"]
     'soft_lockup'
-    >>> detect("the agent Killed process 12 (x)") is None
+    >>> detect("the agent says BUGS: none") is None
     True
     """
     text = text.strip()
-    rules: tuple[_Rule, ...] = _RULES
-    if tag is not None and tag != "kernel":
-        rules = _USER_RULES if tag in USER_KILLERS else ()
-    for rule in rules:
+    for rule in _RULES:
         if rule.word in text and (match := rule.pattern.search(text)) is not None:
             return _found(rule, match, text)
     return None
@@ -327,47 +248,16 @@ def detect(text: str, tag: Optional[str] = None) -> Optional[Found]:
 def _found(rule: _Rule, match: re.Match[str], text: str) -> Found:
     details: dict[str, Any] = dict(rule.fixed)
     groups = {name: value for name, value in match.groupdict().items() if value is not None}
-    for plain, other in (("comm", "comm_alone"), ("cpu", "cpu_after"), ("where", "where_first")):
+    for plain, other in (("cpu", "cpu_after"), ("where", "where_first")):
         if other in groups:
             groups[plain] = groups.pop(other)
-    sizes, why = groups.pop("sizes", None), groups.pop("why", "")
-    if sizes is not None:
-        details.update((name.replace("-", "_"), int(size) * 1024) for name, size in _SIZE.findall(sizes))
-        for name, number in re.findall(r"\b(UID|oom_score_adj)[: ](-?\d+)", sizes):
-            groups[name.lower()] = number
-    if rule.kind in ("oom_kill", "context") and why:
-        details["scope"] = "memcg" if why.startswith("Memory cgroup") else "global"
-    if "rss_mib" in groups:
-        details["rss"] = int(groups.pop("rss_mib")) << 20
-    if "rss_bytes" in groups:
-        details["rss"] = int(groups.pop("rss_bytes"))
-    if "constraint" in groups:
-        groups["constraint"] = groups["constraint"].lower()
-        details["scope"] = "memcg" if groups.get("memcg") else "global"
     for name, value in groups.items():
         details[name] = int(value) if name in _NUMBERS else value.strip()
     return Found(rule.kind, _summary(rule.kind, details, text), details)
 
 
 def _summary(kind: str, details: dict[str, Any], text: str) -> str:
-    """One line for people. Most messages are just that; a kill is told in plain words."""
-    if kind == "oom_kill":
-        return kill_summary(details)
+    """One line for people. Most messages are just that."""
     if kind == "boot":
         return f"kernel {details['release']} started"
     return " ".join(text.split())[:200]
-
-
-def kill_summary(details: dict[str, Any]) -> str:
-    """Return who was killed by whom and why, in one line.
-
-    >>> kill_summary({"killer": "kernel", "comm": "java", "pid": 7, "anon_rss": 3 << 20, "scope": "memcg"})
-    'the kernel killed java (pid 7), 3 MiB: memory cgroup out of memory'
-    """
-    who = details.get("comm") or details.get("cgroup") or "a process"
-    pid = f" (pid {details['pid']})" if "pid" in details else ""
-    held = details.get("anon_rss", details.get("rss"))
-    size = f", {held >> 20} MiB" if held is not None else ""
-    killer = "the kernel" if details["killer"] == "kernel" else details["killer"]
-    memcg = "memory cgroup " if details.get("scope") == "memcg" else ""
-    return f"{killer} killed {who}{pid}{size}: {details.get('reason') or memcg + 'out of memory'}"

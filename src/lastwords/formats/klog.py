@@ -175,10 +175,10 @@ def parse_line(line: str) -> LogLine:
     """
     line = line.rstrip("\r\n")
     priority = None
-    if (match := _PRIORITY.match(line)) is not None:
+    if line[:1] == "<" and (match := _PRIORITY.match(line)) is not None:
         priority = int(match[1]) & 7
         line = line[match.end() :]
-    if (match := _KMSG.match(line)) is not None:
+    if line[:1].isdigit() and (match := _KMSG.match(line)) is not None:
         return _record(match, line)
     for pattern, make in ((_ISO, _iso), (_SYSLOG, _traditional)):
         if (match := pattern.match(line)) is not None and (stamp := make(match)) is not None:

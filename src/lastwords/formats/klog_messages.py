@@ -124,8 +124,10 @@ class Messages:
     # -- text, a line a message or several messages a line ---------------------------------------------
 
     def _of_text(self, number: int, offset: int, raw: str) -> list[Message]:
-        raw = _ESCAPES.sub("", raw).strip("\r\n").replace("\r", " ")
-        if (quoted := _QUOTED.match(raw)) is not None:
+        if "\x1b" in raw or "#033" in raw or "\0" in raw:
+            raw = _ESCAPES.sub("", raw)
+        raw = raw.strip("\r\n").replace("\r", " ")
+        if raw[:1] == ">" and (quoted := _QUOTED.match(raw)) is not None:
             raw = raw[quoted.end() :]
         if ",ncfrag=" in raw and (fragment := _FRAGMENT.search(raw)) is not None:
             whole = self._fragment(fragment, raw)
@@ -248,7 +250,7 @@ def messages(lines: Iterable[RawLine]) -> Iterator[Message]:
 
 def _has_prefix(line: LogLine) -> bool:
     known = (line.stamp, line.unix, line.monotonic, line.priority, line.tag)
-    return any(value is not None for value in known)
+    return known != (None,) * len(known)
 
 
 def _parts(line: LogLine) -> list[LogLine]:

@@ -16,6 +16,7 @@ from lastwords.formats.klog_messages import Message
 from lastwords.formats.oom_report import (
     OomEvent,
     ReportReader,
+    Victim,
     is_sysrq,
     parse_kill,
     parse_panic,
@@ -33,7 +34,7 @@ WORDS = (
     b"ending SIG",
 )
 """Byte strings of which each event has one in a line."""
-STEMS = (b"kill", b"Killed ", b"ending SIG")
+STEMS = (b"kill", b"Kill", b"ending SIG")
 """Fewer ones, of which each word holds one."""
 BEFORE = 150
 """Messages before such a line that may belong to its event, when the first line of its report was lost."""
@@ -41,6 +42,8 @@ REACH = 400
 """Messages after the last line of a report within which more of it may come."""
 AFTER_KILL = 60
 """The same after a kill: the reaper's lines, the rest of a group."""
+_WRAPPED = 4
+"""Messages that the rest of a wrapped one may take."""
 _PANIC_BEFORE = 60.0
 _SYSRQ_MESSAGES = 8
 _SYSRQ_SECONDS = 5.0
@@ -121,10 +124,16 @@ class OomEvents:
         """How many messages more are needed, whatever they say."""
         wanted = 0
         for host in self._hosts.values():
+            if host.pending is not None and "ill" in host.pending.text:
+                wanted = max(wanted, _WRAPPED)  # it may be a kill: looked at when it is known to be whole
             for item in host.events:
                 reach = AFTER_KILL if item.ended or item.reader.event.victims else REACH
-                wanted = max(wanted, item.count + reach - self._count)
+                wanted = max(wanted, item.count + reach + 1 - self._count)
         return wanted
+
+    def skip(self, messages: int) -> None:
+        """Note that so many messages of the log were left out here."""
+        self._count += messages
 
     def feed(self, message: Message) -> list[OomEvent]:
         """Take in a message; return the events that cannot go on."""
@@ -137,10 +146,15 @@ class OomEvents:
         made = host.daemons.feed(message)
         if made is not None:
             self._dated(made, message)
+            for victim in made.victims:
+                self._told(victim, message)
             host.events.append(_Open(ReportReader(made), "daemon", self._count, True, True))
         if message.is_kernel:
             self._join(host, message)
-        return self._over(host)
+        elif host.pending is not None:
+            pending, host.pending = host.pending, None
+            self._take(host, pending)
+        return [over for each in self._hosts.values() if each.events for over in self._over(each)]
 
     def end(self) -> list[OomEvent]:
         """Return all events that are still open, in the order of the log."""
@@ -245,7 +259,10 @@ class OomEvents:
             if current is not None:
                 current.ended = True
             current = self._opened(host, message, sure=True)
+        known = len(current.reader.event.victims)
         current.reader.kill(text)
+        for new in current.reader.event.victims[known:]:
+            self._told(new, message)
         current.sure = True
         self._touch(current, message)
 
@@ -271,6 +288,10 @@ class OomEvents:
         event.time, event.time_source = line.epoch(self._clock)
         event.monotonic, event.host, event.last_line = line.monotonic, line.host, message.number
 
+    def _told(self, victim: Victim, message: Message) -> None:
+        victim.line, victim.time = message.number, self._time(message)
+        victim.monotonic = message.line.monotonic
+
     def _time(self, message: Message) -> Optional[float]:
         return message.line.epoch(self._clock)[0]
 
@@ -280,8 +301,6 @@ class OomEvents:
 
     def _over(self, host: _Host) -> list[OomEvent]:
         """Let events go that are over; only from the oldest on, so that they come in order."""
-        if not host.events:
-            return []
         for item in host.events:
             reach = AFTER_KILL if item.reader.event.victims else REACH
             item.ended = item.ended or self._count - item.count > reach
@@ -295,6 +314,16 @@ class OomEvents:
             if _counts(item):
                 found.append(_settled(item))
         return found
+
+
+def tells(text: str) -> bool:
+    """Return whether a message alone tells of an OOM event.
+
+    >>> tells("java invoked oom-killer: gfp_mask=0xd0, order=0"), tells("the agent Killed process 12 (x)")
+    (True, False)
+    """
+    text = text.strip()
+    return parse_trigger(text) is not None or parse_kill(text)[0] is not None
 
 
 def _is_end(text: str, pending: str) -> bool:

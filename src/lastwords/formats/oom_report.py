@@ -115,6 +115,10 @@ class Victim:
     reaped: Optional[bool] = None
     """Whether the kernel could take its memory at once; None when it does not say."""
     signal: Optional[str] = None
+    line: Optional[int] = None
+    """Line of the log that tells of the kill."""
+    time: Optional[float] = None
+    monotonic: Optional[float] = None
 
 
 @dataclass

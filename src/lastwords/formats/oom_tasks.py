@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 _HEADER = re.compile(r"\[ {1,4}pid {1,4}\] +((?:[a-z_]+ +){3,16})name\b")
+_NUMBER = re.compile(r"-?\d{1,20}", re.ASCII)
 _ROW = re.compile(r"\[ {0,9}(\d{1,10})\] +(.+)")
 COLUMNS = {
     "uid",
@@ -91,7 +92,7 @@ def parse_row(text: str, columns: tuple[str, ...]) -> Optional[TaskRow]:
         return None
     values = {}
     for column, part in zip(columns, parts):
-        if not re.fullmatch(r"-?\d{1,20}" if column in _SIGNED else r"\d{1,20}", part, re.ASCII):
+        if _NUMBER.fullmatch(part) is None or (part[0] == "-" and column not in _SIGNED):
             return None
         number = int(part)
         if number >= _ABSURD and column != "uid":

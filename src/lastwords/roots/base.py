@@ -126,6 +126,8 @@ class Root:
         """What a reader must know of the input itself."""
         self.logs = tuple(logs)
         """Kernel logs that are not where hosts have theirs: the input itself, when it is a bare log."""
+        self.gatherer: Optional[int] = None
+        """Process that gathers, where it is one of those that it sees."""
         self._commands = commands or CommandSource()
         self._usage = usage or UsageSource()
         self._clock = clock

@@ -29,7 +29,7 @@ class LiveUsage(UsageSource):
 def live_root() -> Root:
     """Return the running host as a root."""
     tree = DirectoryTree("/")
-    return Root(
+    root = Root(
         "live",
         tree,
         commands=LiveCommands(),
@@ -38,6 +38,8 @@ def live_root() -> Root:
         clock=time.time,
         where="this host",
     )
+    root.gatherer = os.getpid()
+    return root
 
 
 def directory_root(path: str) -> Root:

@@ -8,14 +8,15 @@ from typing import BinaryIO
 
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
+from lastwords.formats.oom_events import tells
 from lastwords.roots.base import Root
+from lastwords.roots.logfile import is_text
 from lastwords.roots.streams import CompressionError, open_decompressed
 from lastwords.roots.trees import DirectoryTree, Node, Tree
 
 HEAD_SIZE = 256 << 10
 """Bytes of a file, unpacked, in which a line of a log must stand."""
 _TAR = re.compile(rb"(?s).{257}ustar")
-_TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 
 
 def is_log(path: str) -> bool:
@@ -28,12 +29,12 @@ def is_log(path: str) -> bool:
             head = stream.read(HEAD_SIZE)
     except (OSError, CompressionError):
         return False
-    if _TAR.match(head) or sum(map(len, _TEXT.findall(head))) < 0.9 * len(head):
+    if _TAR.match(head) or not is_text(head):
         return False
     for line in head.decode("utf-8", "replace").splitlines():
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
-        if any(value is not None for value in prefixed) or detect(parsed.text):
+        if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):
             return True
     return False
 

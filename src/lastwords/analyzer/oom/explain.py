@@ -84,7 +84,7 @@ class Explanation:
         found["call_trace"] = list(event.frames)
         found["memory"] = self._memory()
         found["memcg_memory"] = self._memcg()
-        found["tasks"] = [asdict(item) for item in processes(event)]
+        found["tasks"] = [dict(vars(item)) for item in processes(event)]
         found["explanation"] = {
             "failure": {"kind": self.failure.kind, "zones": [asdict(zone) for zone in self.failure.zones]},
             "held": self._held(),
@@ -149,7 +149,7 @@ class Explanation:
     def _choice(self) -> Optional[dict[str, Any]]:
         if self.choice is None:
             return None
-        found = asdict(self.choice)
+        found = dict(vars(self.choice))
         found["ranking"] = [
             {"pid": item.task.pid, "points": item.points, "ties": item.ties} for item in self.choice.ranking
         ]

@@ -51,11 +51,22 @@ def explained(events: Sequence[Event], root: Root) -> list[Event]:
                 document = report.to_json()
                 if document["explanation"]["choice"]:
                     del document["explanation"]["choice"]["ranking"][RANKED:]
-                more[id(told)] = {name: document[name] for name in EXPLAINED}
+                more[id(told)] = {**{name: document[name] for name in EXPLAINED}, **_in_short(document)}
     return [
         {**event, "details": {**event["details"], **more[id(event)]}} if id(event) in more else event
         for event in events
     ]
+
+
+def _in_short(document: dict[str, Any]) -> dict[str, str]:
+    """Return what the story tells of a report: why memory ran out, and who held it if not the victim."""
+    causes = document["explanation"]["causes"]
+    short = {"cause": causes[0]["title"]} if causes else {}
+    victims = {victim["comm"] for victim in document["victims"]}
+    programs = document["explanation"]["programs"]
+    if programs and victims and programs[0]["comm"] not in victims:
+        short["eater"] = programs[0]["comm"]
+    return short
 
 
 def _reports(path: str, root: Root) -> Iterator[Explanation]:
