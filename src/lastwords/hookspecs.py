@@ -76,6 +76,9 @@ class Rule:
     needs: tuple[str, ...]
     """Collectors whose facts it needs; without them it is skipped and listed as such."""
     check: RuleFunction
+    shows: Optional[str] = None
+    """What its findings show in the story: a word of ``docs/story.md``. Without one, a finding joins the
+    cause whose events it gives as evidence."""
 
     @property
     def doc(self) -> str:
@@ -83,11 +86,16 @@ class Rule:
         return self.check.__doc__ or ""
 
 
-def rule(id: str, *, needs: tuple[str, ...]) -> Callable[[RuleFunction], Rule]:  # noqa: A002
+def rule(
+    id: str,  # noqa: A002
+    *,
+    needs: tuple[str, ...],
+    shows: Optional[str] = None,
+) -> Callable[[RuleFunction], Rule]:
     """Make a rule of a function. Its docstring is its documentation page."""
 
     def make(check: RuleFunction) -> Rule:
-        return Rule(id, needs, check)
+        return Rule(id, needs, check, shows)
 
     return make
 
