@@ -15,7 +15,7 @@ from datetime import timezone, tzinfo
 from typing import Any, Optional
 
 from lastwords.collectors.kernel_log_join import EARLY, EventList
-from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, LogScan
+from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, REPORT_LINES, LogScan
 from lastwords.formats.boots import Boot, parse_boots
 from lastwords.formats.kevents import GATES, WORDS
 from lastwords.formats.klog import Clock, parse_line
@@ -24,6 +24,7 @@ from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root
 from lastwords.roots.evidence import command_path, reason_of
 from lastwords.roots.lines import Line, Search
+from lastwords.roots.sift import Sieve
 from lastwords.roots.trees import Node
 
 DMESG = ("dmesg",)
@@ -48,12 +49,12 @@ SOS_JOURNALS = (
     ("journalctl", "--no-pager", "--catalog", "--boot"),
     ("journalctl", "--no-pager", "--catalog", "--boot", "-1"),
 )
-FILES = (
+SYSLOGS = (
     "/var/log/messages*",
     "/var/log/kern.log*",
     "/var/log/syslog*",
-    "/var/log/dmesg*",
 )
+FILES = (*SYSLOGS, "/var/log/dmesg*")
 PSTORE = (
     "/sys/fs/pstore/*",
     "/var/lib/systemd/pstore/*",
@@ -106,6 +107,14 @@ class KernelLogCollector(Collector):
         "/proc/sys/kernel/random/boot_id",
     )
     runs = (DMESG, LIST_BOOTS, JOURNAL, *SOS_JOURNALS)
+    sieve = Sieve(
+        paths=SYSLOGS,
+        runs=(JOURNAL, *SOS_JOURNALS),
+        words=WORDS,
+        gates=dict.fromkeys(GATES, WORDS),
+        before=BEFORE,
+        after=REPORT_LINES,
+    )
     needs_root = "the kernel's ring buffer (kernel.dmesg_restrict), the system journal, /var/log, pstore"
     timeout = 120.0
 

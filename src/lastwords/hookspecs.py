@@ -18,6 +18,7 @@ from lastwords.model import Case, Facts, Finding, Verdict
 
 if TYPE_CHECKING:
     from lastwords.roots.base import Root
+    from lastwords.roots.sift import Sieve
 
 hookspec = pluggy.HookspecMarker("lastwords")
 hookimpl = pluggy.HookimplMarker("lastwords")
@@ -43,6 +44,9 @@ class Collector:
     """What is missing when an ordinary user runs it, or None when nothing is."""
     live_only: ClassVar[bool] = False
     """True when the topic exists on a running host only."""
+    sieve: ClassVar[Optional[Sieve]] = None
+    """What it searches for in logs of any size, that need not be held whole then. Other collectors do not
+    get those logs so."""
     timeout: ClassVar[float] = 30.0
     """Seconds until its child process is abandoned."""
     options: ClassVar[dict[str, str]] = {}
