@@ -9,11 +9,12 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any, Optional
 
+from lastwords.collectors.kernel_log_boots import STOPS, endings
 from lastwords.collectors.kernel_log_join import EARLY, EventList
 from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, REPORT_LINES, LogScan
 from lastwords.formats.boots import Boot, parse_boots
@@ -106,7 +107,7 @@ class KernelLogCollector(Collector):
         "/proc/stat",
         "/proc/sys/kernel/random/boot_id",
     )
-    runs = (DMESG, LIST_BOOTS, JOURNAL, *SOS_JOURNALS)
+    runs = (DMESG, LIST_BOOTS, STOPS, JOURNAL, *SOS_JOURNALS)
     sieve = Sieve(
         paths=SYSLOGS,
         runs=(JOURNAL, *SOS_JOURNALS),
@@ -140,6 +141,7 @@ class _Gathering:
         self.boot_time = _boot_time(root)
         self.zone_name, self.zone = _zone(root)
         self.boots: Optional[list[Boot]] = None
+        self.endings: Mapping[str, str] = {}
         self._searched = 0
         self._kept = 0
 
@@ -156,6 +158,7 @@ class _Gathering:
         boots = self.root.run(LIST_BOOTS)
         self.boots = parse_boots(boots.text) if boots and boots.exit_code in (0, None) else None
         clock = Clock(self.root.taken_at, self.zone)
+        self.endings = endings(self.root, self.boots or (), clock)
         yield self._command(JOURNAL, "journal", 45.0, clock)
         if not any(source["kind"] == "journal" for source in self.sources):
             for argv in SOS_JOURNALS:
@@ -292,7 +295,17 @@ class _Gathering:
             "boot_id": self.boot_id,
             "boot_time": self.boot_time,
             "timezone": self.zone_name,
-            "boots": None if self.boots is None else [_boot_facts(boot) for boot in self.boots],
+            "boots": self.boots
+            and [
+                {
+                    "id": boot.id,
+                    "index": boot.index,
+                    "first_time": boot.first,
+                    "last_time": boot.last,
+                    "ended": self.endings.get(boot.id),
+                }
+                for boot in self.boots
+            ],
             "counts": dict(sorted(Counter(item["kind"] for item in listed).items())),
             "unlisted": self.unlisted + self.events.dropped,
             "events": listed,
@@ -300,6 +313,9 @@ class _Gathering:
 
     def _boot_at(self, time: float, early: bool) -> Optional[str]:
         """Return the boot in which a time lies, or None. A journal begins some time after its kernel."""
+        for boot in self.boots or ():
+            if boot.first is not None and boot.first - 2.0 <= time <= (boot.last or 0.0) + 2.0:
+                return boot.id
         for boot in reversed(self.boots or []):
             if boot.first is not None and time >= boot.first - (EARLY if early else 2.0):
                 return boot.id if boot.index == 0 or time <= (boot.last or 0.0) + 300.0 else None
@@ -328,10 +344,6 @@ def _with_ends(lines: list[Line], search: Search) -> list[Line]:
     """Return the lines with the first and the last of the log: they tell what time it covers."""
     ends = {line.number: line for line in (search.first, search.last) if line is not None}
     return [line for _, line in sorted({**ends, **{line.number: line for line in lines}}.items())]
-
-
-def _boot_facts(boot: Boot) -> dict[str, Any]:
-    return {"id": boot.id, "index": boot.index, "first_time": boot.first, "last_time": boot.last}
 
 
 def _parsed(line: Optional[Line]) -> Any:

@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
+from lastwords.formats.endings import ending_of
 from lastwords.formats.kevents import USER_KILLERS, Found, detect, kill_summary
 from lastwords.formats.klog import Clock, LogLine, parse_line
 from lastwords.formats.klog_messages import Message
@@ -81,6 +82,8 @@ class LogScan:
     _kept: deque[Line] = field(default_factory=deque)
     _size: int = 0
     _recent: deque[Line] = field(default_factory=lambda: deque(maxlen=BEFORE))
+    _behind: deque[Line] = field(default_factory=lambda: deque(maxlen=BEFORE))
+    """The lines before this one, kept or not."""
     _maybe: list[Line] = field(default_factory=list)
     """Lines of an OOM report that is too long to be kept unless it ends in a kill or panic."""
     _until: int = 0
@@ -109,6 +112,7 @@ class LogScan:
             self._reports.feed(Message(parsed, line.number, line.offset))
             if (found := detect(parsed.text, parsed.tag)) is not None:
                 self._found(line, parsed, found)
+        self._behind.append(line)
         if line.number <= self._until:
             self._keep(line)
         elif line.number <= self._maybe_until and not self._report_is_over(parsed):
@@ -179,6 +183,8 @@ class LogScan:
         if found.kind == "oom_kill" and details.get("killer") == "kernel":
             details = {**self._of_context(details, self._fresh_context(line, time)), **details}
             summary = kill_summary(details)
+        if found.kind == "boot" and not self.path.startswith("$ "):  # of a journal the kernel's lines alone
+            details["previous"] = self._ending(line.number)
         if parsed.caller:
             details["caller"] = parsed.caller
         details["time_source"] = source
@@ -192,6 +198,11 @@ class LogScan:
             boot=self.boot,
             details={key: value for key, value in details.items() if value is not None},
         )
+
+    def _ending(self, number: int) -> Optional[str]:
+        """Return how the boot ended whose last lines stand before a line."""
+        behind = [line for line in self._behind if line.number >= number - BEFORE]
+        return ending_of([line.data for line in behind])
 
     def _list(self, kind: str, made: Event) -> None:
         self._events.setdefault(kind, deque(maxlen=EVENTS.get(kind, OTHER_EVENTS))).append(made)

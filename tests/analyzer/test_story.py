@@ -79,6 +79,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      ["hang", "panic", "no-dump", "boot"]),
     ("panic", [at(1, "panic", "Kernel panic - not syncing: of its own", reason="of its own")], {}, "medium", ["panic"]),
     ("crash-dumped", [VMCORE], {"crash_dumps__dumps": [dump()]}, "medium", ["dump"]),
+    ("ended-abruptly", [{**REBOOT, "details": {"previous": "abrupt"}}], NOT_LOADED, "medium", ["end", "no-dump"]),
     ("crash-uncaught", [], booted(), "high", ["readiness", "also", "stays-down"]),
     ("boot-at-risk", [], {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}}, "high", ["risk"]),
 ]  # fmt: skip

@@ -233,6 +233,12 @@ PATTERNS: tuple[Pattern, ...] = (
         more=KERNEL_LOOK,
     ),
     Pattern(
+        "ended-abruptly",
+        ("The machine stopped without a word: reset, power loss, or a hang that nothing caught",),
+        (step("end", "{title}", found("abrupt-end", Severity.WARNING), core=True), NOT_DUMPED),
+        more=("$ lastwords oops FILE   (a console capture of that time: serial, IPMI, hypervisor)",),
+    ),
+    Pattern(
         "crash-dumped",
         ("The kernel crashed and left a dump: {path}",),
         (step("dump", "{summary}: {path}", on("dump"), core=True), BOOTED),
