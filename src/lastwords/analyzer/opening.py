@@ -18,7 +18,7 @@ from lastwords.model import Case, LastwordsError, event_order
 from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
-from lastwords.roots.logs import is_log, log_root
+from lastwords.roots.logs import is_log, is_text, log_root
 from lastwords.roots.sift import Sieve
 from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
@@ -34,6 +34,11 @@ HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
 """Directories at the top of a host's tree; two of them make one."""
 
 EXPECTED = "expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none of them"
+
+NO_LOG = (
+    "expected a bundle, a sosreport, a crash dump or a kernel log, found text without a line of a log "
+    "(no time, no priority, no words of a kernel)"
+)
 
 Progress = Optional[Callable[[Collector], None]]
 
@@ -135,6 +140,8 @@ def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType(
                 raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
+    if is_text(path):
+        raise NotOurs(f"{path}: {NO_LOG}")
     return open_archive(path, collectors)
 
 
