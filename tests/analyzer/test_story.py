@@ -140,6 +140,16 @@ def test_what_lies_far_apart_is_not_joined() -> None:
     }
 
 
+def test_the_start_of_the_boot_that_died_is_not_told_as_what_came_of_it() -> None:
+    start = at(-60, "boot", "kernel x started", boot=None, release="x")
+    events = [start, *({**event, "boot": None} for event in (OOPS, PANIC))]
+    links = [
+        step.link
+        for step in judge("x", case_of("rhel9", NO_DUMPS, events), RULES.values()).story.causes[0].chain
+    ]
+    assert "panic" in links and "boot" not in links
+
+
 def test_rules_of_others_join_by_their_evidence_or_stand_alone() -> None:
     def check(case: Case) -> list[Finding]:
         proof = Proof(LOG, line=PANIC["line"])

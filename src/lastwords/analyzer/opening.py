@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, BinaryIO, Optional
 
 from lastwords.analyzer.oom.reports import explained
+from lastwords.analyzer.surroundings import Surroundings
 from lastwords.bundle.read import Bundle, is_bundle
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
@@ -228,6 +229,7 @@ def case_of(gathered: Gathered) -> Case:
         root_kind=gathered.root.kind,
         taken_at=gathered.root.taken_at,
         notes=list(gathered.root.notes),
+        around=Surroundings(gathered.root),
     )
 
 
@@ -255,6 +257,7 @@ def _from_bundle(
             root_kind="bundle",
             taken_at=bundle.manifest.get("taken_at"),
             notes=notes,
+            around=Surroundings(bundle.root()),
         )
     return case
 
@@ -276,6 +279,7 @@ def _completed(case: Case, root: Root, collectors: Mapping[str, Collector], prog
         root_kind="sosreport",
         taken_at=case.taken_at or root.taken_at,
         notes=[*root.notes, *case.notes],
+        around=lambda path, line: case.around(path, line) or rest.around(path, line),
     )
 
 

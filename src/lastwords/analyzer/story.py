@@ -162,7 +162,9 @@ class _Near:
         time = event.get("time")
         if time is None:
             return False
-        first, last = (time - NEAR, time + LOOSE) if after else (time - LOOSE, time + NEAR)
+        # The start of a boot follows only what was before it; that of the boot which died, nothing.
+        loose = 0.0 if event["kind"] == "boot" else LOOSE
+        first, last = (time - NEAR, time + loose) if after else (time - LOOSE, time + NEAR)
         at = bisect_left(self._times, first)
         return at < len(self._times) and bool(self._times[at] <= last)
 
