@@ -9,13 +9,14 @@ from __future__ import annotations
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timezone, tzinfo
 from typing import Any, Optional
 
 from lastwords.collectors import kdump_config
 from lastwords.collectors.kdump_config import ABRT, CRASH
+from lastwords.collectors.kernel_log_boots import STOPS, endings
 from lastwords.collectors.kernel_log_dumps import (
     MAX_DUMPS,
     READ,
@@ -35,6 +36,7 @@ from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root
 from lastwords.roots.evidence import command_path, reason_of
 from lastwords.roots.lines import Line, Search
+from lastwords.roots.sift import Sieve
 from lastwords.roots.trees import Node
 
 DMESG = ("dmesg",)
@@ -59,12 +61,12 @@ SOS_JOURNALS = (
     ("journalctl", "--no-pager", "--catalog", "--boot"),
     ("journalctl", "--no-pager", "--catalog", "--boot", "-1"),
 )
-FILES = (
+SYSLOGS = (
     "/var/log/messages*",
     "/var/log/kern.log*",
     "/var/log/syslog*",
-    "/var/log/dmesg*",
 )
+FILES = (*SYSLOGS, "/var/log/dmesg*")
 PSTORE = (
     "/sys/fs/pstore/*",
     "/var/lib/systemd/pstore/*",
@@ -74,6 +76,8 @@ PSTORE = (
 WORDS = (*kevents.WORDS, *oom_events.WORDS)
 GATES = (b"kernel:", b"oomd", b"earlyoom", b"nohang")
 """Byte strings one of which stands before the words where a log holds the lines of programs too."""
+REPORT_LINES = 4000
+"""Most lines of one report, its table of tasks included."""
 _PACKED = re.compile(r"\.enc\.z$|\.z$")
 
 WHOLE = 1 << 20
@@ -118,7 +122,15 @@ class KernelLogCollector(Collector):
         "/proc/stat",
         "/proc/sys/kernel/random/boot_id",
     )
-    runs = (DMESG, LIST_BOOTS, JOURNAL, *SOS_JOURNALS)
+    runs = (DMESG, LIST_BOOTS, STOPS, JOURNAL, *SOS_JOURNALS)
+    sieve = Sieve(
+        paths=SYSLOGS,
+        runs=(JOURNAL, *SOS_JOURNALS),
+        words=WORDS,
+        gates=dict.fromkeys(GATES, WORDS),
+        before=oom_events.BEFORE,
+        after=REPORT_LINES,
+    )
     needs_root = "the kernel's ring buffer (kernel.dmesg_restrict), the system journal, /var/log, pstore"
     timeout = 120.0
 
@@ -144,6 +156,7 @@ class _Gathering:
         self.boot_time = _boot_time(root)
         self.zone_name, self.zone = _zone(root)
         self.boots: Optional[list[Boot]] = None
+        self.endings: Mapping[str, str] = {}
         self._searched = 0
         self._kept = 0
 
@@ -162,6 +175,7 @@ class _Gathering:
         boots = self.root.run(LIST_BOOTS)
         self.boots = parse_boots(boots.text) if boots and boots.exit_code in (0, None) else None
         clock = Clock(self.root.taken_at, self.zone)
+        self.endings = endings(self.root, self.boots or (), clock)
         yield self._command(JOURNAL, "journal", 45.0, clock)
         if not any(source["kind"] == "journal" for source in self.sources):
             for argv in SOS_JOURNALS:
@@ -333,7 +347,17 @@ class _Gathering:
             "boot_id": self.boot_id,
             "boot_time": self.boot_time,
             "timezone": self.zone_name,
-            "boots": None if self.boots is None else [_boot_facts(boot) for boot in self.boots],
+            "boots": self.boots
+            and [
+                {
+                    "id": boot.id,
+                    "index": boot.index,
+                    "first_time": boot.first,
+                    "last_time": boot.last,
+                    "ended": self.endings.get(boot.id),
+                }
+                for boot in self.boots
+            ],
             "counts": dict(sorted(Counter(item["kind"] for item in listed).items())),
             "unlisted": self.unlisted + self.events.dropped,
             "events": listed,
@@ -341,6 +365,9 @@ class _Gathering:
 
     def _boot_at(self, time: float, early: bool) -> Optional[str]:
         """Return the boot in which a time lies, or None. A journal begins some time after its kernel."""
+        for boot in self.boots or ():
+            if boot.first is not None and boot.first - 2.0 <= time <= (boot.last or 0.0) + 2.0:
+                return boot.id
         for boot in reversed(self.boots or []):
             if boot.first is not None and time >= boot.first - (EARLY if early else 2.0):
                 return boot.id if boot.index == 0 or time <= (boot.last or 0.0) + 300.0 else None
@@ -369,10 +396,6 @@ def _with_ends(lines: list[Line], search: Search) -> list[Line]:
     """Return the lines with the first and the last of the log: they tell what time it covers."""
     ends = {line.number: line for line in (search.first, search.last) if line is not None}
     return [line for _, line in sorted({**ends, **{line.number: line for line in lines}}.items())]
-
-
-def _boot_facts(boot: Boot) -> dict[str, Any]:
-    return {"id": boot.id, "index": boot.index, "first_time": boot.first, "last_time": boot.last}
 
 
 def _parsed(line: Optional[Line]) -> Any:

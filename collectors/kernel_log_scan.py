@@ -15,6 +15,7 @@ from typing import Optional
 from lastwords.collectors.kernel_log_oom import oom_events
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
+from lastwords.formats.endings import ending_of
 from lastwords.formats.kevents import Found, detect
 from lastwords.formats.klog import Clock, LogLine
 from lastwords.formats.klog_messages import Message, Messages
@@ -82,6 +83,8 @@ class LogScan:
     """Lines that may be of an OOM report: kept when it is known where that ends."""
     _held_size: int = 0
     _number: int = 0
+    _behind: deque[Line] = field(default_factory=lambda: deque(maxlen=BEFORE))
+    """The lines before this one, kept or not."""
     _until: int = 0
     _latest: dict[str, Event] = field(default_factory=dict)
     _shape: bytes = b""
@@ -110,6 +113,7 @@ class LogScan:
         self._number = line.number
         for message in self._messages.feed(line.number, line.offset, line.data):
             self._message(line, message)
+        self._behind.append(line)
         wanted = self._oom.wanted * self._messages.lines_each
         if line.number <= self._until:
             self._keep(line)
@@ -179,6 +183,8 @@ class LogScan:
     def _made(self, line: Line, parsed: LogLine, found: Found) -> Event:
         time, source = parsed.epoch(self.clock)
         details = {**found.details, "caller": parsed.caller, "time_source": source}
+        if found.kind == "boot" and not self.path.startswith("$ "):  # of a journal the kernel's lines alone
+            details["previous"] = self._ending(line.number)
         return event(
             found.kind,
             found.summary,
@@ -189,6 +195,11 @@ class LogScan:
             boot=self.boot,
             details={key: value for key, value in details.items() if value is not None},
         )
+
+    def _ending(self, number: int) -> Optional[str]:
+        """Return how the boot ended whose last lines stand before a line."""
+        behind = [line for line in self._behind if line.number >= number - BEFORE]
+        return ending_of([line.data for line in behind])
 
     def _list(self, made: Event) -> None:
         kind = made["kind"]

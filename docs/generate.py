@@ -28,6 +28,7 @@ import manual
 from lastwords import __version__, api, hookspecs, plugins, schemas
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.oom.causes import CAUSES
+from lastwords.analyzer.story import Concluded
 from lastwords.cli.main import build_parser
 from lastwords.hookspecs import Collector, Rule
 from lastwords.model import ExitCode, Outcome, Severity
@@ -100,7 +101,8 @@ def resolved(schema: dict[str, Any], whole: dict[str, Any]) -> dict[str, Any]:
 
 def rule_page(rule: Rule) -> str:
     """Return the page of a rule."""
-    return f"# {rule.id}\n\nNeeds: {', '.join(rule.needs)}.\n\n{text_of(rule.doc)}\n"
+    shows = f" In the [story](../story.md) it shows: {rule.shows}." if rule.shows else ""
+    return f"# {rule.id}\n\nNeeds: {', '.join(rule.needs)}.{shows}\n\n{text_of(rule.doc)}\n"
 
 
 def cli_page() -> str:
@@ -193,6 +195,15 @@ def causes() -> str:
     return "\n".join(lines)
 
 
+def shown_by_rules() -> str:
+    """Return the words that a rule can say it shows, with the causes that take it up."""
+    users: dict[str, list[str]] = {}
+    for pattern in PATTERNS:
+        for mark in (mark for link in pattern.chain for mark in link.marks if isinstance(mark, Concluded)):
+            users.setdefault(mark.shows, []).append(pattern.id)
+    return "\n".join(f"- `{word}`: {', '.join(dict.fromkeys(users[word]))}" for word in sorted(users))
+
+
 def api_reference() -> str:
     """Return what the Python interface offers: the input with its members, functions, then plain words."""
     parts = []
@@ -259,6 +270,7 @@ def blocks() -> dict[str, str]:
         "hooks": hooks(),
         "api": api_reference(),
         "causes": causes(),
+        "shown by rules": shown_by_rules(),
         "tables": f"```sql\n{sqlite.TABLES.strip()}\n```",
         "exit codes": members(ExitCode, lambda member: str(int(member))),
         "severities": members(Severity, lambda member: member.word),

@@ -33,6 +33,10 @@ KEYS = {
 }
 
 
+TRUE_OF_ALL = ("boot-ended-abruptly",)
+"""True wherever the machine booted again: its image was frozen while it ran, and a machine may be cut off."""
+
+
 @dataclass(frozen=True)
 class Truth:
     """What is known to be true of the machine at the end."""
@@ -168,7 +172,7 @@ def load(name: str) -> list[Scenario]:
             findings_live=words("truth", "findings_live"),
             findings_before=words("truth", "findings_before"),
             findings_disk=words("truth", "findings_disk"),
-            also=words("truth", "also"),
+            also=(*words("truth", "also"), *TRUE_OF_ALL),
             never=words("truth", "never"),
         ),
     )

@@ -295,6 +295,8 @@ COMMANDS = (
     'journalctl --no-pager --list-boots',
     'journalctl --no-pager -o short-iso -n 200000 _TRANSPORT=kernel + '
     '_SYSTEMD_UNIT=systemd-oomd.service + _SYSTEMD_UNIT=earlyoom.service',
+    'journalctl --no-pager -o short-iso -n 4000 '
+    'MESSAGE_ID=d93fb3c9c24d451a97cea615ce59c00b + UNIT=shutdown.target',
     'lsblk',
     'lsmod',
     'lspci -nnvv',

@@ -18,6 +18,7 @@ from lastwords.model import Case, Facts, Finding, Verdict
 
 if TYPE_CHECKING:
     from lastwords.roots.base import Root
+    from lastwords.roots.sift import Sieve
 
 hookspec = pluggy.HookspecMarker("lastwords")
 hookimpl = pluggy.HookimplMarker("lastwords")
@@ -43,6 +44,9 @@ class Collector:
     """What is missing when an ordinary user runs it, or None when nothing is."""
     live_only: ClassVar[bool] = False
     """True when the topic exists on a running host only."""
+    sieve: ClassVar[Optional[Sieve]] = None
+    """What it searches for in logs of any size, that need not be held whole then. Other collectors do not
+    get those logs so."""
     timeout: ClassVar[float] = 30.0
     """Seconds until its child process is abandoned."""
     options: ClassVar[dict[str, str]] = {}
@@ -76,6 +80,9 @@ class Rule:
     needs: tuple[str, ...]
     """Collectors whose facts it needs; without them it is skipped and listed as such."""
     check: RuleFunction
+    shows: Optional[str] = None
+    """What its findings show in the story: a word of ``docs/story.md``. Without one, a finding joins the
+    cause whose events it gives as evidence."""
 
     @property
     def doc(self) -> str:
@@ -83,11 +90,16 @@ class Rule:
         return self.check.__doc__ or ""
 
 
-def rule(id: str, *, needs: tuple[str, ...]) -> Callable[[RuleFunction], Rule]:  # noqa: A002
+def rule(
+    id: str,  # noqa: A002
+    *,
+    needs: tuple[str, ...],
+    shows: Optional[str] = None,
+) -> Callable[[RuleFunction], Rule]:
     """Make a rule of a function. Its docstring is its documentation page."""
 
     def make(check: RuleFunction) -> Rule:
-        return Rule(id, needs, check)
+        return Rule(id, needs, check, shows)
 
     return make
 

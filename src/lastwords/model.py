@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -210,6 +210,8 @@ class Case:
     """When the evidence was gathered, seconds since the epoch, or None."""
     notes: list[str] = field(default_factory=list)
     """What a reader must know of the input itself: obfuscated, recollected, files changed."""
+    around: Callable[[str, int], Sequence[tuple[int, str]]] = lambda path, line: ()
+    """Gives the lines around one of a file or ``$ command``, with their numbers, where the input has them."""
 
 
 def dig(facts: Any, *path: str) -> Any:

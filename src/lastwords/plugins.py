@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Optional, TypeVar
 
 import pluggy
@@ -51,6 +52,26 @@ class PluginInfo:
         }
 
 
+class Later(Mapping[str, Thing]):
+    """A mapping that is made when somebody looks into it."""
+
+    def __init__(self, make: Callable[[], Mapping[str, Thing]]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> Mapping[str, Thing]:
+        return self._make()
+
+    def __getitem__(self, name: str) -> Thing:
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._made)
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+
 class Plugins:
     """All plugins of this run, and what they registered."""
 
@@ -70,9 +91,14 @@ class Plugins:
             if self.manager.has_plugin(info.name):
                 self.manager.unregister(name=info.name)
 
-    def collectors(self) -> dict[str, Collector]:
-        """Return the collectors by name, in the order of registration."""
-        return self._gather("register_collectors", "collectors", lambda item: item.name, Collector)
+    def collectors(self) -> Mapping[str, Collector]:
+        """Return the collectors by name, in the order of registration.
+
+        They are imported when one is asked for: whoever opens a bundle needs none.
+        """
+        return Later(
+            lambda: self._gather("register_collectors", "collectors", lambda item: item.name, Collector)
+        )
 
     def rules(self) -> dict[str, Rule]:
         """Return the rules by id."""

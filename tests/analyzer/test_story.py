@@ -15,7 +15,7 @@ from kdump_cases import booted
 from lastwords import plugins, schemas
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.judge import judge
-from lastwords.analyzer.story import tell
+from lastwords.analyzer.story import Concluded, tell
 from lastwords.analyzer.timeline import GRAVITY
 from lastwords.hookspecs import Look, Rule
 from lastwords.model import Case, Event, Finding, Proof, Severity, Story, Verdict, event
@@ -81,6 +81,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      ["hang", "panic", "no-dump", "boot"]),
     ("panic", [at(1, "panic", "Kernel panic - not syncing: of its own", reason="of its own")], {}, "medium", ["panic"]),
     ("crash-dumped", [VMCORE], {"crash_dumps__dumps": [dump()]}, "medium", ["dump"]),
+    ("ended-abruptly", [{**REBOOT, "details": {"previous": "abrupt"}}], NOT_LOADED, "medium", ["end", "no-dump"]),
     ("crash-uncaught", [], booted(), "high", ["readiness", "also", "stays-down"]),
     ("boot-at-risk", [], {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}}, "high", ["risk"]),
 ]  # fmt: skip
@@ -141,6 +142,16 @@ def test_what_lies_far_apart_is_not_joined() -> None:
     }
 
 
+def test_the_start_of_the_boot_that_died_is_not_told_as_what_came_of_it() -> None:
+    start = at(-60, "boot", "kernel x started", boot=None, release="x")
+    events = [start, *({**event, "boot": None} for event in (OOPS, PANIC))]
+    links = [
+        step.link
+        for step in judge("x", case_of("rhel9", NO_DUMPS, events), RULES.values()).story.causes[0].chain
+    ]
+    assert "panic" in links and "boot" not in links
+
+
 def test_rules_of_others_join_by_their_evidence_or_stand_alone() -> None:
     def check(case: Case) -> list[Finding]:
         proof = Proof(LOG, line=PANIC["line"])
@@ -156,6 +167,22 @@ def test_rules_of_others_join_by_their_evidence_or_stand_alone() -> None:
     story = judge("x", case_of("rhel9", NO_DUMPS, [OOPS, PANIC]), rules).story
     assert "t" in [finding.title for finding in story.causes[0].findings]
     assert [finding.title for finding in story.others if finding.id == "their-rule"] == ["v", "u"]
+
+
+def test_a_rule_of_others_says_itself_which_step_it_shows() -> None:
+    def check(case: Case) -> list[Finding]:
+        return [Finding("their-limit", Severity.WARNING, "MemoryMax= is small", "w", evidence=(Proof("/x"),))]
+
+    rules = [*RULES.values(), Rule("their-limit", (), check, shows="limit")]
+    cause = judge("x", case_of("rhel9", NO_DUMPS, [kill(1, **MEMCG)]), rules).story.causes[0]
+    assert (cause.chain[0].link, cause.chain[0].text) == ("limit", "MemoryMax= is small")
+    assert "their-limit" in [finding.id for finding in cause.findings]
+
+
+def test_what_our_rules_show_is_a_step_of_some_cause() -> None:
+    marks = [mark for pattern in PATTERNS for link in pattern.chain for mark in link.marks]
+    known = {mark.shows for mark in marks if isinstance(mark, Concluded)}
+    assert {rule.shows for rule in RULES.values()} - {None} <= known
 
 
 def test_the_timeline_counts_repeated_events_within_each_boot() -> None:
@@ -271,6 +298,7 @@ EVENTS = st.builds(
         max_size=5,
     ),
 )
+SHOWS = {**{rule.id: rule.shows for rule in RULES.values()}, "kdump-x": "no-dump", "initramfs-y": "image"}
 FINDINGS = st.builds(
     Finding,
     st.sampled_from([*RULES, "their-rule", "kdump-x", "initramfs-y", "oom-cause-z"]),
@@ -293,7 +321,7 @@ def test_whatever_happened_every_finding_and_event_is_told_once(
     events: list[Event], findings: list[Finding], taken_at: float | None
 ) -> None:
     unique = list({finding.fingerprint: finding for finding in findings}.values())
-    story = tell(Case({}, events, {}, "bundle", taken_at), unique, PATTERNS)
+    story = tell(Case({}, events, {}, "bundle", taken_at), unique, PATTERNS, SHOWS)
     told_findings = [finding for cause in story.causes for finding in cause.findings] + list(story.others)
     assert sorted(f.fingerprint for f in told_findings) == sorted(f.fingerprint for f in unique)
     moments = [moment for boot in story.boots for moment in boot.moments]

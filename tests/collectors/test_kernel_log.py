@@ -430,7 +430,7 @@ def test_a_sosreport_archive_is_read_without_unpacking(tmp_path: Path) -> None:
             info = tarfile.TarInfo(f"sosreport-web/{name}")
             info.size, info.mtime = len(text.encode()), 1772445600
             archive.addfile(info, io.BytesIO(text.encode()))
-    tree = open_tree(str(path), [KernelLogCollector()])
+    tree = open_tree(str(path), {"kernel_log": KernelLogCollector()})
     facts = collected(sosreport_root(tree, str(path)))
     assert sorted(kinds(facts)) == ["oom_kill", "oom_report", "panic", "sysrq"]
 

@@ -11,6 +11,7 @@ import re
 from typing import Any
 
 import pytest
+from analyzer.test_rules import RULES
 from golden_case import case_of
 from hosttree import HOSTS
 from html_pages import ATTACKS, MIB, Page, golden, kill, poisoned, render
@@ -274,3 +275,13 @@ def test_markup_cannot_forget() -> None:
         tag("img onerror=x")
     with pytest.raises(ValueError):
         own_text("script", "'</script>'")
+
+
+def test_the_lines_around_an_evidence_are_folded_and_escaped() -> None:
+    lines = [(7, "before"), (8, "<script>alert(1)</script> it"), (9, "\x1b[31mafter")]
+    case = case_of("rhel9", {}, [{**kill(0), "line": 8}])
+    case.around = lambda path, line: lines
+    page = render(judge("x", case, RULES.values()))
+    assert "the lines around it" in page
+    assert "8  &lt;script&gt;alert(1)&lt;/script&gt; it" in page
+    assert "<script>alert" not in page

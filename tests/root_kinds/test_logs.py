@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -68,3 +69,11 @@ def test_a_log_reached_by_a_link_keeps_its_own_name(tmp_path: Path) -> None:
     (tmp_path / "kern.log").write_text(BOOTS)
     (tmp_path / "link").symlink_to("kern.log")
     assert opened(tmp_path / "link").case.events[0]["path"] == "/kern.log"
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "packed"])
+def test_text_that_is_no_log_is_called_so(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_bytes(pack(b"Hello,\nthe machine is down again.\n"))
+    with pytest.raises(LastwordsError, match=r"letter\.txt: expected .* found text without a line of a log"):
+        opened(path)

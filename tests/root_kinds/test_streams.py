@@ -6,17 +6,20 @@ import bz2
 import gzip
 import io
 import lzma
+import os
 import random
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lastwords.roots import streams
-from lastwords.roots.streams import CompressionError, TooLarge, open_decompressed, sniff
+from lastwords.roots.streams import CompressionError, TooLarge, ahead, open_decompressed, sniff
 
 zstandard = pytest.importorskip("zstandard")
 
@@ -254,3 +257,49 @@ def test_memory_stays_small_whatever_comes(tmp_path: Path) -> None:
     reason, grown = out.stdout.splitlines()
     assert "bomb" in reason
     assert int(grown) < 64 << 10  # KiB
+
+
+class Broken(io.RawIOBase):
+    """Gives some bytes, then fails."""
+
+    def __init__(self, size: int, problem: BaseException) -> None:
+        self._left = size
+        self._problem = problem
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._left:
+            raise self._problem
+        size = min(self._left, len(buffer))
+        buffer[:size] = b"x" * size
+        self._left -= size
+        return size
+
+
+def test_what_a_thread_reads_ahead_is_the_same(tmp_path: Path) -> None:
+    data = os.urandom(3_000_001)
+    with ahead(io.BytesIO(data)) as stream:
+        assert stream.read() == data
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize(
+    "problem", [OSError(5, "input/output error"), ValueError("odd"), KeyboardInterrupt()]
+)
+def test_a_failure_ahead_reaches_the_reader_after_what_was_read(problem: BaseException) -> None:
+    with ahead(io.BufferedReader(Broken(1 << 20, problem))) as stream:
+        assert len(stream.read(1 << 19)) == 1 << 19
+        with pytest.raises(type(problem)):
+            while stream.read(1 << 16):
+                pass
+    assert threading.active_count() == 1
+
+
+def test_who_stops_early_leaves_no_thread_behind() -> None:
+    source = io.BytesIO(bytes(64 << 20))
+    with ahead(source) as stream:
+        assert stream.read(10) == bytes(10)
+    assert source.closed
+    assert threading.active_count() == 1

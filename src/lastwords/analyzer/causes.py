@@ -1,7 +1,7 @@
 """What explains what: every cause as a declaration, the more special before the more general.
 
-A new kind of event or a new rule joins by one mark in the step that it shows. Ids of rules may be patterns
-(``kdump-*``); where a detail of an event is absent, a shorter text is taken.
+A new kind of event joins by one mark in the step that it shows; a rule says itself what it shows. Where a
+detail of an event is absent, a shorter text is taken.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ def on(kind: str, words: str = "", **details: str) -> Happened:
     return Happened(kind, words, tuple(details.items()))
 
 
-def found(rule: str, at_least: Severity = Severity.INFO) -> Concluded:
-    """Return the findings of a rule, or of rules whose id has a pattern."""
-    return Concluded(rule, at_least)
+def found(shows: str, at_least: Severity = Severity.INFO) -> Concluded:
+    """Return the findings of the rules that say they show that (``@rule(..., shows=...)``)."""
+    return Concluded(shows, at_least)
 
 
 def step(name: str, says: str, *marks: Union[Happened, Concluded], **more: Any) -> Link:
@@ -47,28 +47,24 @@ DUMPED = step("dump", "kdump saved a dump: {path}", on("dump"), told_by="crash_d
 NOT_DUMPED = step(
     "no-dump",
     "no dump of it was saved: {title}",
-    found("kdump-*", Severity.WARNING),
-    found("dump-target-*", Severity.WARNING),
+    found("no-dump", Severity.WARNING),
     unless="dump",
     told_by="kdump",
 )
 BOOTED = step("boot", "the machine was started again: {summary}", on("boot"))
 AFTERMATH = (DUMPED, NOT_DUMPED, BOOTED)
-FULL = step("full", "{title}", found("boot-full"), told_by="boot")
+FULL = step("full", "{title}", found("full"), told_by="boot")
 IMAGE = step(
     "image",
     "{title}",
-    found("initramfs-*", GRAVE),
-    found("kernel-without-*", GRAVE),
+    found("image", GRAVE),
     proof=True,
     told_by="initramfs",
 )
 ROOT = step(
     "root",
     "{title}",
-    found("root-*"),
-    found("fstab-*"),
-    found("parameter-*"),
+    found("root"),
     proof=True,
     told_by="boot",
 )
@@ -90,7 +86,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "oom-panic",
         ("Memory ran out, and the kernel panicked instead of killing a process",),
         (
-            step("setting", "{title}", found("oom-panics"), told_by="oom"),
+            step("setting", "{title}", found("panic-setting"), told_by="oom"),
             step("shortage", "{summary}", on("oom_report")),
             step("kill", KILL, on("oom_kill")),
             step("panic", "{summary}", on("panic", OUT_OF_MEMORY), core=True),
@@ -132,10 +128,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ("A boot would fail: {title}",),
         (
             FULL,
-            step("boot", "{title}", found("initramfs-*", GRAVE), found("kernel-without-*", GRAVE),
-                 found("root-*", GRAVE), found("fstab-*", GRAVE), found("entry-*", GRAVE),
-                 found("parameter-*", GRAVE),
-                 found("kernel-damaged", GRAVE), found("kernel-not-signed", GRAVE), core=True),
+            step("boot", "{title}", *(found(thing, GRAVE) for thing in ("image", "root", "boot")), core=True),
         ),
         severity=GRAVE,
         sure=True,
@@ -149,7 +142,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "A program needs more memory than its control group allows",
         ),
         (
-            step("limit", "{title}", found("oom-limit-*"), found("memcg-*")),
+            step("limit", "{title}", found("limit")),
             step("shortage", "the limit of {memcg} was reached: {summary}|{summary}", on("oom_report")),
             step("eater", EATER, on("oom_kill", scope="memcg", cause="*")),
             step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
@@ -166,7 +159,7 @@ PATTERNS: tuple[Pattern, ...] = (
             "Under memory pressure, a program was killed",
         ),
         (
-            step("setting", "{title}", found("oom-oomd-*")),
+            step("setting", "{title}", found("pressure-setting")),
             step("kill", KILL, *(on("oom_kill", killer=name) for name in
                  ("systemd-oomd", "earlyoom", "oomd", "nohang")), core=True),
             step("again", "{comm} was killed {count} times", on("oom_kill", comm="*"), at_least=2),
@@ -178,8 +171,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The machine ran out of memory, and {comm} was killed", "The machine ran out of memory"),
         (
             step("eater", EATER, on("oom_kill", scope="global", cause="*"), proof=True),
-            step("setting", "{title}", *(found(rule, Severity.WARNING) for rule in
-                 ("oom-overcommit", "oom-min-free", "oom-zram-*"))),
+            step("setting", "{title}", found("memory-setting", Severity.WARNING)),
             step("shortage", "{summary}", on("oom_report")),
             step("kill", KILL, on("oom_kill"), core=True),
             step("again", "{comm} was killed {count} times: it is started again, and grows again",
@@ -217,7 +209,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("guilty", "the fault lies in {frame}", on("oops", frame="*"), on("bug", frame="*"),
                  proof=True),
             step("panic", "{summary}", on("panic")),
-            step("not-caught", "{title}", found("oops-not-caught"), unless="panic"),
+            step("not-caught", "{title}", found("not-caught"), unless="panic"),
             *AFTERMATH,
         ),
         severity=GRAVE,
@@ -243,6 +235,12 @@ PATTERNS: tuple[Pattern, ...] = (
         more=KERNEL_LOOK,
     ),
     Pattern(
+        "ended-abruptly",
+        ("The machine stopped without a word: reset, power loss, or a hang that nothing caught",),
+        (step("end", "{title}", found("abrupt-end", Severity.WARNING), core=True), NOT_DUMPED),
+        more=("$ lastwords oops FILE   (a console capture of that time: serial, IPMI, hypervisor)",),
+    ),
+    Pattern(
         "crash-dumped",
         ("The kernel crashed and left a dump: {path}",),
         (step("dump", "{summary}: {path}", on("dump"), core=True), BOOTED),
@@ -254,10 +252,9 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The next kernel crash would leave no dump: {title}",),
         (
             step("refused", "{summary}", on("kdump", "fail|refus|denied|restricted|cannot|unable")),
-            step("readiness", "{title}", found("kdump-*", Severity.WARNING),
-                 found("dump-target-*", Severity.WARNING), core=True),
-            step("also", "{title}", found("kdump-*"), found("dump-target-*")),
-            step("stays-down", "{title}", found("panic-hangs")),
+            step("readiness", "{title}", found("no-dump", Severity.WARNING), core=True),
+            step("also", "{title}", found("no-dump")),
+            step("stays-down", "{title}", found("stays-down")),
         ),
         sure=True,
         risk=True,
@@ -266,9 +263,8 @@ PATTERNS: tuple[Pattern, ...] = (
         "boot-at-risk",
         ("The next boot or kernel update may fail: {title}",),
         (
-            step("risk", "{title}", *(found(rule, Severity.WARNING) for rule in
-                 ("boot-*", "initramfs-*", "kernel-*", "root-*", "fstab-*", "entry-*", "microcode-*",
-                  "parameter-*")),
+            step("risk", "{title}",
+                 *(found(thing, Severity.WARNING) for thing in ("image", "root", "boot", "full")),
                  core=True),
         ),
         sure=True,

@@ -57,7 +57,7 @@ def open_cases(
 
     :raises LastwordsError: *path* cannot be read, or there is no host in it
     """
-    search = _Search(list(collectors.values()), recollect, progress)
+    search = _Search(collectors, recollect, progress)
     silent = True
     for each in search.all_in(path):
         silent = False
@@ -69,7 +69,7 @@ def open_cases(
 class _Search:
     """One search; counts what it finds, for a hostile input may hold any number."""
 
-    def __init__(self, collectors: list[Collector], recollect: bool, progress: Progress) -> None:
+    def __init__(self, collectors: Mapping[str, Collector], recollect: bool, progress: Progress) -> None:
         self._run = collectors
         self._recollect = recollect
         self._progress = progress

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Optional
 
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.story import tell
@@ -16,7 +17,9 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
     findings: list[Finding] = []
     skipped: list[tuple[str, str]] = []
     clear: list[str] = []
+    shows: dict[str, Optional[str]] = {}
     for rule in rules:
+        shows[rule.id] = rule.shows
         missing = [name for name in rule.needs if name not in case.facts]
         if missing:
             reasons = [_why_missing(case, name) for name in missing]
@@ -31,7 +34,7 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
         if not found:
             clear.append(rule.id)
     findings.sort(key=lambda finding: (-finding.severity, finding.id, finding.subject))
-    return Verdict(path, case, findings, skipped, clear, tell(case, findings, PATTERNS))
+    return Verdict(path, case, findings, skipped, clear, tell(case, findings, PATTERNS, shows))
 
 
 def _why_missing(case: Case, name: str) -> str:

@@ -10,7 +10,10 @@ COLLECT = "$ lastwords collect"
 SOS = "$ lastwords sos-plugin install && sos report"
 FROM_SOS = {
     "kernel_log": ("$ sos report -o kernel,logs,systemd,lastwords --all-logs",),
-    "crash_dumps": ("$ sos report -o kdump,lastwords",),
+    "crash_dumps": (
+        "$ sos report -o kdump,lastwords",
+        "Copy the dump itself from the host (no report holds one): $ lastwords open vmcore",
+    ),
     "kdump": ("$ sos report -o kdump,kernel,boot,lastwords",),
     "boot": ("$ sos report -o boot,filesys,block,lastwords",),
     "initramfs": ("$ sos report -o boot,lastwords -k boot.all-images=on",),

@@ -4,10 +4,14 @@ a crash dump."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, BinaryIO, Optional
 
 from lastwords.analyzer.oom.reports import explained
+from lastwords.analyzer.surroundings import Surroundings
 from lastwords.bundle.read import Bundle, is_bundle
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
@@ -15,8 +19,9 @@ from lastwords.model import Case, LastwordsError, event_order
 from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
-from lastwords.roots.logs import is_log, log_root
-from lastwords.roots.sosreport import is_sosreport, sosreport_root, wanted_members
+from lastwords.roots.logs import is_log, is_text_file, log_root
+from lastwords.roots.sift import Sieve
+from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
 from lastwords.roots.vmcore import is_vmcore
 from lastwords.roots.vmcore_root import vmcore_root
@@ -30,6 +35,11 @@ HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
 """Directories at the top of a host's tree; two of them make one."""
 
 EXPECTED = "expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none of them"
+
+NO_LOG = (
+    "expected a bundle, a sosreport, a crash dump or a kernel log, found text without a line of a log "
+    "(no time, no priority, no words of a kernel)"
+)
 
 Progress = Optional[Callable[[Collector], None]]
 
@@ -54,6 +64,9 @@ class SubTree(Tree):
     def open(self, path: str) -> Any:
         return self._inner.open(self._top + path)
 
+    def open_log(self, path: str) -> Any:
+        return self._inner.open_log(self._top + path)
+
 
 def open_case(
     path: str,
@@ -70,30 +83,29 @@ def open_case(
     :param as_host: take a directory as a host's tree whatever it looks like (``--root``)
     :raises LastwordsError: it cannot be read or is nothing that lastwords knows; one clear line
     """
-    run = list(collectors.values())
     if as_host:
         if not os.path.isdir(path):
             raise NotOurs(f"{path}: expected the directory of a mounted disk")
-        return case_of(gather(directory_root(path), run, progress=progress))
-    case = case_of_file(path, run, progress) or case_in(
-        open_tree(path, run), path, run, recollect=recollect, progress=progress
+        return case_of(gather(directory_root(path), collectors.values(), progress=progress))
+    case = case_of_file(path, collectors, progress) or case_in(
+        open_tree(path, collectors), path, collectors, recollect=recollect, progress=progress
     )
     if case is None:
         raise NotOurs(f"{path}: {EXPECTED}")
     return case
 
 
-def case_of_file(path: str, run: Sequence[Collector], progress: Progress = None) -> Optional[Case]:
+def case_of_file(path: str, run: Mapping[str, Collector], progress: Progress = None) -> Optional[Case]:
     """Return the case that a file is by itself, a crash dump or a kernel log; None for anything else."""
     if is_vmcore(path):
-        return case_of(gather(vmcore_root(path), run, progress=progress))
+        return case_of(gather(vmcore_root(path), run.values(), progress=progress))
     if os.path.isfile(path) and is_log(path):
-        return case_of(gather(log_root(path), run, progress=progress))
+        return case_of(gather(log_root(path), run.values(), progress=progress))
     return None
 
 
 def case_in(
-    tree: Tree, path: str, run: list[Collector], *, recollect: bool = False, progress: Progress = None
+    tree: Tree, path: str, run: Mapping[str, Collector], *, recollect: bool = False, progress: Progress = None
 ) -> Optional[Case]:
     """Return the case of one host that a tree is, or None.
 
@@ -107,13 +119,13 @@ def case_in(
         if embedded is not None:
             case = _from_bundle(Bundle(embedded, path), run, recollect, progress)
             return _completed(case, sosreport_root(tree, path), run, progress)
-        return case_of(gather(sosreport_root(tree, path), run, progress=progress))
+        return case_of(gather(sosreport_root(tree, path), run.values(), progress=progress))
     if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
-        return case_of(gather(directory_root(path), run, progress=progress))
+        return case_of(gather(directory_root(path), run.values(), progress=progress))
     return None
 
 
-def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
+def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType({})) -> Tree:
     """Return the files of a directory or an archive as a tree.
 
     :param collectors: what they will read is held in memory while an archive is streamed
@@ -129,12 +141,14 @@ def open_tree(path: str, collectors: Sequence[Collector] = ()) -> Tree:
                 raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
+    if is_text_file(path):
+        raise NotOurs(f"{path}: {NO_LOG}")
     return open_archive(path, collectors)
 
 
 def open_archive(
     path: str,
-    collectors: Sequence[Collector],
+    collectors: Mapping[str, Collector],
     *,
     opener: Optional[Callable[[], BinaryIO]] = None,
     first: Optional[BinaryIO] = None,
@@ -144,18 +158,58 @@ def open_archive(
     :param opener: opens it again, when *path* is no file of this machine
     :param first: its content as it streams by, the first time
     """
-    archive = ArchiveTree(path, _wanted_by(collectors), opener=opener, first=first)
+    holding = _Holding(collectors)
+    archive = ArchiveTree(path, holding.wanted, sieve=holding.sieve, opener=opener, first=first)
     if is_bundle(archive):
         archive.refuse_oddities()
     return archive
 
 
-def _wanted_by(collectors: Sequence[Collector]) -> Callable[[str], bool]:
-    """Return which files of an archive collectors will read, at its top or in one directory below."""
-    paths = [*BUNDLE_FILES, *(glob for collector in collectors for glob in collector.reads)]
-    commands = [argv for collector in collectors for argv in collector.runs]
-    wanted = wanted_members(paths, commands)
-    return lambda name: bool(wanted.match(name) or wanted.match(name[name.find("/", 1) :]))
+class _Holding:
+    """What of an archive is to be held in memory: that of a bundle, and what collectors will read.
+
+    Paths are those below its top directory; a host may also lie one directory deeper.
+    """
+
+    def __init__(self, collectors: Mapping[str, Collector]) -> None:
+        self._collectors = collectors
+        self._bundle = members_of(BUNDLE_FILES, ())
+
+    def wanted(self, path: str) -> bool:
+        """Return whether to hold a file."""
+        return _names(self._bundle, path) or _names(self._read, path)
+
+    def sieve(self, path: str) -> Optional[Sieve]:
+        """Return what is searched for in a log by the one collector that reads it, or None."""
+        if _names(self._bundle, path):
+            return None
+        for its, others, sieve in self._sieves:
+            if _names(its, path) and not _names(others, path):
+                return sieve
+        return None
+
+    @cached_property
+    def _read(self) -> re.Pattern[str]:
+        every = self._collectors.values()
+        return wanted_members(
+            [glob for each in every for glob in each.reads], [argv for each in every for argv in each.runs]
+        )
+
+    @cached_property
+    def _sieves(self) -> list[tuple[re.Pattern[str], re.Pattern[str], Sieve]]:
+        found = []
+        for collector in self._collectors.values():
+            if (sieve := collector.sieve) is not None:
+                others = [other for other in self._collectors.values() if other is not collector]
+                reads = [glob for other in others for glob in other.reads]
+                runs = [argv for other in others for argv in other.runs]
+                found.append((members_of(sieve.paths, sieve.runs), members_of(reads, runs), sieve))
+        return found
+
+
+def _names(pattern: re.Pattern[str], path: str) -> bool:
+    """Return whether a pattern matches a path, or what is left of it below its first directory."""
+    return bool(pattern.match(path) or pattern.match(path[path.find("/", 1) :]))
 
 
 def case_of(gathered: Gathered) -> Case:
@@ -175,10 +229,13 @@ def case_of(gathered: Gathered) -> Case:
         root_kind=gathered.root.kind,
         taken_at=gathered.root.taken_at,
         notes=list(gathered.root.notes),
+        around=Surroundings(gathered.root),
     )
 
 
-def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, progress: Progress) -> Case:
+def _from_bundle(
+    bundle: Bundle, collectors: Mapping[str, Collector], recollect: bool, progress: Progress
+) -> Case:
     notes = [str(note) for note in (bundle.manifest.get("root") or {}).get("notes") or ()]
     altered = bundle.changed + bundle.altered()
     if altered:
@@ -187,7 +244,7 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
             f"facts derived again from the evidence; first: {altered[0]}"
         )
     if recollect or altered:
-        case = case_of(gather(bundle.root(), collectors, progress=progress))
+        case = case_of(gather(bundle.root(), collectors.values(), progress=progress))
         case.notes = notes
         kept = {name: facts for name, facts in bundle.facts.items() if _irreplaceable(bundle, case, name)}
         case.facts = {**case.facts, **kept}
@@ -200,6 +257,7 @@ def _from_bundle(bundle: Bundle, collectors: list[Collector], recollect: bool, p
             root_kind="bundle",
             taken_at=bundle.manifest.get("taken_at"),
             notes=notes,
+            around=Surroundings(bundle.root()),
         )
     return case
 
@@ -210,9 +268,9 @@ def _irreplaceable(bundle: Bundle, case: Case, name: str) -> bool:
     return name not in case.facts or any(item.get("unkept") for item in items if isinstance(item, dict))
 
 
-def _completed(case: Case, root: Root, collectors: list[Collector], progress: Progress) -> Case:
+def _completed(case: Case, root: Root, collectors: Mapping[str, Collector], progress: Progress) -> Case:
     """Fill what an embedded bundle lacks from the sosreport around it."""
-    missing = [collector for collector in collectors if collector.name not in case.facts]
+    missing = [collector for collector in collectors.values() if collector.name not in case.facts]
     rest = case_of(gather(root, missing, progress=progress))
     return Case(
         facts={**rest.facts, **case.facts},
@@ -221,6 +279,7 @@ def _completed(case: Case, root: Root, collectors: list[Collector], progress: Pr
         root_kind="sosreport",
         taken_at=case.taken_at or root.taken_at,
         notes=[*root.notes, *case.notes],
+        around=lambda path, line: case.around(path, line) or rest.around(path, line),
     )
 
 

@@ -1,7 +1,7 @@
 """Joins all events and findings of one case into one account: causes with their chains, and a timeline.
 
-What explains what is declared in :mod:`lastwords.analyzer.causes`. A finding that nothing there names
-joins the cause whose events it gives as evidence, so rules of others take part without a declaration.
+What explains what is declared in :mod:`lastwords.analyzer.causes`. A rule says what its findings show
+there; where it says nothing, a finding joins the cause whose events it gives as evidence.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any, Optional, Union
 
 from lastwords.analyzer.missing import how_to_get, missing_inputs
@@ -61,14 +60,10 @@ class Happened:
 
 @dataclass(frozen=True)
 class Concluded:
-    """A finding, by the id of its rule or a pattern of ids."""
+    """A finding, by what its rule says that it shows."""
 
-    rule: str
+    shows: str
     at_least: Severity = Severity.INFO
-
-    def fits(self, finding: Finding) -> bool:
-        """Return whether a finding is meant."""
-        return finding.severity >= self.at_least and fnmatchcase(finding.id, self.rule)
 
 
 @dataclass(frozen=True)
@@ -117,8 +112,18 @@ class _Telling:
     case: Case
     events: list[Event]
     findings: list[Finding]
+    shows: Mapping[str, Optional[str]]
+    """By the id of a rule: what its findings show."""
     causes: dict[int, str] = field(default_factory=dict)
     """Id of the cause, by ``id()`` of the event."""
+
+    def meant(self, link: Link, taken: Sequence[Finding] = ()) -> list[Finding]:
+        """Return the findings left that show a step, but for those taken."""
+        marks = [mark for mark in link.marks if isinstance(mark, Concluded)]
+        return [f for f in self.findings if f not in taken and any(self._fits(mark, f) for mark in marks)]
+
+    def _fits(self, mark: Concluded, finding: Finding) -> bool:
+        return finding.severity >= mark.at_least and self.shows.get(finding.id) == mark.shows
 
 
 @dataclass
@@ -157,17 +162,25 @@ class _Near:
         time = event.get("time")
         if time is None:
             return False
-        first, last = (time - NEAR, time + LOOSE) if after else (time - LOOSE, time + NEAR)
+        # The start of a boot follows only what was before it; that of the boot which died, nothing.
+        loose = 0.0 if event["kind"] == "boot" else LOOSE
+        first, last = (time - NEAR, time + loose) if after else (time - LOOSE, time + NEAR)
         at = bisect_left(self._times, first)
         return at < len(self._times) and bool(self._times[at] <= last)
 
 
-def tell(case: Case, findings: Sequence[Finding], patterns: Iterable[Pattern]) -> Story:
+def tell(
+    case: Case,
+    findings: Sequence[Finding],
+    patterns: Iterable[Pattern],
+    shows: Mapping[str, Optional[str]],
+) -> Story:
     """Return the story of a case.
 
     :param patterns: in the order in which they may claim events and findings: the more special first
+    :param shows: by the id of a rule: what its findings show
     """
-    telling = _Telling(case, sorted(case.events, key=event_order), list(findings))
+    telling = _Telling(case, sorted(case.events, key=event_order), list(findings), shows)
     order = {id(event): number for number, event in enumerate(telling.events)}
     drafts = [draft for pattern in patterns if (draft := _explain(pattern, telling, order)) is not None]
     _join_by_evidence(telling, drafts)
@@ -192,7 +205,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
     core = next(link for link in pattern.chain if link.core)
     free = [event for event in telling.events if id(event) not in telling.causes]
     events = _repeated([e for e in free if _fits(core, e)], core.at_least)
-    shown = _meant(core, telling.findings)
+    shown = telling.meant(core)
     if not events and not shown:
         return None
     near = _Near(events, order)
@@ -206,7 +219,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         if link.unless and (not news or any(step.link == link.unless for step in steps)):
             continue
         seen = events if link.core else _seen(link, telling.events, near, after)
-        marks = _meant(link, [finding for finding in telling.findings if finding not in taken])
+        marks = telling.meant(link, taken)
         if not seen and not marks:
             continue
         steps.append(_step(link, seen, marks))
@@ -259,11 +272,6 @@ def _finished(draft: _Draft, case: Case, order: list[Finding]) -> Cause:
 
 def _fits(link: Link, event: Event) -> bool:
     return any(isinstance(mark, Happened) and mark.fits(event) for mark in link.marks)
-
-
-def _meant(link: Link, findings: Sequence[Finding]) -> list[Finding]:
-    marks = [mark for mark in link.marks if isinstance(mark, Concluded)]
-    return [finding for finding in findings if any(mark.fits(finding) for mark in marks)]
 
 
 def _seen(link: Link, events: Sequence[Event], near: _Near, after: bool) -> list[Event]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import io
 import os
 import signal
@@ -38,21 +39,34 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._later: list[Callable[[], None]] = []
+        self._rare: list[Callable[[], None]] = []
 
     def later(self, add: Callable[[], None]) -> None:
         """Have *add* called before this command's arguments are parsed or shown."""
         self._later.append(add)
 
+    def rarely(self, add: Callable[[], None]) -> None:
+        """Have *add* called before arguments are shown, or when one is not known without."""
+        self._rare.append(add)
+
     def complete(self) -> None:
         """Add what was put off."""
-        todo, self._later = self._later, []
-        for add in todo:
-            add()
+        self._add(self._later)
+        self._add(self._rare)
 
-    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
-        """Parse, as argparse does, with all arguments there."""
-        self.complete()
-        return super().parse_known_args(*arguments, **more)
+    def _add(self, todo: list[Callable[[], None]]) -> None:
+        while todo:
+            todo.pop(0)()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse, as argparse does, with all arguments there that are needed."""
+        self._add(self._later)
+        if self._rare:
+            known, unknown = super().parse_known_args(args, copy.copy(namespace))
+            if not unknown:
+                return known, unknown
+            self.complete()
+        return super().parse_known_args(args, namespace)
 
     def format_usage(self) -> str:
         """Return the usage, as argparse does, with all arguments there."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Optional, Union
 
 from lastwords.analyzer.collection import open_cases
@@ -12,6 +13,7 @@ from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.cli import options
+from lastwords.cli.main import CommandParser
 from lastwords.cli.output import Output, add_output, chosen_report, older
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, ExitCode, LastwordsError, Severity
@@ -23,7 +25,7 @@ directory), the tree of a mounted disk, a crash dump or a kernel log; or a direc
 hosts, as sos collect makes: then each is told. Nothing is extracted to disk and nothing in it is executed."""
 
 
-def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
+def add_arguments(parser: CommandParser, plugins: Plugins) -> None:
     """Add the options."""
     parser.description = DESCRIPTION
     parser.add_argument("paths", metavar="PATH", nargs="+")
@@ -33,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
     )
     add_output(parser)
     options.add_quiet(parser)
-    options.add_collectors(parser, plugins.collectors())
+    parser.rarely(partial(options.add_collectors, parser, plugins.collectors()))
     parser.set_defaults(run=run)
 
 

@@ -11,6 +11,7 @@ from typing import Optional
 
 from lastwords.hookspecs import Collector, Look
 from lastwords.model import ExitCode, LastwordsError, Severity
+from lastwords.plugins import Later
 
 
 class UsageError(LastwordsError):
@@ -83,21 +84,28 @@ def add_collectors(parser: argparse.ArgumentParser, collectors: Mapping[str, Col
 
 def chosen_collectors(
     arguments: argparse.Namespace, collectors: Mapping[str, Collector]
-) -> dict[str, Collector]:
+) -> Mapping[str, Collector]:
     """Return the collectors that were asked for, their options set.
 
     :raises UsageError: one of them does not exist
     """
-    only, skip = words(arguments.only), words(arguments.skip)
+    only, skip = (words(getattr(arguments, name, None)) for name in ("only", "skip"))
+    if only is None and skip is None:
+        return Later(lambda: {name: _switched(each, arguments) for name, each in collectors.items()})
     for name in (*(only or ()), *(skip or ())):
         if name not in collectors:
             raise UsageError(f"collector {name!r}: expected one of {', '.join(collectors)}")
-    chosen = {}
-    for name, collector in collectors.items():
-        if (only is None or name in only) and name not in (skip or ()):
-            collector.on = frozenset(option for option in collector.options if getattr(arguments, option))
-            chosen[name] = collector
-    return chosen
+    return {
+        name: _switched(collector, arguments)
+        for name, collector in collectors.items()
+        if (only is None or name in only) and name not in (skip or ())
+    }
+
+
+def _switched(collector: Collector, arguments: argparse.Namespace) -> Collector:
+    """Return a collector with its options set."""
+    collector.on = frozenset(option for option in collector.options if getattr(arguments, option, False))
+    return collector
 
 
 def progress_line(quiet: bool, verbose: bool) -> Callable[[Collector], None]:

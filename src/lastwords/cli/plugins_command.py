@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command."""
     plugins: Plugins = arguments.plugins
-    plugins.collectors(), plugins.rules(), plugins.reports(), plugins.plans()
+    len(plugins.collectors()), plugins.rules(), plugins.reports(), plugins.plans()
     if arguments.json:
         print(json.dumps([info.to_json() for info in plugins.found.values()], indent=2))
         return ExitCode.OK

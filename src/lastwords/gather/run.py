@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
@@ -103,7 +103,7 @@ class Gathered:
 
 def gather(
     root: Root,
-    collectors: Sequence[Collector],
+    collectors: Iterable[Collector],
     *,
     store: Optional[Store] = None,
     keep: Optional[Callable[[str, Result], None]] = None,

@@ -14,10 +14,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Optional, Union
 
 from lastwords.model import LastwordsError
-from lastwords.roots.streams import Chunks, CompressionError, TooLarge, open_decompressed
+from lastwords.roots.sift import SMALL as SMALL_LOG
+from lastwords.roots.sift import Blank, Sieve, sift
+from lastwords.roots.streams import HEAD, Chunks, CompressionError, TooLarge, ahead, open_decompressed, sniff
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
 from lastwords.roots.trees import MAX_LINKS, Node, Tree
 
@@ -62,6 +64,7 @@ class ArchiveTree(Tree):
 
     :param path: the archive, a file of this machine
     :param wanted: which host paths to hold in memory from the first pass
+    :param sieve: what is searched for in a log, when only that is ever looked at
     :param opener: opens it anew, when it is no file of its own but lies in another archive
     :param first: its bytes for the first pass, where these stream by already
     :raises BadArchive: on garbage, hostility, or damage before the first member; one clear line
@@ -74,6 +77,7 @@ class ArchiveTree(Tree):
         path: str,
         wanted: Callable[[str], bool],
         *,
+        sieve: Callable[[str], Optional[Sieve]] = lambda path: None,
         opener: Optional[Callable[[], BinaryIO]] = None,
         first: Optional[BinaryIO] = None,
     ) -> None:
@@ -88,10 +92,14 @@ class ArchiveTree(Tree):
         self._children: dict[str, set[str]] = {"/": set()}
         self._held: dict[str, list[bytes]] = {}
         """Compressed content, in pieces: a large one would be copied whenever some of it is taken."""
+        self._sifted: dict[str, list[Union[bytes, Blank]]] = {}
+        """Large logs, compressed piece by piece or blank."""
         self._held_bytes = 0
         self._small_bytes = 0
         self._names = 0
-        self._index(wanted, first)
+        self._wanted = wanted
+        self._sieve = sieve
+        self._index(first)
 
     def refuse_oddities(self) -> None:
         """Refuse what no bundle of ours has: links, devices, sparse files, a name twice, damage.
@@ -113,6 +121,12 @@ class ArchiveTree(Tree):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
             raise _absent(path)
         return sorted(self._children[path])
+
+    def open_log(self, path: str) -> BinaryIO:
+        path = self._linked(path)
+        if path not in self._sifted:
+            return self.open(path)
+        return io.BufferedReader(Chunks(_whole(self._sifted[path])), 1 << 16)
 
     def open(self, path: str) -> BinaryIO:
         path = self._linked(path)
@@ -169,15 +183,15 @@ class ArchiveTree(Tree):
                 raise BadArchive(f"{shown} is not sane: refused")
             yield member, "/".join(parts)
 
-    def _index(self, wanted: Callable[[str], bool], first: Optional[BinaryIO]) -> None:
+    def _index(self, first: Optional[BinaryIO]) -> None:
         count = 0
         try:
-            with first or self._opener() as raw, open_decompressed(raw) as stream:
+            with first or self._opener() as raw, ahead(open_decompressed(raw)) as stream:
                 reader = TarReader(stream)
                 for member, name in self._members(reader):
                     count += 1
                     if name:
-                        self._add(reader, member, name, wanted)
+                        self._add(reader, member, name)
         except TooLarge as problem:
             raise BadArchive(f"{self.path}: {problem.strerror}") from None
         except (TarError, CompressionError) as problem:
@@ -191,7 +205,7 @@ class ArchiveTree(Tree):
         if count == 0:
             raise BadArchive(f"{self.path}: expected a bundle or a sosreport, found an empty archive")
 
-    def _add(self, reader: TarReader, member: Member, name: str, wanted: Callable[[str], bool]) -> None:
+    def _add(self, reader: TarReader, member: Member, name: str) -> None:
         top, _, rest = name.partition("/")
         if self.top is None:
             self.top = top
@@ -209,7 +223,7 @@ class ArchiveTree(Tree):
             raise ManyTops(f"{self.path}: expected one top directory, found {top[:60]!r} which is none")
         self._remember(path, member)
         if member.kind == "file":
-            self._hold(path, reader, member, wanted)
+            self._hold(path, reader, member)
 
     def _remember(self, path: str, member: Member) -> None:
         target = member.target if member.kind == "link" else ""
@@ -232,11 +246,19 @@ class ArchiveTree(Tree):
         if len(self._entries) > MAX_MEMBERS or self._names > MAX_NAMES:
             raise BadArchive(f"{self.path}: more names than an honest archive has: refused")
 
-    def _hold(self, path: str, reader: TarReader, member: Member, wanted: Callable[[str], bool]) -> None:
+    def _hold(self, path: str, reader: TarReader, member: Member) -> None:
         """Hold the content of a member, unless there is no room for it."""
-        if member.size > HELD_SIZE or self._held_bytes >= HELD_LIMIT:
+        if self._held_bytes >= HELD_LIMIT or member.size > MEMBER_LIMIT:
             return
-        if not wanted(path):
+        sieve = self._sieve(path) if member.size > SMALL_LOG and member.regions is None else None
+        if sieve is not None:
+            content = io.BufferedReader(Chunks(reader.content()), 1 << 16)
+            if sniff(content.peek(HEAD)) is None:
+                self._sift(path, content, sieve)
+            return
+        if member.size > HELD_SIZE:
+            return
+        if not self._wanted(path):
             if member.size > SMALL_SIZE or self._small_bytes >= SMALL_LIMIT:
                 return
             self._small_bytes += member.size
@@ -260,6 +282,24 @@ class ArchiveTree(Tree):
         self._held_bytes += len(chunks[-1])
         self._held[path] = chunks
 
+    def _sift(self, path: str, content: BinaryIO, sieve: Sieve) -> None:
+        """Hold what is searched for in a log, and what stands around it."""
+        pieces: list[Union[bytes, Blank]] = []
+
+        def take(piece: Union[bytes, Blank]) -> None:
+            if self._held_bytes >= HELD_LIMIT:
+                return
+            if not isinstance(piece, Blank):
+                piece = zlib.compress(piece, 1)
+                self._held_bytes += len(piece)
+            pieces.append(piece)
+
+        sift(content, sieve, take)
+        if self._held_bytes < HELD_LIMIT:
+            self._sifted[path] = pieces
+        else:
+            self._held_bytes -= sum(len(piece) for piece in pieces if not isinstance(piece, Blank))
+
     def _again(self, path: str) -> Iterator[bytes]:
         """Yield the content of a member that was not held: another pass, up to it."""
         try:
@@ -280,6 +320,11 @@ def _unpack(chunks: list[bytes]) -> Iterator[bytes]:
             yield decoder.decompress(packed, 1 << 18)
             packed = decoder.unconsumed_tail
     yield decoder.flush()
+
+
+def _whole(pieces: list[Union[bytes, Blank]]) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece.content() if isinstance(piece, Blank) else zlib.decompress(piece)
 
 
 def _absent(path: str) -> OSError:

@@ -209,7 +209,8 @@ class Root:
         """
         search = search or Search()
         try:
-            with self.tree.open(self.tree.resolve(path)) as raw:
+            opened = self.tree.open_log if search.words else self.tree.open
+            with opened(self.tree.resolve(path)) as raw:
                 windows = self.tree.windows(path)
                 if search.limit and not windows and raw.seekable():
                     plain = sniff(raw.read(6)) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import BinaryIO
+from typing import BinaryIO, Optional
 
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
@@ -24,19 +24,28 @@ def is_log(path: str) -> bool:
 
     It must be text, and have a line with the prefix of a log or one that a kernel writes.
     """
-    try:
-        with open(path, "rb") as raw, open_decompressed(raw) as stream:
-            head = stream.read(HEAD_SIZE)
-    except (OSError, CompressionError):
-        return False
-    if _TAR.match(head) or not is_text(head):
-        return False
-    for line in head.decode("utf-8", "replace").splitlines():
+    for line in (_text_of(path) or b"").decode("utf-8", "replace").splitlines():
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
         if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):
             return True
     return False
+
+
+def is_text_file(path: str) -> bool:
+    """Return whether a file, packed or not, begins as text; False when it cannot be read."""
+    return _text_of(path) is not None
+
+
+def _text_of(path: str) -> Optional[bytes]:
+    try:
+        with open(path, "rb") as raw, open_decompressed(raw) as stream:
+            head = stream.read(HEAD_SIZE)
+    except (OSError, CompressionError):
+        return None
+    if not head or _TAR.match(head) or not is_text(head):
+        return None
+    return head
 
 
 class _OneFile(Tree):

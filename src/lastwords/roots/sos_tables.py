@@ -97,6 +97,9 @@ class TableTree(Tree):
                 return io.BytesIO(self._files[path])
             raise
 
+    def open_log(self, path: str) -> BinaryIO:
+        return self.open(path) if path in self._files else self._inner.open_log(path)
+
 
 def with_tables(inner: Tree) -> Tree:
     """Return the tree with the files of its tables, or as it is when it has none."""

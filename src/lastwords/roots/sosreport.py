@@ -12,7 +12,7 @@ import fnmatch
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Optional
@@ -144,8 +144,14 @@ class SosTree(Tree):
             raise
 
     def open(self, path: str) -> BinaryIO:
+        return self._opened(path, self._inner.open)
+
+    def open_log(self, path: str) -> BinaryIO:
+        return self._opened(path, self._inner.open_log)
+
+    def _opened(self, path: str, opener: Callable[[str], BinaryIO]) -> BinaryIO:
         try:
-            return self._inner.open(self._inner.resolve(path))
+            return opener(self._inner.resolve(path))
         except FileNotFoundError:
             if path in self._nodes:
                 raise OSError(errno.ENODATA, "listed in the sosreport, but not copied", path) from None
@@ -189,7 +195,7 @@ class SosCommands(CommandSource):
         return Output(tuple(argv), data, code, truncated or more, path)
 
     def stream(self, argv: Sequence[str], timeout: float) -> AbstractContextManager[BinaryIO]:
-        return self._tree.open(self._tree.resolve(self._find(argv)[0]))
+        return self._tree.open_log(self._tree.resolve(self._find(argv)[0]))
 
 
 class SosUsage(UsageSource):
@@ -278,6 +284,14 @@ def wanted_members(paths: Sequence[str], commands: Sequence[Sequence[str]]) -> r
     parts += [rf"/sos_commands/.*/{re.escape(program)}(?:[_.].*)?\Z" for program in sorted(programs)]
     parts.append(r"/sos_strings/.*\.tailed\Z")
     return re.compile("|".join(f"(?:{part})" for part in parts))
+
+
+def members_of(paths: Sequence[str], commands: Sequence[Sequence[str]]) -> re.Pattern[str]:
+    """Return a pattern of the members that hold files and the output of commands, and no others."""
+    lines = {" ".join(argv): "*/" + mangle(argv) for argv in commands}
+    names = [name for line, usual in lines.items() for name in (usual, *KNOWN.get(line, ()))]
+    parts = [fnmatch.translate(path) for path in (*paths, *(f"/sos_commands/{name}" for name in names))]
+    return re.compile("|".join(f"(?:{part})" for part in parts) or r"\Z\A.")
 
 
 def find(tree: Tree, top: str, pattern: str) -> Iterator[str]:

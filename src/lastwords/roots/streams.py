@@ -14,10 +14,12 @@ import bz2
 import errno
 import io
 import lzma
+import queue
 import re
+import threading
 import zlib
-from collections.abc import Iterator
-from typing import Any, BinaryIO, Optional, Protocol
+from collections.abc import Generator, Iterator
+from typing import Any, BinaryIO, Optional, Protocol, Union
 
 MEMORY_LIMIT = 128 << 20
 MAX_RATIO = 400
@@ -26,6 +28,8 @@ FREE_BYTES = 64 << 20
 """Output that is allowed whatever the ratio."""
 TOTAL_LIMIT = 16 << 30
 CHUNK = 1 << 16
+AHEAD = 32
+"""Chunks that a thread reads ahead."""
 HEAD = 6
 """Bytes that tell a format from all others."""
 
@@ -67,7 +71,7 @@ def sniff(head: bytes) -> Optional[str]:
     return next((name for name, pattern in _FORMATS.items() if pattern.match(head)), None)
 
 
-def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> BinaryIO:
+def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> io.BufferedReader:
     """Return a readable stream of the decompressed content; of the bytes themselves if not compressed.
 
     :raises CompressionError: on the first read that meets damage or a limit, or at once when the
@@ -78,6 +82,48 @@ def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> Binar
     if name is None:
         return io.BufferedReader(Chunks(_plain(raw, head)), CHUNK)
     return io.BufferedReader(Chunks(_decompressed(raw, head, name, new_decoder(name), total_limit)), CHUNK)
+
+
+def ahead(stream: io.BufferedReader) -> BinaryIO:
+    """Return a stream of the same bytes, read by a thread: decompression lets other threads run.
+
+    Closing it ends the thread, and then closes *stream*. Until then nothing else may read that, and the
+    process must not fork.
+    """
+    return io.BufferedReader(_Closing(_ahead(stream)), CHUNK)
+
+
+def _ahead(stream: io.BufferedReader) -> Generator[bytes, None, None]:
+    ready: queue.Queue[Union[bytes, BaseException]] = queue.Queue(AHEAD)
+    stopped = threading.Event()
+
+    def put(item: Union[bytes, BaseException]) -> None:
+        while not stopped.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                pass
+
+    def read() -> None:
+        try:
+            while chunk := stream.read1(CHUNK):
+                put(chunk)
+            put(b"")
+        except BaseException as problem:  # it is the reader's to see, whatever it is
+            put(problem)
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+    try:
+        while item := ready.get():
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+        stream.close()
 
 
 class Chunks(io.RawIOBase):
@@ -100,6 +146,18 @@ class Chunks(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+class _Closing(Chunks):
+    """Closes its generator with itself."""
+
+    def __init__(self, chunks: Generator[bytes, None, None]) -> None:
+        super().__init__(chunks)
+        self._generator = chunks
+
+    def close(self) -> None:
+        self._generator.close()
+        super().close()
 
 
 def _fill(raw: BinaryIO, data: bytes) -> bytes:

@@ -99,6 +99,13 @@ class Tree:
         """Open the regular file at *path*, whose links are resolved already. Raise OSError."""
         raise NotImplementedError
 
+    def open_log(self, path: str) -> BinaryIO:
+        """Open the log at *path* to search it for the words that some collector announced (``Sieve``).
+
+        As :meth:`open`, but what holds none of them may be blank. Raise OSError.
+        """
+        return self.open(path)
+
     def peek(self, path: str, size: int, offset: int) -> bytes:
         """Return up to *size* bytes from *offset* of the file at *path*, links resolved already."""
         with self.open(path) as stream:

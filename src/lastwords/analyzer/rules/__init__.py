@@ -15,6 +15,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
         crash,
         dump_target,
         dumps,
+        endings,
         initramfs,
         kdump,
         kdump_capture,
@@ -25,7 +26,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
     )
 
     ours = (kdump, kdump_capture, dump_target, kdump_verdict, dumps)
-    for module in (oom, oom_settings, oom_protection, crash, *ours, boot, initramfs):
+    for module in (oom, oom_settings, oom_protection, crash, endings, *ours, boot, initramfs):
         for value in vars(module).values():
             if isinstance(value, Rule):
                 register(value)

@@ -24,7 +24,7 @@ from lastwords.model import Case, Finding, Proof, Severity
 FULL_PERCENT = 90
 
 
-@rule("kernel-without-initramfs", needs=("boot",))
+@rule("kernel-without-initramfs", needs=("boot",), shows="image")
 def without_initramfs(case: Case) -> Iterator[Finding]:
     """A kernel is installed, but the initramfs it would load is not there.
 
@@ -52,7 +52,7 @@ def without_initramfs(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("kernel-damaged", needs=("boot",))
+@rule("kernel-damaged", needs=("boot",), shows="boot")
 def kernel_damaged(case: Case) -> Iterator[Finding]:
     """A kernel image is cut, is no kernel, or is another kernel than its name says.
 
@@ -86,7 +86,7 @@ def kernel_damaged(case: Case) -> Iterator[Finding]:
             )
 
 
-@rule("kernel-without-modules", needs=("boot",))
+@rule("kernel-without-modules", needs=("boot",), shows="image")
 def without_modules(case: Case) -> Iterator[Finding]:
     """A kernel has no directory of modules, or modprobe's index (modules.dep) is not in it.
 
@@ -119,7 +119,7 @@ def without_modules(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("entry-broken", needs=("boot",))
+@rule("entry-broken", needs=("boot",), shows="boot")
 def entry_broken(case: Case) -> Iterator[Finding]:
     """A menu entry names a kernel or an initramfs that is not there, or the default names no entry at all.
 
@@ -172,7 +172,7 @@ def _default_missing(facts: dict[str, Any]) -> Iterator[Finding]:
     )
 
 
-@rule("root-not-found", needs=("boot",))
+@rule("root-not-found", needs=("boot",), shows="root")
 def root_not_found(case: Case) -> Iterator[Finding]:
     """The kernel is told a root= that this machine does not have.
 
@@ -231,7 +231,7 @@ def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
     return None
 
 
-@rule("parameter-device-missing", needs=("boot",))
+@rule("parameter-device-missing", needs=("boot",), shows="root")
 def parameter_device_missing(case: Case) -> Iterator[Finding]:
     """The kernel command line waits for a volume or a device to resume from that is gone.
 
@@ -259,7 +259,7 @@ def parameter_device_missing(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("boot-not-mounted", needs=("boot",))
+@rule("boot-not-mounted", needs=("boot",), shows="boot")
 def boot_not_mounted(case: Case) -> Iterator[Finding]:
     """fstab has a filesystem for /boot, and it is not mounted.
 
@@ -287,7 +287,7 @@ def boot_not_mounted(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("fstab-device-missing", needs=("boot",))
+@rule("fstab-device-missing", needs=("boot",), shows="root")
 def fstab_device_missing(case: Case) -> Iterator[Finding]:
     """fstab names a device that is not there: systemd waits 90 seconds for it and ends in emergency mode.
 
@@ -333,7 +333,7 @@ def _impossible(entry: dict[str, Any]) -> Optional[str]:
     return f"no {entry['type']} has such a UUID"
 
 
-@rule("kernel-not-signed", needs=("boot", "kernel"))
+@rule("kernel-not-signed", needs=("boot", "kernel"), shows="boot")
 def not_signed(case: Case) -> Iterator[Finding]:
     """Secure Boot is on, and a kernel carries no signature: the boot loader refuses it.
 
@@ -382,7 +382,7 @@ def default_old(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("kernel-self-built", needs=("kernel", "boot"))
+@rule("kernel-self-built", needs=("kernel", "boot"), shows="boot")
 def self_built(case: Case) -> Iterator[Finding]:
     """The running kernel belongs to no package: nothing updates it, or makes its initramfs anew."""
     package = case.facts["kernel"]["package"]
@@ -401,7 +401,7 @@ def self_built(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("boot-full", needs=("boot",))
+@rule("boot-full", needs=("boot",), shows="full")
 def boot_full(case: Case) -> Iterator[Finding]:
     """/boot, a filesystem of its own, is nearly full: the next kernel update writes a cut initramfs.
 

@@ -96,8 +96,12 @@ def crash_happened(case: Case) -> Iterator[Finding]:
 
 
 def _search(events: list[Event]) -> Iterator[str]:
-    """Yield what to search for: the titles of the last reports, each once."""
-    titles = dict.fromkeys(event["details"].get("title") for event in events[-SHOWN:])
+    """Yield what to search for: the titles of the last reports, each once; or whom to ask."""
+    unasked = [event for event in events[-SHOWN:] if "sysrq triggered" not in event["summary"]]
+    if not unasked:
+        yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
+        return
+    titles = dict.fromkeys(event["details"].get("title") for event in unasked)
     for title in titles:
         if title is not None:
             yield f'Search the kernel lists and the distribution\'s bugs for "{title}".'

@@ -28,7 +28,7 @@ def named(case: Case, target: dict[str, Any]) -> Proof:
     )
 
 
-@rule("dump-target-missing", needs=("kdump",))
+@rule("dump-target-missing", needs=("kdump",), shows="no-dump")
 def target_missing(case: Case) -> Iterator[Finding]:
     """The dump target is not there: its directory does not exist, or its filesystem is not mounted.
 
@@ -55,7 +55,7 @@ def target_missing(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("dump-target-volatile", needs=("kdump",))
+@rule("dump-target-volatile", needs=("kdump",), shows="no-dump")
 def target_volatile(case: Case) -> Iterator[Finding]:
     """Dumps would be written into memory, and be gone after the reboot that follows."""
     for each in targets(case):
@@ -76,7 +76,7 @@ def target_volatile(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("dump-target-not-in-fstab", needs=("kdump", "boot"))
+@rule("dump-target-not-in-fstab", needs=("kdump", "boot"), shows="no-dump")
 def target_not_in_fstab(case: Case) -> Iterator[Finding]:
     """The filesystem of the dump target was mounted by hand: the capture kernel will not mount it.
 
@@ -118,7 +118,7 @@ def target_not_in_fstab(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("dump-target-raw-in-use", needs=("kdump", "boot"))
+@rule("dump-target-raw-in-use", needs=("kdump", "boot"), shows="no-dump")
 def raw_in_use(case: Case) -> Iterator[Finding]:
     """A dump would be written over a device that holds a filesystem or swap: its data would be lost."""
     fstab = case.facts["boot"]["fstab"] or []
@@ -145,7 +145,7 @@ def raw_in_use(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("dump-target-encrypted", needs=("kdump",))
+@rule("dump-target-encrypted", needs=("kdump",), shows="no-dump")
 def target_encrypted(case: Case) -> Iterator[Finding]:
     """The dump target lies on an encrypted device: the capture kernel must unlock it, and nobody is there.
 
@@ -170,7 +170,7 @@ def target_encrypted(case: Case) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-@rule("dump-target-full", needs=("crash_dumps", "kdump"))
+@rule("dump-target-full", needs=("crash_dumps", "kdump"), shows="no-dump")
 def target_full(case: Case) -> Iterator[Finding]:
     """The filesystem that dumps go to has too little room for one.
 

@@ -32,7 +32,7 @@ def _has_booted(case: Case, image: dict[str, Any]) -> bool:
     return bool(running and since and made and made < since)
 
 
-@rule("initramfs-damaged", needs=("initramfs",))
+@rule("initramfs-damaged", needs=("initramfs",), shows="image")
 def initramfs_damaged(case: Case) -> Iterator[Finding]:
     """An initramfs cannot be unpacked to its end: it was cut (disk full?) or corrupted.
 
@@ -74,7 +74,7 @@ def _followed_by_junk(image: dict[str, Any]) -> bool:
     )
 
 
-@rule("initramfs-wrong-version", needs=("initramfs",))
+@rule("initramfs-wrong-version", needs=("initramfs",), shows="image")
 def wrong_version(case: Case) -> Iterator[Finding]:
     """An initramfs holds the modules of another kernel than the one that loads it.
 
@@ -98,7 +98,7 @@ def wrong_version(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("initramfs-without-init", needs=("initramfs",))
+@rule("initramfs-without-init", needs=("initramfs",), shows="image")
 def without_init(case: Case) -> Iterator[Finding]:
     """An initramfs has nothing to start: no /init, or one whose interpreter or target is not in it.
 
@@ -126,7 +126,7 @@ def without_init(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("initramfs-lacks-driver", needs=("initramfs", "boot"))
+@rule("initramfs-lacks-driver", needs=("initramfs", "boot"), shows="image")
 def lacks_driver(case: Case) -> Iterator[Finding]:
     """An initramfs lacks a kernel module or program without which this machine's root cannot be mounted.
 
@@ -179,7 +179,7 @@ def _more(case: Case, image: dict[str, Any], lacks: list[Lack]) -> tuple[str, ..
     return (*first, *_fix(case, image["version"]))
 
 
-@rule("microcode-not-first", needs=("initramfs",))
+@rule("microcode-not-first", needs=("initramfs",), shows="boot")
 def microcode_not_first(case: Case) -> Iterator[Finding]:
     """Microcode stands behind compressed data in an initramfs, where the kernel does not look for it.
 

@@ -39,7 +39,7 @@ PACKAGES_OF = {"kexec": {"kexec-tools"}, "makedumpfile": {"makedumpfile", "kexec
 """Packages that bring a program; Red Hat's kexec-tools brought makedumpfile, too."""
 
 
-@rule("kdump-no-crashkernel", needs=("kdump",))
+@rule("kdump-no-crashkernel", needs=("kdump",), shows="no-dump")
 def no_crashkernel(case: Case) -> Iterator[Finding]:
     """No memory is reserved for a capture kernel, so the next kernel crash leaves no dump.
 
@@ -98,7 +98,7 @@ def _why_nothing(case: Case, made: Asked | None) -> tuple[str, list[Proof], list
     return why, [], [look, *steps.reserve(case, None if made.problem else steps.parameter(case))]
 
 
-@rule("kdump-crashkernel-repeated", needs=("kdump",))
+@rule("kdump-crashkernel-repeated", needs=("kdump",), shows="no-dump")
 def crashkernel_repeated(case: Case) -> Iterator[Finding]:
     """Several ``crashkernel=`` parameters stand on the command line and not all of them count.
 
@@ -123,7 +123,7 @@ def crashkernel_repeated(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-next-boot-differs", needs=("kdump",))
+@rule("kdump-next-boot-differs", needs=("kdump",), shows="no-dump")
 def next_boot_differs(case: Case) -> Iterator[Finding]:
     """The boot loader's files would reserve something else at the next boot, or nothing at all.
 
@@ -156,7 +156,7 @@ def next_boot_differs(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-crashkernel-small", needs=("kdump",))
+@rule("kdump-crashkernel-small", needs=("kdump",), shows="no-dump")
 def crashkernel_small(case: Case) -> Iterator[Finding]:
     """The reserved memory is too small: the capture kernel runs out of it and saves nothing.
 
@@ -207,7 +207,7 @@ def crashkernel_small(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-no-low-memory", needs=("kdump",))
+@rule("kdump-no-low-memory", needs=("kdump",), shows="no-dump")
 def no_low_memory(case: Case) -> Iterator[Finding]:
     """All of the reserved memory lies above 4 GiB: drivers of the capture kernel find none for DMA.
 
@@ -233,7 +233,7 @@ def no_low_memory(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-kernel-unable", needs=("kdump",))
+@rule("kdump-kernel-unable", needs=("kdump",), shows="no-dump")
 def kernel_unable(case: Case) -> Iterator[Finding]:
     """The kernel was built without what kdump needs: loading a capture kernel, or being one.
 
@@ -267,7 +267,7 @@ def kernel_unable(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-not-loaded", needs=("kdump",))
+@rule("kdump-not-loaded", needs=("kdump",), shows="no-dump")
 def not_loaded(case: Case) -> Iterator[Finding]:
     """Memory is reserved, but no capture kernel is loaded into it: the next crash just reboots or hangs.
 
@@ -335,7 +335,7 @@ def _against_loading(case: Case) -> Iterator[tuple[Proof, str]]:
             )
 
 
-@rule("kdump-service-failed", needs=("kdump",))
+@rule("kdump-service-failed", needs=("kdump",), shows="no-dump")
 def service_failed(case: Case) -> Iterator[Finding]:
     """The service that loads the capture kernel has failed."""
     for unit in units(case):
@@ -357,7 +357,7 @@ def service_failed(case: Case) -> Iterator[Finding]:
             )
 
 
-@rule("kdump-not-enabled", needs=("kdump",))
+@rule("kdump-not-enabled", needs=("kdump",), shows="no-dump")
 def not_enabled(case: Case) -> Iterator[Finding]:
     """A capture kernel is loaded now, but nothing will load one at the next boot.
 
@@ -389,7 +389,7 @@ def not_enabled(case: Case) -> Iterator[Finding]:
     )  # fmt: skip
 
 
-@rule("kdump-tools-missing", needs=("kdump",))
+@rule("kdump-tools-missing", needs=("kdump",), shows="no-dump")
 def tools_missing(case: Case) -> Iterator[Finding]:
     """kdump is enabled, but a program that it cannot do without is not installed: kexec or makedumpfile.
 
@@ -414,7 +414,7 @@ def tools_missing(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-image-missing", needs=("kdump",))
+@rule("kdump-image-missing", needs=("kdump",), shows="no-dump")
 def image_missing(case: Case) -> Iterator[Finding]:
     """The capture kernel or its initramfs is not where the tools look for it.
 

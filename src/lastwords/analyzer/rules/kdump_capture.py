@@ -46,7 +46,7 @@ MAPPINGS = {"LVM": "dm_mod", "CRYPT": "dm_crypt", "mpath": "dm_multipath"}
 """The module behind each kind of device mapping."""
 
 
-@rule("kdump-initramfs-stale", needs=("kdump",))
+@rule("kdump-initramfs-stale", needs=("kdump",), shows="no-dump")
 def initramfs_stale(case: Case) -> Iterator[Finding]:
     """The capture initramfs does not fit any more: made for another kernel, or before a change.
 
@@ -109,7 +109,7 @@ def date(seconds: float) -> str:
         return str(seconds)
 
 
-@rule("kdump-initramfs-driver", needs=("kdump", "initramfs", "kernel"))
+@rule("kdump-initramfs-driver", needs=("kdump", "initramfs", "kernel"), shows="no-dump")
 def initramfs_driver(case: Case) -> Iterator[Finding]:
     """The capture initramfs lacks a module that the disk of the dump needs.
 
@@ -154,7 +154,7 @@ def initramfs_driver(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("kdump-conf-invalid", needs=("kdump",))
+@rule("kdump-conf-invalid", needs=("kdump",), shows="no-dump")
 def conf_invalid(case: Case) -> Iterator[Finding]:
     """kdumpctl refuses /etc/kdump.conf, or a file that the configuration names is not there.
 
@@ -231,7 +231,7 @@ def _problems(case: Case) -> Iterator[tuple[str, Proof]]:
         values[name] = value
 
 
-@rule("kdump-core-collector", needs=("kdump",))
+@rule("kdump-core-collector", needs=("kdump",), shows="no-dump")
 def core_collector_wrong(case: Case) -> Iterator[Finding]:
     """The program that writes the dump will fail, or write far more than needed.
 
@@ -289,7 +289,7 @@ def _not_built_in(case: Case) -> tuple[str, ...]:
     return ("snappy", "zstd") if number.isdigit() and int(number) <= 12 else ("snappy",)
 
 
-@rule("kdump-collector-old", needs=("kdump",))
+@rule("kdump-collector-old", needs=("kdump",), shows="no-dump")
 def collector_old(case: Case) -> Iterator[Finding]:
     """makedumpfile is older than the kernel: it says so, and the dump may lack pages or hold too many.
 
@@ -314,7 +314,7 @@ def collector_old(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-capture-cmdline", needs=("kdump",))
+@rule("kdump-capture-cmdline", needs=("kdump",), shows="no-dump")
 def capture_cmdline(case: Case) -> Iterator[Finding]:
     """The capture kernel is started without ``root=``, and Debian's needs it to reach its own system."""
     if in_container(case) or family(case) != "debian":
@@ -341,7 +341,7 @@ def capture_cmdline(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-capture-hangs", needs=("kdump",))
+@rule("kdump-capture-hangs", needs=("kdump",), shows="no-dump")
 def capture_hangs(case: Case) -> Iterator[Finding]:
     """A crash of the capture kernel itself leaves the machine hanging: it has no ``panic=``.
 
@@ -371,7 +371,7 @@ def capture_hangs(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("kdump-not-reloaded", needs=("kdump",))
+@rule("kdump-not-reloaded", needs=("kdump",), shows="no-dump")
 def not_reloaded(case: Case) -> Iterator[Finding]:
     """Nothing tells the loaded capture kernel of memory and processors that come or go.
 

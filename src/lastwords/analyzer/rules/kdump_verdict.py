@@ -11,7 +11,7 @@ from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
 
-@rule("kdump-readiness", needs=("kdump",))
+@rule("kdump-readiness", needs=("kdump",), shows="no-dump")
 def readiness(case: Case) -> Iterator[Finding]:
     """Whether the next kernel crash would leave a dump, stage by stage, with what is known of each.
 
@@ -53,7 +53,7 @@ def readiness(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("panic-hangs", needs=("kernel", "kdump"))
+@rule("panic-hangs", needs=("kernel", "kdump"), shows="stays-down")
 def panic_hangs(case: Case) -> Iterator[Finding]:
     """``kernel.panic`` is 0 and nothing catches a crash: after a panic the machine stays down.
 
@@ -73,7 +73,7 @@ def panic_hangs(case: Case) -> Iterator[Finding]:
         )
 
 
-@rule("oops-not-caught", needs=("kernel", "kdump"))
+@rule("oops-not-caught", needs=("kernel", "kdump"), shows="not-caught")
 def oops_not_caught(case: Case) -> Iterator[Finding]:
     """A capture kernel is loaded, but an oops does not panic, so kdump does not see it.
 

@@ -149,7 +149,7 @@ def adj_deprecated(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("oom-oomd-sessions", needs=("oom",))
+@rule("oom-oomd-sessions", needs=("oom",), shows="pressure-setting")
 def oomd_sessions(case: Case) -> Iterator[Finding]:
     """systemd-oomd may kill whole sessions: it kills control groups, not processes.
 

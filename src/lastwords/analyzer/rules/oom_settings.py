@@ -34,7 +34,7 @@ def _proof(name: str, value: Any, threshold: Any) -> Proof:
     return Proof("/proc/sys/" + name.replace(".", "/"), value=value, threshold=threshold)
 
 
-@rule("oom-panics", needs=("oom",))
+@rule("oom-panics", needs=("oom",), shows="panic-setting")
 def oom_panics(case: Case) -> Iterator[Finding]:
     """``vm.panic_on_oom`` is set: instead of killing a process the kernel panics.
 
@@ -65,7 +65,7 @@ def oom_panics(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("oom-overcommit", needs=("oom", "memory"))
+@rule("oom-overcommit", needs=("oom", "memory"), shows="memory-setting")
 def overcommit(case: Case) -> Iterator[Finding]:
     """Memory is promised without bounds (mode 1, a note), or strictly and nearly all of it is promised.
 
@@ -111,7 +111,7 @@ def overcommit(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("oom-min-free", needs=("oom", "memory"))
+@rule("oom-min-free", needs=("oom", "memory"), shows="memory-setting")
 def min_free(case: Case) -> Iterator[Finding]:
     """``vm.min_free_kbytes`` is far from what the kernel itself would choose.
 
@@ -145,7 +145,7 @@ def min_free(case: Case) -> Iterator[Finding]:
     )
 
 
-@rule("oom-zram-swappiness", needs=("oom", "memory"))
+@rule("oom-zram-swappiness", needs=("oom", "memory"), shows="memory-setting")
 def zram_swappiness(case: Case) -> Iterator[Finding]:
     """All swap is compressed memory (zram), but the kernel is told to avoid swapping.
 

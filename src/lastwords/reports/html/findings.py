@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
 from lastwords.model import Finding, Proof, Severity, Verdict
@@ -12,6 +12,7 @@ from lastwords.reports.html.tables import badge, command, prose, text
 
 SHOWN = 200
 EXCERPT = 2000
+Around = Callable[[str, int], Sequence[tuple[int, str]]]
 NAMES = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.INFO: "Note"}
 
 
@@ -27,14 +28,14 @@ def section(verdict: Verdict) -> Optional[Markup]:
         told |= {finding.fingerprint for finding in mine}
         if mine:
             link = tag("a", text(cause.title, 500), href=f"#cause-{cause.id}")
-            groups += [tag("h3", "Explained by: ", link, class_="group"), _cards(mine, known)]
+            groups += [tag("h3", "Explained by: ", link, class_="group"), _cards(mine, known, verdict)]
     others = [finding for finding in verdict.findings if finding.fingerprint not in told]
     shown = [finding for finding in others if finding.fingerprint in known]
     left_out = len(verdict.findings) - len(known)
     return join(
         groups,
         tag("h3", "Others", class_="group") if groups and shown else None,
-        _cards(shown, known),
+        _cards(shown, known, verdict),
         tag("p", f"{left_out} more findings: see --json.", class_="none") if left_out > 0 else None,
     )
 
@@ -44,11 +45,12 @@ def numbers(verdict: Verdict) -> dict[str, int]:
     return {finding.fingerprint: n for n, finding in enumerate(verdict.findings[:SHOWN], 1)}
 
 
-def _cards(findings: Sequence[Finding], known: Mapping[str, int]) -> list[Markup]:
-    return [card(finding, known[finding.fingerprint]) for finding in findings]
+def _cards(findings: Sequence[Finding], known: Mapping[str, int], verdict: Verdict) -> list[Markup]:
+    around = verdict.case.around
+    return [card(finding, known[finding.fingerprint], around) for finding in findings]
 
 
-def card(finding: Finding, number: int) -> Markup:
+def card(finding: Finding, number: int, around: Around) -> Markup:
     """Return one finding."""
     word = finding.severity.word
     about = [tag("code", finding.id)]
@@ -58,7 +60,7 @@ def card(finding: Finding, number: int) -> Markup:
         "article",
         tag("h3", badge(NAMES[finding.severity], word), " ", prose(finding.title, 500)),
         tag("p", prose(finding.why), class_="why"),
-        evidence(finding.evidence),
+        evidence(finding.evidence, around),
         fix(finding.fix),
         tag("p", about, class_="about"),
         class_=f"finding {word}",
@@ -66,14 +68,19 @@ def card(finding: Finding, number: int) -> Markup:
     )
 
 
-def evidence(proofs: Sequence[Proof]) -> Content:
+def evidence(proofs: Sequence[Proof], around: Around) -> Content:
     """Return what was read where, and what it was held against."""
     if not proofs:
         return None
-    return tag("div", tag("h4", "How it is known"), tag("ul", map(_proof, proofs[:50])), class_="evidence")
+    return tag(
+        "div",
+        tag("h4", "How it is known"),
+        tag("ul", [_proof(proof, around) for proof in proofs[:50]]),
+        class_="evidence",
+    )
 
 
-def _proof(proof: Proof) -> Markup:
+def _proof(proof: Proof, around: Around) -> Markup:
     where = tag(
         "code", text(proof.path, 300), tag("b", f":{proof.line}") if proof.line else None, class_="place"
     )
@@ -85,7 +92,21 @@ def _proof(proof: Proof) -> Markup:
     if proof.excerpt is None:
         return tag("li", where, held)
     excerpt = words.CONTROL.sub("\ufffd", proof.excerpt)[:EXCERPT].expandtabs(8)
-    return tag("li", where, held, tag("pre", tag("code", excerpt)))
+    lines = around(proof.path, proof.line) if proof.line else ()
+    return tag("li", where, held, tag("pre", tag("code", excerpt)), _folded(lines, proof.line))
+
+
+def _folded(lines: Sequence[tuple[int, str]], number: Optional[int]) -> Content:
+    """Return the lines around one, folded."""
+    if not lines:
+        return None
+    shown: list[Content] = []
+    for each, line in lines:
+        row = f"{each}  {words.CONTROL.sub(chr(0xFFFD), line)[:EXCERPT].expandtabs(8)}\n"
+        shown.append(tag("b", row) if each == number else row)
+    return tag(
+        "details", tag("summary", "the lines around it"), tag("pre", tag("code", shown)), class_="around"
+    )
 
 
 def _raw(value: object) -> str:

@@ -1,0 +1,114 @@
+"""A sifted log reads, around what is searched for, as the log itself."""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lastwords.analyzer.opening import open_tree
+from lastwords.collectors.kernel_log import KernelLogCollector
+from lastwords.hookspecs import Collector
+from lastwords.roots import lines, sift
+from lastwords.roots.archive import ArchiveTree
+from lastwords.roots.lines import Line, Search, read_lines
+from lastwords.roots.sift import Blank, Sieve
+
+WORD = b"panic"
+SIEVE = Sieve(("/var/log/messages",), (), (WORD,), before=2, after=5)
+QUIET = b"Mar  1 10:00:00 db01 app[7]: all is well\n"
+
+
+def sifted(data: bytes, sieve: Sieve = SIEVE) -> tuple[bytes, int]:
+    """Return a log as it is after sifting, and how many of its parts are blank."""
+    parts: list[bytes] = []
+    blank = 0
+
+    def take(part: bytes | Blank) -> None:
+        nonlocal blank
+        blank += isinstance(part, Blank)
+        parts.append(part.content() if isinstance(part, Blank) else part)
+
+    sift.sift(io.BytesIO(data), sieve, take)
+    return b"".join(parts), blank
+
+
+def found(data: bytes) -> tuple[list[Line], Search]:
+    search = Search(words=(WORD,), before=2)
+    out = []
+    for line in read_lines(io.BytesIO(data), search):
+        search.follow = max(search.follow, 5 if WORD in line.data else 0)
+        out.append(line)
+    return out, search
+
+
+PIECES = st.sampled_from([b"panic\n", b"\n", b"a line\n", b"x" * 30, b"y" * 100 + b"\n", b"pan", b"ic"])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=80))
+def test_lines_numbers_and_ends_are_those_of_the_log(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK", 64)
+        patch.setattr(lines, "LINE_LIMIT", 48)
+        patch.setattr(sift, "LINE_LIMIT", 48)
+        (ours, search), (theirs, other) = found(sifted(data)[0]), found(data)
+    assert ours == theirs
+    assert (search.lines, search.first, search.last) == (other.lines, other.first, other.last)
+    if max(map(len, data.split(b"\n"))) <= 48:  # of longer lines a search does not count all bytes
+        assert search.size == other.size
+
+
+def test_the_quiet_parts_of_a_large_log_are_blank() -> None:
+    data = QUIET * 100_000 + b"kernel panic\n" + QUIET * 100_000
+    out, blank = sifted(data)
+    assert len(out) == len(data)
+    assert blank >= len(data) // lines.BLOCK - 6
+    assert found(out) == found(data)
+
+
+def archive(folder: Path, log: bytes) -> str:
+    top = folder / "sosreport-x"
+    for name, content in (("version.txt", b"sos\n"), ("sos_commands/x", b""), ("var/log/messages", log)):
+        (top / name).parent.mkdir(parents=True, exist_ok=True)
+        (top / name).write_bytes(content)
+    path = folder / "x.tar.xz"
+    with tarfile.open(path, "w:xz", preset=0) as out:
+        out.add(top, top.name)
+    return str(path)
+
+
+def test_a_log_in_an_archive_is_whole_for_whoever_does_not_search_it(tmp_path: Path) -> None:
+    log = os.urandom(16).hex().encode() + b"\n" + QUIET * 60_000 + b"kernel: panic\n"
+    path = archive(tmp_path, log)
+    tree = open_tree(path, {"kernel_log": KernelLogCollector()})
+    with tree.open("/var/log/messages") as stream:
+        assert stream.read() == log
+    with tree.open_log("/var/log/messages") as stream:
+        blanked = stream.read()
+    assert (len(blanked), blanked.count(b"\n")) == (len(log), log.count(b"\n"))
+    assert blanked.count(QUIET) < log.count(QUIET) // 2
+
+
+def test_a_log_that_another_collector_reads_is_held_whole(tmp_path: Path) -> None:
+    class Other(Collector):
+        name = "other"
+        reads = ("/var/log/mess*",)
+
+    log = QUIET * 60_000
+    tree = open_tree(archive(tmp_path, log), {"kernel_log": KernelLogCollector(), "other": Other()})
+    with tree.open_log("/var/log/messages") as stream:
+        assert stream.read() == log
+
+
+def test_a_packed_log_is_held_as_it_is(tmp_path: Path) -> None:
+    log = b"\x1f\x8b\x08" + os.urandom(sift.SMALL)
+    tree = ArchiveTree(archive(tmp_path, log), lambda _: True, sieve=lambda _: SIEVE)
+    with tree.open_log("/var/log/messages") as stream:
+        assert stream.read() == log
