@@ -90,6 +90,29 @@ MISSING = {
 }
 
 
+ROOT_LINE = {**MISSING, "spec": "/dev/vda", "file": "/", "type": "ext4", "device_exists": None}
+
+
+def menu(told: str, searched: str | None, linux: str = "/boot/vmlinuz-1") -> dict[str, Any]:
+    """Return a host of one filesystem whose only entry gives the kernel a root=."""
+    item = {
+        "kind": "menuentry",
+        "title": "Linux",
+        "linux": linux,
+        "options": f"root=UUID={told} ro",
+        "initrd": [],
+        "search": searched,
+        "line": 3,
+    }
+    config = {"path": "/boot/grub/grub.cfg", "blscfg": False, "searches": [], "menu": [item]}
+    return {
+        "boot__fstab": [ROOT_LINE],
+        "boot__loader_entries": [],
+        "boot__default_entry": None,
+        "boot__grub_configs": [config],
+    }
+
+
 def without(*names: str, **more: Any) -> dict[str, Any]:
     """Return a healthy image and host, but for these modules in the image."""
     contents = {**CONTENTS, "modules": [name for name in CONTENTS["modules"] if name not in names], **more}
@@ -209,6 +232,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
                         "boot__fstab__0__spec": "UUID=0b"}, Severity.CRITICAL, "root=UUID=0a"),
     ("root-not-found", {"boot__default_entry__resolved__options": "ro root=UUID=0a", "boot__fstab": []},
      Severity.CRITICAL, "root=UUID=0a"),
+    ("root-not-found", menu("0a", "0b"), Severity.CRITICAL, "root=UUID=0a"),
     ("parameter-device-missing", {"boot__device_parameters": [GONE]}, Severity.CRITICAL, "rd.lvm.lv=rhel/swap"),
     ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "resume"}]}, Severity.WARNING,
      "resume=rhel/swap"),
@@ -327,6 +351,10 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
         "root-not-found",
         {"boot__default_entry__resolved__options": "ro root=UUID=0A", "boot__fstab__0__spec": "UUID=0a"},
     ),
+    ("root-not-found", menu("0a", "0A")),
+    ("root-not-found", menu("0a", None)),
+    ("root-not-found", menu("0a", "0b", linux="/vmlinuz-1")),
+    ("root-not-found", {**menu("0a", "0b"), "boot__fstab": [{**ROOT_LINE, "spec": "UUID=0a"}]}),
     ("parameter-device-missing", {}),
     ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "root"}]}),
     ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "device_exists": None}]}),
