@@ -36,11 +36,13 @@ TOOL = os.path.join(CACHE, "lastwords.pyz")
 PLUGIN = os.path.join(REPOSITORY, "sos_plugins", "lastwords.py")
 BASE_APPEND = "console=ttyS0 net.ifnames=0 root=/dev/vda ro"
 SPARE_SIZE = "64M"
+SAVED = "ready"
 PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
 """All deadlines are multiplied by this: for machines that have better things to do."""
 BOOT_DEADLINE = 240 * PATIENCE
 GATHER_DEADLINE = 240 * PATIENCE
 SOS_DEADLINE = 900 * PATIENCE
+PLAN_DEADLINE = 600 * PATIENCE
 
 ARRIVE = """
 date -u -s @{now} >/dev/null
@@ -63,6 +65,22 @@ for name in lastwords kernel memory process boot grub2 kdump logs systemd filesy
     [ ! -e $plugins/$name.py ] || only=$only,$name
 done
 sos report --batch --quiet --compression-type gzip --tmp-dir /var/lab -o ${only#,}
+"""
+
+# As a person would do it, but for reading the script first. That the last umount works shows that the script
+# has left nothing mounted.
+RESCUE = """
+blockdev --flushbufs /dev/vdb
+mount /dev/vdb /mnt
+mkdir -p /mnt/var/lab
+install /run/lab/lastwords.pyz /usr/local/bin/lastwords
+status=0
+lastwords collect --quiet --root /mnt -o /mnt/var/lab/rescue.tar.gz || status=$?
+[ $status = 0 ] || [ $status = 3 ]
+lastwords plan {plan} --root /mnt > /run/lab/repair.sh
+cat /run/lab/repair.sh
+sh /run/lab/repair.sh
+umount /mnt
 """
 
 
@@ -181,7 +199,7 @@ def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
                 machine.wait_ready(BOOT_DEADLINE)
                 # The boot is over when nothing is left to start.
                 machine.call("systemctl is-system-running --wait || true; sync; sleep 1", BOOT_DEADLINE)
-                machine.save("ready")
+                machine.save(SAVED)
                 machine.quit()
     return target
 
@@ -198,7 +216,7 @@ class _Player:
 
     def play(self) -> None:
         scenario = self._scenario
-        with Machine(self._hardware, self._work, saved="ready") as machine:
+        with Machine(self._hardware, self._work, saved=SAVED) as machine:
             machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
             if scenario.setup:
                 self._say("setting up")
@@ -211,6 +229,8 @@ class _Player:
                 self._stay_up(machine)
         if scenario.ends == "reboot":
             self._restart()
+        if scenario.plan:
+            self._rescue()
         if scenario.boot:
             self._boot_again()
 
@@ -234,27 +254,63 @@ class _Player:
             machine.monitor(self._scenario.monitor)
         self._until_proved(machine)
 
-    def _restart(self) -> None:
-        """Boot again as a boot loader would, from what is on the disk now, and watch it fail."""
+    def _from_disk(self) -> Hardware:
+        """Return the machine as a boot loader starts it, from what is on the disk now."""
         scenario, hardware = self._scenario, self._hardware
         boot_disk = hardware.spare if scenario.spare == "/boot" else hardware.disk
         if scenario.loader == "grub":
             loader = os.path.join(self._work, "loader.raw")
             boot.make_grub_disk(loader)
-            hardware = replace(hardware, kernel=None, initrd=None, loader=loader)
-        else:
-            kernel, initrd = boot.load_as_boot_loader(boot_disk, scenario.spare == "/boot", self._work)
-            append = f"{hardware.append} {scenario.boot_append}"
-            hardware = replace(hardware, kernel=kernel, initrd=initrd, append=append)
-        self._say(f"booting it again ({scenario.loader})")
-        with Machine(hardware, self._work) as machine:
+            return replace(hardware, kernel=None, initrd=None, loader=loader)
+        kernel, initrd = boot.load_as_boot_loader(boot_disk, scenario.spare == "/boot", self._work)
+        append = f"{hardware.append} {scenario.boot_append}"
+        return replace(hardware, kernel=kernel, initrd=initrd, append=append)
+
+    def _restart(self) -> None:
+        """Boot again, and watch it fail."""
+        self._say(f"booting it again ({self._scenario.loader})")
+        with Machine(self._from_disk(), self._work) as machine:
             self._until_proved(machine)
             machine.quit()
 
+    def _rescue(self) -> None:
+        """Mend the disk from another machine, which has it as its second one."""
+        scenario = self._scenario
+        built = build(IMAGES[scenario.rescue_image])
+        folder = os.path.join(self._work, "rescue")
+        os.makedirs(folder)
+        disk = os.path.join(folder, "disk.qcow2")
+        crashkernel = f" crashkernel={built.image.crashkernel}" if built.image.crashkernel else ""
+        hardware = replace(
+            self._hardware,
+            memory=built.image.memory,
+            kernel=built.kernel,
+            initrd=built.initrd,
+            append=BASE_APPEND + crashkernel,
+            nodes=1,
+        )
+        saved = _ready(built, hardware, self._say)
+        shutil.copyfile(os.path.join(saved, "disk.qcow2"), disk)
+        hardware = replace(hardware, disk=disk, spare=self._hardware.disk)
+        self._say(f"mending it from a rescue machine ({scenario.rescue_image})")
+        disks.take_part(hardware.spare, SAVED)
+        with Machine(hardware, folder, saved=SAVED) as machine:
+            machine.exchanged_spare()
+            machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
+            said = machine.call(RESCUE.format(plan=scenario.plan), PLAN_DEADLINE)
+            machine.quit()
+        with open(os.path.join(folder, "said.txt"), "w", encoding="utf-8") as stream:
+            stream.write(said)
+        os.unlink(disk)
+
     def _boot_again(self) -> None:
+        """Boot again and gather; from what is on the disk, where that was mended."""
         self._say("booting it again, to gather")
-        with Machine(self._hardware, self._work) as machine:
-            machine.wait_ready(BOOT_DEADLINE)
+        hardware = self._from_disk() if self._scenario.ends == "reboot" else self._hardware
+        with Machine(hardware, self._work) as machine:
+            release = machine.wait_ready(BOOT_DEADLINE)
+            if self._scenario.plan:
+                self.proved["boots again"] = f"boots again: {release}"
             machine.call("systemctl is-system-running --wait || true", BOOT_DEADLINE)
             machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
             self._harvest(machine)

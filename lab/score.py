@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lab.common import REPOSITORY, LabError, run
+from lab.common import REPOSITORY, LabError, run, write_measured
 from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
@@ -106,8 +106,9 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
     truth, verdict = scenario.truth, each.verdict
     found = {finding["id"]: finding["severity"] for finding in verdict["findings"]}
     gathered = {name for name, how in verdict["collectors"].items() if how["outcome"] in ("ok", "partial")}
-    expected = [*truth.findings]
-    if each.kind not in ALONE:
+    mended = bool(scenario.plan) and each.kind in ("bundle", "disk")
+    expected = [] if mended else [*truth.findings]
+    if each.kind not in ALONE and not mended:
         expected += truth.findings_live if each.live else truth.findings_disk
     answers = []
 
@@ -121,7 +122,9 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
             add(f"finding {name}", "not covered")
         else:
             add(f"finding {name}", "missed" if gathered.issuperset(rules[name].needs) else "cannot know")
-    known = {*expected, *truth.also, *truth.findings_live, *truth.findings_disk}
+    known = {*expected, *truth.also}
+    if not mended:
+        known.update(truth.findings_live, truth.findings_disk)
     for name, severity in found.items():
         if name in truth.never or (severity != "info" and name not in known):
             add(f"finding {name} ({severity})", "false")
@@ -259,12 +262,7 @@ def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
 
 def write_report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> None:
     """Put the report into its place in docs/accuracy.md."""
-    begin, end = "<!-- measured: lab -->\n", "<!-- end -->"
-    with open(REPORT, encoding="utf-8") as stream:
-        before, _, rest = stream.read().partition(begin)
-    after = rest.partition(end)[2]
-    with open(REPORT, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{begin}{report(scored, scenarios)}{end}{after}")
+    write_measured(REPORT, "lab", report(scored, scenarios))
 
 
 def run_version() -> str:
