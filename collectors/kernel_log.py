@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from lastwords.collectors.kernel_log_join import EARLY, EventList
 from lastwords.collectors.kernel_log_scan import BEFORE, KEPT_BYTES, LogScan
+from lastwords.formats import failures
 from lastwords.formats.boots import Boot, parse_boots
 from lastwords.formats.kevents import GATES, WORDS
 from lastwords.formats.klog import Clock, parse_line
@@ -74,6 +75,10 @@ TOTAL_LIMIT = 3 << 30
 KEPT_TOTAL = 12 << 20
 """Bytes of windows kept of all logs together."""
 MANY_FILES = 64
+BOOTED = ("dmesg", "boot_log")
+"""Logs that only a machine writes that has booted."""
+ALONE = (*WORDS, *(word.encode() for word in failures.WORDS))
+"""What is searched for in a log that has the lines of all programs, or a console's."""
 
 
 @dataclass(frozen=True)
@@ -223,11 +228,16 @@ class _Gathering:
             return
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
-            search.words, search.before = WORDS, BEFORE
+            search.words, search.before = ALONE if log.all_kernel else WORDS, BEFORE
             search.gates = {} if log.all_kernel else dict.fromkeys(GATES, WORDS)
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
         scan = LogScan(
-            log.path, log.clock, all_kernel=log.one_boot or log.all_kernel, boot=log.boot, kept_bytes=room
+            log.path,
+            log.clock,
+            all_kernel=log.one_boot or log.all_kernel,
+            boot=log.boot,
+            kept_bytes=room,
+            came_up=log.kind in BOOTED,
         )
         whole: Optional[list[Line]] = [] if log.one_boot else None
         error = None

@@ -7,16 +7,20 @@ than may be kept, its newest windows and events stay.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lastwords.formats import failures
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
+from lastwords.formats.failure_texts import TEXTS
+from lastwords.formats.failures import Failure, Failures
 from lastwords.formats.kevents import USER_KILLERS, Found, detect, kill_summary
 from lastwords.formats.klog import Clock, LogLine, parse_line
-from lastwords.formats.klog_messages import Message
+from lastwords.formats.klog_messages import Message, Messages
 from lastwords.model import Event, event
 from lastwords.roots.lines import Line
 
@@ -58,8 +62,10 @@ _SAME_REPORT = {
     ("bug", "bug"): (5, 0.0),
     ("mce", "mce"): (80, 5.0),
     ("nmi", "nmi"): (5, 1.0),
-    ("boot_failure", "boot_failure"): (3, 1.0),
 }
+_SIGN = re.compile(b"|".join(re.escape(word.encode()) for word in failures.WORDS))
+_PANICS = ("kernel_panic", "out_of_memory", "init_killed")
+"""Failed boots that are told by the panic alone."""
 
 
 @dataclass
@@ -73,6 +79,8 @@ class LogScan:
     boot: Optional[str] = None
     """Boot id, when all of the log is of one boot."""
     kept_bytes: int = KEPT_BYTES
+    came_up: bool = False
+    """True when whoever wrote the log has booted: no boot in it failed."""
 
     counts: Counter[str] = field(default_factory=Counter)
     """All events by kind, listed or not."""
@@ -92,6 +100,7 @@ class LogScan:
     """The latest line of a flood, without its numbers."""
     _flood: str = ""
     _reports: Reports = field(default_factory=Reports)
+    _failures: Failures = field(default_factory=Failures)
     _flooded: dict[str, deque[Line]] = field(default_factory=dict)
     """The newest lines of floods, whose events are not made yet."""
 
@@ -109,6 +118,10 @@ class LogScan:
             self._reports.feed(Message(parsed, line.number, line.offset))
             if (found := detect(parsed.text, parsed.tag)) is not None:
                 self._found(line, parsed, found)
+        if not self.came_up and _SIGN.search(line.data) is not None:
+            for message in Messages().feed(line.number, line.offset, line.data):
+                if self._failures.feed(message):
+                    self._commit(line, *_OTHER)
         if line.number <= self._until:
             self._keep(line)
         elif line.number <= self._maybe_until and not self._report_is_over(parsed):
@@ -128,6 +141,10 @@ class LogScan:
                 if (again := detect(parsed.text, parsed.tag)) is not None:
                     self._list(kind, self._made(line, parsed, again))
         self._flooded = {}
+        for failure in self._failures.end():
+            if failure.area == "boot" and failure.name not in _PANICS:
+                self.counts["boot_failure"] += 1
+                self._list("boot_failure", self._failed(failure))
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
         _entitle(found, self._reports.end())
@@ -189,6 +206,29 @@ class LogScan:
             time=time,
             line=line.number,
             monotonic=parsed.monotonic,
+            boot=self.boot,
+            details={key: value for key, value in details.items() if value is not None},
+        )
+
+    def _failed(self, failure: Failure) -> Event:
+        """Return a failed boot as an event, at the line that tells its cause."""
+        told = next((proof for proof in failure.proofs if proof.sign.name == failure.name), failure.proofs[0])
+        time, source = told.message.line.epoch(self.clock)
+        title = TEXTS[failure.name].title
+        details = {
+            "stage": failure.stage,
+            "class": failure.name,
+            "device": failure.device,
+            "said": told.text,
+            "time_source": source,
+        }
+        return event(
+            "boot_failure",
+            f"{title} ({failure.device})" if failure.device else title,
+            path=self.path,
+            time=time,
+            line=told.message.number,
+            monotonic=told.message.line.monotonic,
             boot=self.boot,
             details={key: value for key, value in details.items() if value is not None},
         )

@@ -97,17 +97,18 @@ class Failures:
         self._boot = _Boot()
         self._kdump: list[Proof] = []
 
-    def feed(self, message: Message) -> None:
-        """Take one message in."""
+    def feed(self, message: Message) -> bool:
+        """Take one message in; return whether it is a sign."""
         raw = message.text[:LINE]
         if _WORD.search(raw) is None or not _counts(message):
-            return
+            return False
         text = _plain(raw)
         self._progress(text, message)
         for sign in SIGNS:
             if any(word in text for word in sign.words) and (sign.pattern.search(text)) is not None:
                 self._sign(Proof(sign, text[:300], message))
-                return
+                return True
+        return False
 
     def end(self) -> list[Failure]:
         """Return all failures, in order."""
@@ -155,6 +156,9 @@ class Failures:
     def _end_boot(self) -> None:
         boot, self._boot = self._boot, _Boot()
         failed = [proof for proof in boot.proofs if proof.sign.weight != HINT and not _was_logged(proof)]
+        if boot.kernel:
+            # What a boot loader missed did not stop it: fonts, translations, modules. Unless the initramfs.
+            failed = [p for p in failed if p.sign.stage not in STAGES[:2] or "/init" in p.text]
         if boot.up:
             # A prompt after an unpack error: it did no harm. One after emergency mode: somebody mended it.
             failed = [

@@ -6,8 +6,10 @@ import os
 import re
 from typing import BinaryIO
 
+from lastwords.formats.failures import Failures
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
+from lastwords.formats.klog_messages import Message
 from lastwords.roots.base import Root
 from lastwords.roots.streams import CompressionError, open_decompressed
 from lastwords.roots.trees import DirectoryTree, Node, Tree
@@ -21,7 +23,7 @@ _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
 def is_log(path: str) -> bool:
     """Return whether a file, packed or not, begins as a kernel log does; False when it cannot be read.
 
-    It must be text, and have a line with the prefix of a log or one that a kernel writes.
+    It must be text, and have a line with the prefix of a log or one that a kernel writes, or tell of a boot.
     """
     try:
         with open(path, "rb") as raw, open_decompressed(raw) as stream:
@@ -30,12 +32,14 @@ def is_log(path: str) -> bool:
         return False
     if _TAR.match(head) or sum(map(len, _TEXT.findall(head))) < 0.9 * len(head):
         return False
-    for line in head.decode("utf-8", "replace").splitlines():
+    boots = Failures()
+    for number, line in enumerate(head.decode("utf-8", "replace").splitlines(), 1):
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
-        if any(value is not None for value in prefixed) or detect(parsed.text):
+        known = boots.feed(Message(parsed, number, 0)) or detect(parsed.text)
+        if known or any(value is not None for value in prefixed):
             return True
-    return False
+    return bool(boots.end())
 
 
 class _OneFile(Tree):

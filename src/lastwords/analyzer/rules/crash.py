@@ -1,10 +1,11 @@
-"""What died: crash dumps that lie on the host, and deaths that its kernel log tells of."""
+"""What died: crash dumps that lie on the host, and deaths and failed boots that its logs tell of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.formats.failure_texts import TEXTS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
@@ -93,6 +94,38 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             evidence=tuple(map(proof, events[-SHOWN:])),
             fix=tuple(_search(events)),
         )
+
+
+@rule("boot-failed", needs=("kernel_log",))
+def boot_failed(case: Case) -> Iterator[Finding]:
+    """A boot ended before the machine was up: the log tells at which stage, and mostly of what.
+
+    Read from consoles (firmware, GRUB, kernel, initramfs-tools, dracut, systemd) and from what was saved of a
+    kernel that died. Of several the last is told; a mere warning when the same log shows a later boot that
+    does not fail.
+    """
+    failed = [each for each in case.events if each["kind"] == "boot_failure"]
+    if not failed:
+        return
+    last = failed[-1]
+    details, line = last["details"], last["line"] or 0
+    text = TEXTS.get(str(details.get("class")))
+    if text is None:
+        return
+    later = any(
+        each["kind"] == "boot" and each["path"] == last["path"] and (each["line"] or 0) > line
+        for each in case.events
+    )
+    severity = Severity.WARNING if later else Severity.CRITICAL
+    yield Finding(
+        "boot-failed",
+        severity if recent(case, last["time"]) else Severity.INFO,
+        f"{'A' if later else 'The last'} boot failed: {last['summary']}",
+        text.why,
+        subject=str(details["class"]),
+        evidence=(Proof(last["path"], line=last["line"], excerpt=details.get("said")),),
+        fix=text.fix,
+    )
 
 
 def _search(events: list[Event]) -> Iterator[str]:
