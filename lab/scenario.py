@@ -27,6 +27,7 @@ KEYS = {
         "findings",
         "findings_live",
         "findings_disk",
+        "findings_console",
         "findings_before",
         "also",
         "never",
@@ -52,6 +53,8 @@ class Truth:
     """Ids that must be found on what was gathered inside the running machine."""
     findings_disk: tuple[str, ...] = ()
     """Ids that must be found on its disk."""
+    findings_console: tuple[str, ...] = ()
+    """Ids that must be found on its console alone."""
     also: tuple[str, ...] = ()
     """Ids that are true too, and may be found."""
     never: tuple[str, ...] = ()
@@ -173,6 +176,7 @@ def load(name: str) -> list[Scenario]:
             findings_live=words("truth", "findings_live"),
             findings_before=words("truth", "findings_before"),
             findings_disk=words("truth", "findings_disk"),
+            findings_console=words("truth", "findings_console"),
             also=words("truth", "also"),
             never=words("truth", "never"),
         ),

@@ -122,6 +122,8 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
             add(f"finding {name}", "not covered")
         else:
             add(f"finding {name}", "missed" if gathered.issuperset(rules[name].needs) else "cannot know")
+    if each.kind == "console":
+        expected += truth.findings_console
     known = {*expected, *truth.also}
     if not mended:
         known.update(truth.findings_live, truth.findings_disk)

@@ -35,6 +35,19 @@ def found(text: str) -> list[Failure]:
             "/boot/initrd.img-6.1",
         ),
         (
+            "error: file `/boot/grub/fonts/x.pf2' not found.\nerror: file `/boot/initrd.img-6.1' not found.\n",
+            "loader",
+            "loader_file_missing",
+            "/boot/initrd.img-6.1",
+        ),
+        (
+            START + "Initramfs unpacking failed: ZSTD-compressed data is truncated\n"
+            "Failed to execute /init (error -2)\n",
+            "initramfs",
+            "initramfs_unpack",
+            None,
+        ),
+        (
             "error: file `/boot/grub/all_video.mod' not found.\n" + START
             + "ALERT!  UUID=12ab-34cd does not exist.  Dropping to a shell!",
             "root mount",

@@ -242,7 +242,9 @@ def _device(proofs: list[Proof], name: str) -> Optional[str]:
     stages = {proof.sign.stage for proof in proofs if proof.sign.name == name}
     for own in (True, False):
         for proof in proofs:
-            if (proof.sign.name == name) is not own or proof.sign.stage not in stages:
+            # What the kernel tried to run in vain is not what could not be unpacked.
+            other = proof.sign.name != name
+            if other is own or proof.sign.stage not in stages or (other and proof.sign.name == "init_not_run"):
                 continue
             match = proof.sign.pattern.search(proof.text)
             groups = match.groupdict() if match else {}
