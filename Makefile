@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## benchmarks against peers and physical limits, as ratios
 lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), every sos in a chroot, reports in a browser
 	tools/bring lab
 	$(BIN)/python -m lab run
+	$(BIN)/python -m lab.damaged
 	$(BIN)/python -m lab.sos_chroots run
 	LASTWORDS_LAB=1 $(BIN)/pytest tests/lab/test_pages.py
 

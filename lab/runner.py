@@ -67,6 +67,7 @@ done
 sos report --batch --quiet --compression-type gzip --tmp-dir /var/lab -o ${only#,}
 """
 
+RESCUE_TOPICS = "host,boot,kernel,initramfs"
 # As a person would do it, but for reading the script first. That the last umount works shows that the script
 # has left nothing mounted.
 RESCUE = """
@@ -75,7 +76,7 @@ mount /dev/vdb /mnt
 mkdir -p /mnt/var/lab
 install /run/lab/lastwords.pyz /usr/local/bin/lastwords
 status=0
-lastwords collect --quiet --root /mnt -o /mnt/var/lab/rescue.tar.gz || status=$?
+lastwords collect --quiet --root /mnt --only {topics} -o /mnt/var/lab/rescue.tar.gz || status=$?
 [ $status = 0 ] || [ $status = 3 ]
 lastwords plan {plan} --root /mnt > /run/lab/repair.sh
 cat /run/lab/repair.sh
@@ -297,7 +298,7 @@ class _Player:
         with Machine(hardware, folder, saved=SAVED) as machine:
             machine.exchanged_spare()
             machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
-            said = machine.call(RESCUE.format(plan=scenario.plan), PLAN_DEADLINE)
+            said = machine.call(RESCUE.format(plan=scenario.plan, topics=RESCUE_TOPICS), PLAN_DEADLINE)
             machine.quit()
         with open(os.path.join(folder, "said.txt"), "w", encoding="utf-8") as stream:
             stream.write(said)

@@ -244,7 +244,8 @@ def _device(proofs: list[Proof], name: str) -> Optional[str]:
         for proof in proofs:
             # What the kernel tried to run in vain is not what could not be unpacked.
             other = proof.sign.name != name
-            if other is own or proof.sign.stage not in stages or (other and proof.sign.name == "init_not_run"):
+            in_vain = other and proof.sign.name == "init_not_run"
+            if other is own or in_vain or proof.sign.stage not in stages:
                 continue
             match = proof.sign.pattern.search(proof.text)
             groups = match.groupdict() if match else {}
