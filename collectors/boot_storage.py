@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from lastwords.formats.fstab import Mount, mounted_on
 from lastwords.formats.lsblk import PciDevice, parse_lsblk, parse_lspci
-from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep
+from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep, parse_softdep
 from lastwords.formats.storage_modules import BOOT_MODULES, kind_of
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line
@@ -18,6 +18,7 @@ LSBLK = ("lsblk",)
 LSPCI = ("lspci", "-nnvv")
 MAX_DEVICES = 64
 MAX_DRIVERS = 400
+SOFTDEP_LIMIT = 256 << 10
 STORAGE_READS = (
     f"{BLOCK}/*",
     f"{BLOCK}/*/slaves/*",
@@ -26,8 +27,10 @@ STORAGE_READS = (
     f"{BLOCK}/*/md/level",
     "/lib/modules/*/modules.builtin",
     "/lib/modules/*/modules.dep",
+    "/lib/modules/*/modules.softdep",
     "/usr/lib/modules/*/modules.builtin",
     "/usr/lib/modules/*/modules.dep",
+    "/usr/lib/modules/*/modules.softdep",
 )
 
 
@@ -188,7 +191,12 @@ def drivers_of(root: Root, folder: str, names: Iterable[str]) -> Optional[list[d
     table = parse_modules_dep(line.data.decode("utf-8", "replace") for line in lines.values())
     if not table and builtin is None:
         return None
-    dependencies = {name: needed for name, (_, needed) in table.items()}
+    # An alias or what is built in is in no file of its own: the table tells which of them are modules.
+    soft = parse_softdep((root.text(f"{folder}/modules.softdep", SOFTDEP_LIMIT) or "").splitlines())
+    dependencies = {
+        name: [*needed, *(each for each in soft.get(name, ()) if each in table)]
+        for name, (_, needed) in table.items()
+    }
     found = []
     kept: dict[int, Line] = {}
     for name in sorted(wanted):

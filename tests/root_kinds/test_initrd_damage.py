@@ -44,7 +44,7 @@ CORRUPT = {
     "gzip": {"uncompression error", WITHIN, "no cpio magic", AFTER, None},
     "bzip2": {"Data integrity error when decompressing.", WITHIN, "no cpio magic", AFTER},
     "xz": {"XZ-compressed data is corrupt", WITHIN, "no cpio magic"},
-    "lzma": {"decompressor failed", WITHIN, "no cpio magic", AFTER, "unexpected EOF"},
+    "lzma": {"LZMA data is corrupt", WITHIN, "no cpio magic", AFTER, "unexpected EOF"},
     "zstd": {"ZSTD-compressed data is corrupt", WITHIN, "no cpio magic"},
     "lz4": {"Decoding failed", WITHIN, "no cpio magic", AFTER, None},
     "lzo": {"Compressed data violation", "file corrupted", WITHIN, "no cpio magic", AFTER, None},
