@@ -79,6 +79,7 @@ BOOTED = ("dmesg", "boot_log")
 """Logs that only a machine writes that has booted."""
 ALONE = (*WORDS, *(word.encode() for word in failures.WORDS))
 """What is searched for in a log that has the lines of all programs, or a console's."""
+_BY_WRITER = {**dict.fromkeys(GATES, WORDS), b"systemd[1]:": tuple(map(str.encode, failures.SYSTEMD))}
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class _Gathering:
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
             search.words, search.before = ALONE if log.all_kernel else WORDS, BEFORE
-            search.gates = {} if log.all_kernel else dict.fromkeys(GATES, WORDS)
+            search.gates = {} if log.all_kernel else _BY_WRITER
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
         scan = LogScan(
             log.path,

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO, Optional
 import zstandard
 
 from lab import accel, disks
-from lab.common import CACHE, REPOSITORY, LabError, filtered, staged, write_measured
+from lab.common import CACHE, REPOSITORY, LabError, TimeLimit, filtered, staged, write_measured
 from lab.images import IMAGES, Built, build
 from lab.machine import Hardware, Machine
 from lab.runner import BASE_APPEND, PATIENCE
@@ -37,11 +37,13 @@ from lastwords.model import Case, Finding, Severity
 
 HOME = os.path.join(CACHE, "damaged")
 REPORT = os.path.join(REPOSITORY, "docs", "boot.md")
-DEADLINE = 60 * PATIENCE
+DEADLINE = 30 * PATIENCE
 APPEND = f"{BASE_APPEND} panic=-1 rootdelay=2"
 PRINTED = re.compile(r"Initramfs unpacking failed: (.*?)\s*$", re.MULTILINE)
 MOUNTED = "mounts its root"
+OOPSES = "oopses while it unpacks"
 FATES = (
+    (OOPSES, re.compile(r"BUG: unable to handle page fault[\s\S]*unpack_to_rootfs")),
     (MOUNTED, re.compile(r"EXT4-fs \(vda\): mounted filesystem")),
     ("finds no root disk", re.compile(r"ALERT!\s+/dev/vda does not exist")),
     ("panics: no root", re.compile(r"Kernel panic - not syncing: VFS: Unable to mount root fs")),
@@ -229,10 +231,14 @@ def boot(built: Built, how: str, image: str, work: str) -> Seen:
     disks.empty(hardware.spare, "1M")
     disks.job_disk(hardware.job, {})
     with Machine(hardware, work) as machine:
-        machine.wait_down(DEADLINE, or_when=lambda text: any(how.search(text) for _, how in FATES))
+        try:
+            machine.wait_down(DEADLINE, or_when=lambda text: any(how.search(text) for _, how in FATES))
+            last = "goes down"
+        except TimeLimit:
+            last = "hangs"
         text = machine.text()
     printed = PRINTED.search(text)
-    fate = next((fate for fate, how in FATES if how.search(text)), "goes down")
+    fate = next((fate for fate, how in FATES if how.search(text)), last)
     return Seen(printed[1] if printed else None, fate)
 
 
@@ -253,9 +259,10 @@ class Row:
     def right(self) -> bool:
         """Whether the message is the kernel's, and a machine that does not come up was called critical.
 
-        One that comes up in spite of damage may be called so.
+        One that comes up in spite of damage may be called so; one that oopses prints no more of the image.
         """
-        return self.message == self.seen.printed and (self.critical or self.seen.fate == MOUNTED)
+        told = self.message == self.seen.printed or self.seen.fate == OOPSES
+        return told and (self.critical or self.seen.fate == MOUNTED)
 
 
 def judged(built: Built, images: Sequence[str], tree: str) -> Iterator[tuple[dict[str, Any], list[Finding]]]:

@@ -243,9 +243,9 @@ BOOT = (
     _boot(
         "init",
         "emergency_mode",
-        "mergency mode|root password for maintenance|emergency.target",
+        "mergency mode|mergency Mode|root password for maintenance|emergency.target",
         r"(?:You are in|Welcome to) emergency mode|^(?:Give"
-        r"|Enter) root password for (?:system )?maintenance",
+        r"|Enter) root password for (?:system )?maintenance|^Reached target .{0,24}Emergency Mode",
     ),
     # -- not enough memory for any of it
     _boot(
