@@ -34,7 +34,13 @@ KERNEL = (
     "Run /sbin/init",
 )
 """Of these, what the kernel says, besides what begins a report."""
-SYSTEMD = ("Timed out waiting for device", "Dependency failed for", "mergency", "Multi-User", "multi-user.target")
+SYSTEMD = (
+    "Timed out waiting for device",
+    "Dependency failed for",
+    "mergency",
+    "Multi-User",
+    "multi-user.target",
+)
 """And what systemd says of a boot that ends in emergency mode, or does not."""
 TAGS = re.compile(
     r"kernel|systemd|dracut|kdump|kexec|mkdumprd|makedumpfile|fsck|initrd|init|sulogin|mdadm|lvm|cryptsetup"
