@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from lastwords.formats.fstab import Mount, mounted_on
+from lastwords.formats.kconfig import BOOT as BOOT_OPTIONS
+from lastwords.formats.kconfig import parse_option
 from lastwords.formats.lsblk import PciDevice, parse_lsblk, parse_lspci
 from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep, parse_softdep
 from lastwords.formats.storage_modules import BOOT_MODULES, kind_of
@@ -211,6 +213,23 @@ def drivers_of(root: Root, folder: str, names: Iterable[str]) -> Optional[list[d
     if kept:
         root.keep(f"{folder}/modules.dep", [kept[number] for number in sorted(kept)])
     return found[:MAX_DRIVERS]
+
+
+def options_of(root: Root, path: str) -> Optional[dict[str, str]]:
+    """Return the options that booting may depend on of a kernel's configuration, None where it tells none."""
+    found: dict[str, str] = {}
+    kept: list[Line] = []
+    try:
+        for line in root.lines(path):
+            option = parse_option(line.data.decode("utf-8", "replace"))
+            if option and option[0] in BOOT_OPTIONS:
+                found[option[0]] = option[1]
+                kept.append(line)
+    except OSError:
+        pass  # noted as evidence
+    if kept:
+        root.keep(path, kept)
+    return found or None
 
 
 def _builtin(root: Root, path: str, wanted: Iterable[str]) -> Optional[set[str]]:
