@@ -44,6 +44,26 @@ JOURNAL = (
     "+",
     "_SYSTEMD_UNIT=earlyoom.service",
 )
+# What systemd says of boots that end in emergency mode or do not. RESULT is JOB_RESULT before systemd 240.
+JOBS = (
+    "journalctl",
+    "--no-pager",
+    "-o",
+    "short-iso",
+    "-n",
+    "2000",
+    "UNIT=emergency.target",
+    "+",
+    "UNIT=multi-user.target",
+    "+",
+    "JOB_RESULT=timeout",
+    "+",
+    "JOB_RESULT=dependency",
+    "+",
+    "RESULT=timeout",
+    "+",
+    "RESULT=dependency",
+)
 # What sos records where it takes no whole journal. Never run where JOURNAL gave something.
 SOS_JOURNALS = (
     ("journalctl", "--no-pager", "--catalog", "--boot"),
@@ -111,7 +131,7 @@ class KernelLogCollector(Collector):
         "/proc/stat",
         "/proc/sys/kernel/random/boot_id",
     )
-    runs = (DMESG, LIST_BOOTS, JOURNAL, *SOS_JOURNALS)
+    runs = (DMESG, LIST_BOOTS, JOURNAL, *SOS_JOURNALS, JOBS)
     needs_root = "the kernel's ring buffer (kernel.dmesg_restrict), the system journal, /var/log, pstore"
     timeout = 120.0
 
@@ -157,6 +177,7 @@ class _Gathering:
         if not any(source["kind"] == "journal" for source in self.sources):
             for argv in SOS_JOURNALS:
                 yield self._command(argv, "journal", 45.0, clock)
+        yield self._command(JOBS, "journal", 15.0, clock)
         yield from self._files()
 
     def _command(self, argv: tuple[str, ...], kind: str, timeout: float, clock: Clock, **more: Any) -> _Log:

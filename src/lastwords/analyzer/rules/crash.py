@@ -113,7 +113,12 @@ def boot_failed(case: Case) -> Iterator[Finding]:
     if text is None:
         return
     later = any(
-        each["kind"] == "boot" and each["path"] == last["path"] and (each["line"] or 0) > line
+        each["kind"] == "boot"
+        and (
+            each["time"] > last["time"]
+            if each["time"] is not None and last["time"] is not None
+            else each["path"] == last["path"] and (each["line"] or 0) > line
+        )
         for each in case.events
     )
     severity = Severity.WARNING if later else Severity.CRITICAL
