@@ -40,6 +40,8 @@ REPORT = os.path.join(REPOSITORY, "docs", "boot.md")
 DEADLINE = 30 * PATIENCE
 APPEND = f"{BASE_APPEND} panic=-1 rootdelay=2"
 PRINTED = re.compile(r"Initramfs unpacking failed: (.*?)\s*$", re.MULTILINE)
+UNPACKS = "Trying to unpack rootfs image"
+ATTEMPTS = 3
 MOUNTED = "mounts its root"
 OOPSES = "oopses while it unpacks"
 FATES = (
@@ -216,6 +218,19 @@ class Seen:
 
 def boot(built: Built, how: str, image: str, work: str) -> Seen:
     """Boot a kernel with an image, and watch how far it comes."""
+    for _ in range(ATTEMPTS):
+        text, last = _console(built, how, image, work)
+        if UNPACKS in text:
+            break  # otherwise it never came to the image: "IO-APIC + timer doesn't work" on a busy machine
+    printed = PRINTED.search(text)
+    fate = next((fate for fate, how in FATES if how.search(text)), last)
+    return Seen(printed[1] if printed else None, fate)
+
+
+def _console(built: Built, how: str, image: str, work: str) -> tuple[str, str]:
+    """Return what the console says, and how it ended if that says nothing of it."""
+    shutil.rmtree(work, ignore_errors=True)
+    os.makedirs(work)
     hardware = Hardware(
         accel=how,
         memory=512,
@@ -226,7 +241,6 @@ def boot(built: Built, how: str, image: str, work: str) -> Seen:
         initrd=image,
         append=APPEND,
     )
-    os.makedirs(work, exist_ok=True)
     disks.layer(hardware.disk, built.disk)
     disks.empty(hardware.spare, "1M")
     disks.job_disk(hardware.job, {})
@@ -236,10 +250,7 @@ def boot(built: Built, how: str, image: str, work: str) -> Seen:
             last = "goes down"
         except TimeLimit:
             last = "hangs"
-        text = machine.text()
-    printed = PRINTED.search(text)
-    fate = next((fate for fate, how in FATES if how.search(text)), last)
-    return Seen(printed[1] if printed else None, fate)
+        return machine.text(), last
 
 
 @dataclass(frozen=True)
