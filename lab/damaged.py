@@ -2,18 +2,21 @@
 
     python -m lab.damaged [IMAGE...]        default: bookworm; writes the table in docs/boot.md
 
-Nothing but the kernel, the image and the disk of the machine: a boot takes some ten seconds without KVM.
+Nothing but the kernel, the image and the disk of the machine: a boot takes some ten seconds without KVM. What
+it says is kept in .cache/lab/damaged; only images that are new are booted.
 """
 
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
+import hashlib
 import lzma
 import os
 import re
-import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +25,7 @@ from typing import Any, BinaryIO, Optional
 import zstandard
 
 from lab import accel, disks
-from lab.common import CACHE, REPOSITORY, LabError, TimeLimit, filtered, staged, write_measured
+from lab.common import CACHE, REPOSITORY, LabError, TimeLimit, filtered, write_measured
 from lab.images import IMAGES, Built, build
 from lab.machine import Hardware, Machine
 from lab.runner import BASE_APPEND, PATIENCE
@@ -216,21 +219,15 @@ class Seen:
     fate: str
 
 
-def boot(built: Built, how: str, image: str, work: str) -> Seen:
-    """Boot a kernel with an image, and watch how far it comes."""
-    for _ in range(ATTEMPTS):
-        text, last = _console(built, how, image, work)
-        if UNPACKS in text:
-            break  # otherwise it never came to the image: "IO-APIC + timer doesn't work" on a busy machine
-    printed = PRINTED.search(text)
-    fate = next((fate for fate, how in FATES if how.search(text)), last)
+def seen_of(console: str) -> Seen:
+    """Return what the console of a boot shows."""
+    printed = PRINTED.search(console)
+    fate = next((fate for fate, how in FATES if how.search(console)), "comes no further")
     return Seen(printed[1] if printed else None, fate)
 
 
-def _console(built: Built, how: str, image: str, work: str) -> tuple[str, str]:
-    """Return what the console says, and how it ended if that says nothing of it."""
-    shutil.rmtree(work, ignore_errors=True)
-    os.makedirs(work)
+def boot(built: Built, how: str, image: str, work: str) -> str:
+    """Boot a kernel with an image, and return its console."""
     hardware = Hardware(
         accel=how,
         memory=512,
@@ -241,16 +238,17 @@ def _console(built: Built, how: str, image: str, work: str) -> tuple[str, str]:
         initrd=image,
         append=APPEND,
     )
-    disks.layer(hardware.disk, built.disk)
     disks.empty(hardware.spare, "1M")
     disks.job_disk(hardware.job, {})
-    with Machine(hardware, work) as machine:
-        try:
-            machine.wait_down(DEADLINE, or_when=lambda text: any(how.search(text) for _, how in FATES))
-            last = "goes down"
-        except TimeLimit:
-            last = "hangs"
-        return machine.text(), last
+    for _ in range(ATTEMPTS):
+        disks.layer(hardware.disk, built.disk)
+        with Machine(hardware, work) as machine:
+            with contextlib.suppress(TimeLimit):
+                machine.wait_down(DEADLINE, or_when=lambda text: any(how.search(text) for _, how in FATES))
+            text = machine.text()
+        if UNPACKS in text:
+            return text
+    raise LabError(f"the kernel did not come to its initramfs: {text[-300:]}")  # its timer, on a busy machine
 
 
 @dataclass(frozen=True)
@@ -276,51 +274,52 @@ class Row:
         return told and (self.critical or self.seen.fate == MOUNTED)
 
 
-def judged(built: Built, images: Sequence[str], tree: str) -> Iterator[tuple[dict[str, Any], list[Finding]]]:
-    """Yield what lastwords tells of images, held against the machine's disk: facts and findings."""
-    known = plugins.load()
-    rules = [each for each in known.rules().values() if each.needs[0] == "initramfs"]
-    machine = {name: known.collectors()[name] for name in ("host", "boot", "kernel")}
-    facts = open_case(tree, machine, as_host=True).facts
-    for path in images:
-        image = _facts(path, built.kernel_release)
-        case = Case({**facts, "initramfs": {"images": [image]}}, [], {}, "directory", None)
-        yield image, judge(path, case, rules).findings
+class Judge:
+    """What lastwords tells of images, held against the disk of a machine."""
+
+    def __init__(self, built: Built, tree: str) -> None:
+        known = plugins.load()
+        machine = {name: known.collectors()[name] for name in ("host", "boot", "kernel")}
+        self._release = built.kernel_release
+        self._rules = [each for each in known.rules().values() if each.needs[0] == "initramfs"]
+        self._facts = open_case(tree, machine, as_host=True).facts
+
+    def __call__(self, path: str) -> tuple[dict[str, Any], list[Finding]]:
+        """Return the facts of an image and the findings on it."""
+
+        def opened() -> BinaryIO:
+            return open(path, "rb")
+
+        kind = KernelFile("initramfs", "boot", self._release)
+        image = unknown_image(path, os.path.getsize(path), None, kind)
+        look_inside(image, opened, time.monotonic() + 600)
+        case = Case({**self._facts, "initramfs": {"images": [image]}}, [], {}, "directory", None)
+        return image, judge(path, case, self._rules).findings
 
 
-def _facts(path: str, release: str) -> dict[str, Any]:
-    def opened() -> BinaryIO:
-        return open(path, "rb")
-
-    kind = KernelFile("initramfs", "boot", release)
-    image = unknown_image(path, os.path.getsize(path), None, kind)
-    look_inside(image, opened, time.monotonic() + 600)
-    return image
-
-
-def play(built: Built) -> list[Row]:
-    """Boot every damaged image on the kernel of *built*, and say what lastwords says of it."""
+def play(built: Built) -> Iterator[Row]:
+    """Boot what was not booted yet of the damaged images; yield what was seen and what lastwords says."""
     how = accel.choose(built.kernel)
-    with staged(os.path.join(HOME, built.image.name)) as work:
-        tree = os.path.join(work, "tree")
+    consoles = os.path.join(HOME, os.path.basename(built.path))
+    os.makedirs(consoles, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lastwords-") as work:
+        tree, path = os.path.join(work, "tree"), os.path.join(work, "image")
         os.makedirs(tree)
         disks.take_out_all(built.disk, tree)
-        names, images = [], []
-        for number, (name, data) in enumerate(damages(Good(built.initrd))):
-            names.append(name)
-            images.append(os.path.join(work, f"{number:02}.img"))
-            with open(images[-1], "wb") as stream:
+        verdict = Judge(built, tree)
+        for name, data in damages(Good(built.initrd)):
+            with open(path, "wb") as stream:
                 stream.write(data)
-        rows = []
-        for name, path, (image, findings) in zip(names, images, judged(built, images, tree)):
-            seen = boot(built, how, path, os.path.join(work, "boot"))
-            os.rename(os.path.join(work, "boot", "serial.log"), path + ".log")
-            critical = [each.id for each in findings if each.severity is Severity.CRITICAL]
-            row = Row(name, seen, image["kernel_message"], [each.id for each in findings], bool(critical))
-            print(f"{'right' if row.right else 'WRONG':6} {row}", flush=True)
-            rows.append(row)
-        shutil.rmtree(tree)
-    return rows
+            console = os.path.join(consoles, f"{hashlib.sha256(data).hexdigest()[:12]}.txt")
+            if not os.path.exists(console):
+                text = boot(built, how, path, work)
+                with open(console, "w", encoding="utf-8") as record:
+                    record.write(text)
+            with open(console, encoding="utf-8") as record:
+                seen = seen_of(record.read())
+            image, findings = verdict(path)
+            critical = any(each.severity is Severity.CRITICAL for each in findings)
+            yield Row(name, seen, image["kernel_message"], [each.id for each in findings], critical)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -340,7 +339,10 @@ def main(arguments: Sequence[str]) -> int:
     wrong = 0
     for number, name in enumerate(arguments or ("bookworm",)):
         built = build(IMAGES[name])
-        rows = play(built)
+        rows = []
+        for row in play(built):
+            print(f"{'right' if row.right else 'WRONG':6} {row}", flush=True)
+            rows.append(row)
         right = sum(row.right for row in rows)
         wrong += len(rows) - right
         by = f"booted by `python -m lab.damaged` on Linux {built.kernel_release}"

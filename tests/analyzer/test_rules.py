@@ -154,6 +154,8 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core("text", damage=None)])]}, Severity.WARNING,
      "/var/crash/x"),
     ("crash-dump-exists", {"crash_dumps__dumps": [dump(files=[core()])]}, Severity.WARNING, "/var/crash/x"),
+    ("crash-dump-without-symbols", {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": False}},
+     Severity.INFO, "kernel " + V),
     ("crash-happened", {"events": [happened("panic")]}, Severity.CRITICAL, "panic"),
     ("crash-happened", {"events": [happened("panic", 90)]}, Severity.INFO, "panic"),
     ("boot-failed", {"events": [happened("boot_failure", **{"class": "root_missing"})]}, Severity.CRITICAL, "root_missing"),
@@ -281,6 +283,14 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("crash-dump-incomplete", {}),
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core()])]}),
     ("crash-happened", {"events": [happened("boot"), happened("dump")]}),
+    (
+        "crash-dump-without-symbols",
+        {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": None}},
+    ),
+    (
+        "crash-dump-without-symbols",
+        {"crash_dumps__dumps": [], "kernel__debug_info": {"path": None, "exists": False}},
+    ),
     ("boot-failed", {"events": [happened("boot")]}),
     ("boot-failed", {"events": [happened("boot_failure", **{"class": "of another plugin"})]}),
     ("oom-kill-happened", {"events": [happened("boot")]}),

@@ -53,6 +53,7 @@ NOT_COPIED = {
     "/var/lib/kdump/*": LISTED,
     "*/lib/modules/[*]": LISTED,
     "*/modules/*/vmlinuz": LISTED,
+    "/usr/lib/debug/*": "half a gigabyte each; it can be installed anywhere",
     "/sys/class/block/*": "lsblk and lspci say the same",
     "/sys/firmware/efi": LISTED,
     "/var/lib/dpkg/info/*": "file lists of packages, megabytes of them; dpkg -l names the packages",

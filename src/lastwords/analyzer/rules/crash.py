@@ -72,6 +72,35 @@ def dump_incomplete(case: Case) -> Iterator[Finding]:
         )
 
 
+@rule("crash-dump-without-symbols", needs=("crash_dumps", "kernel"))
+def without_symbols(case: Case) -> Iterator[Finding]:
+    """A crash dump lies here, and debug symbols of the running kernel do not.
+
+    ``lastwords vmcore`` reads the log, tasks and back traces without them; crash(8) and drgn need them. A
+    dump of another kernel needs that one's.
+    """
+    dumps = case.facts["crash_dumps"]["dumps"] or ()
+    kernel = case.facts["kernel"]
+    if not dumps or kernel["debug_info"]["exists"] is not False:
+        return
+    release = kernel["release"]
+    yield Finding(
+        "crash-dump-without-symbols",
+        Severity.INFO,
+        f"No debug symbols of kernel {release} are installed",
+        "crash and drgn need them to read a dump; they can be installed on any machine, beside a copy of it.",
+        subject=f"kernel {release}",
+        evidence=(
+            Proof("/usr/lib/debug", value=f"no kernel {release}"),
+            Proof(str(dumps[0]["path"]), value="a dump"),
+        ),
+        fix=(
+            f"One of: dnf debuginfo-install kernel-{release}; apt install linux-image-{release}-dbg;"
+            f" apt install linux-image-{release}-dbgsym; zypper install kernel-default-debuginfo.",
+        ),
+    )
+
+
 @rule("crash-happened", needs=("kernel_log",))
 def crash_happened(case: Case) -> Iterator[Finding]:
     """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind.
