@@ -28,7 +28,7 @@ from lab import accel, disks
 from lab.common import CACHE, REPOSITORY, LabError, TimeLimit, filtered, write_measured
 from lab.images import IMAGES, Built, build
 from lab.machine import Hardware, Machine
-from lab.runner import BASE_APPEND, PATIENCE
+from lab.runner import BASE_APPEND, BUSY, PATIENCE
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
@@ -41,7 +41,7 @@ from lastwords.model import Case, Finding, Severity
 HOME = os.path.join(CACHE, "damaged")
 REPORT = os.path.join(REPOSITORY, "docs", "boot.md")
 DEADLINE = 30 * PATIENCE
-APPEND = f"{BASE_APPEND} panic=-1 rootdelay=2"
+APPEND = f"{BASE_APPEND} {BUSY} panic=-1 rootdelay=2"
 PRINTED = re.compile(r"Initramfs unpacking failed: (.*?)\s*$", re.MULTILINE)
 UNPACKS = "Trying to unpack rootfs image"
 ATTEMPTS = 3
