@@ -52,6 +52,7 @@ FATES = (
     (MOUNTED, re.compile(r"EXT4-fs \(vda\): mounted filesystem")),
     ("finds no root disk", re.compile(r"ALERT!\s+/dev/vda does not exist")),
     ("panics: no root", re.compile(r"Kernel panic - not syncing: VFS: Unable to mount root fs")),
+    ("starts another init in it", re.compile(r"Please press Enter to activate this console")),
     (
         "panics: no init",
         re.compile(r"Kernel panic - not syncing: (?:No working init|Attempted to kill init)"),
