@@ -49,6 +49,7 @@ bench: $(VENV)/.dev ## benchmarks against peers and physical limits, as ratios
 lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), crash dumps in every form (docs/vmcore.md), every sos in a chroot, reports in a browser
 	tools/bring lab
 	$(BIN)/python -m lab run
+	$(BIN)/python -m lab.damaged
 	tools/venv $(VENV) '[test,lint,vmcore]'
 	$(BIN)/python -m lab.vmcores
 	$(BIN)/python -m lab.sos_chroots run

@@ -15,7 +15,14 @@ from lastwords.collectors.boot_loaders import (
     loader_facts,
     unread_efi,
 )
-from lastwords.collectors.boot_storage import LSBLK, LSPCI, STORAGE_READS, drivers_of, root_device
+from lastwords.collectors.boot_storage import (
+    LSBLK,
+    LSPCI,
+    STORAGE_READS,
+    drivers_of,
+    options_of,
+    root_device,
+)
 from lastwords.collectors.kdump_config import MOUNTS, read_mounts
 from lastwords.formats.bls import compare_versions
 from lastwords.formats.cmdline import parse_cmdline
@@ -226,7 +233,8 @@ def _kernels(root: Root, seen: _Seen, running: Optional[str], drivers: set[str])
                 ),
                 "initramfs": seen.facts(initramfs),
                 "system_map": seen.facts(seen.find("system_map", version) or f"/boot/System.map-{version}"),
-                "config": seen.facts(seen.find("config", version) or f"/boot/config-{version}"),
+                "config": (config := seen.facts(seen.find("config", version) or f"/boot/config-{version}")),
+                "options": options_of(root, config["path"]) if config["exists"] else None,
                 "modules": _modules(root, f"{top}/{version}", drivers),
             }
         )

@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from typing import Any, Optional
 
 from lastwords.formats.fstab import Mount, mounted_on
+from lastwords.formats.kconfig import BOOT as BOOT_OPTIONS
+from lastwords.formats.kconfig import parse_option
 from lastwords.formats.lsblk import PciDevice, parse_lsblk, parse_lspci
-from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep
+from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep, parse_softdep
 from lastwords.formats.storage_modules import BOOT_MODULES, kind_of
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line
@@ -18,6 +20,7 @@ LSBLK = ("lsblk",)
 LSPCI = ("lspci", "-nnvv")
 MAX_DEVICES = 64
 MAX_DRIVERS = 400
+SOFTDEP_LIMIT = 256 << 10
 STORAGE_READS = (
     f"{BLOCK}/*",
     f"{BLOCK}/*/slaves/*",
@@ -26,8 +29,10 @@ STORAGE_READS = (
     f"{BLOCK}/*/md/level",
     "/lib/modules/*/modules.builtin",
     "/lib/modules/*/modules.dep",
+    "/lib/modules/*/modules.softdep",
     "/usr/lib/modules/*/modules.builtin",
     "/usr/lib/modules/*/modules.dep",
+    "/usr/lib/modules/*/modules.softdep",
 )
 
 
@@ -188,7 +193,12 @@ def drivers_of(root: Root, folder: str, names: Iterable[str]) -> Optional[list[d
     table = parse_modules_dep(line.data.decode("utf-8", "replace") for line in lines.values())
     if not table and builtin is None:
         return None
-    dependencies = {name: needed for name, (_, needed) in table.items()}
+    # An alias or what is built in is in no file of its own: the table tells which of them are modules.
+    soft = parse_softdep((root.text(f"{folder}/modules.softdep", SOFTDEP_LIMIT) or "").splitlines())
+    dependencies = {
+        name: [*needed, *(each for each in soft.get(name, ()) if each in table)]
+        for name, (_, needed) in table.items()
+    }
     found = []
     kept: dict[int, Line] = {}
     for name in sorted(wanted):
@@ -203,6 +213,23 @@ def drivers_of(root: Root, folder: str, names: Iterable[str]) -> Optional[list[d
     if kept:
         root.keep(f"{folder}/modules.dep", [kept[number] for number in sorted(kept)])
     return found[:MAX_DRIVERS]
+
+
+def options_of(root: Root, path: str) -> Optional[dict[str, str]]:
+    """Return the options that booting may depend on of a kernel's configuration, None where it tells none."""
+    found: dict[str, str] = {}
+    kept: list[Line] = []
+    try:
+        for line in root.lines(path):
+            option = parse_option(line.data.decode("utf-8", "replace"))
+            if option and option[0] in BOOT_OPTIONS:
+                found[option[0]] = option[1]
+                kept.append(line)
+    except OSError:
+        pass  # noted as evidence
+    if kept:
+        root.keep(path, kept)
+    return found or None
 
 
 def _builtin(root: Root, path: str, wanted: Iterable[str]) -> Optional[set[str]]:

@@ -129,6 +129,13 @@ IMAGES = (
     "/usr/lib/modules/{release}/vmlinuz",
     "/lib/modules/{release}/vmlinuz",
 )
+DEBUG_IMAGES = (
+    "/usr/lib/debug/lib/modules/{release}/vmlinux",
+    "/usr/lib/debug/usr/lib/modules/{release}/vmlinux",
+    "/usr/lib/debug/boot/vmlinux-{release}",
+    "/usr/lib/debug/boot/vmlinux-{release}.debug",
+)
+"""Where packages of debug symbols have the kernel: Red Hat, Fedora, Debian and Ubuntu, SUSE."""
 SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOCKDOWN = "/sys/kernel/security/lockdown"
 MOKUTIL = ("mokutil", "--sb-state")
@@ -157,7 +164,7 @@ class KernelCollector(Collector):
         LOCKDOWN,
         "/sys/firmware/efi",
         SECURE_BOOT,
-        *(path.format(release="*") for path in (*CONFIG_FILES, *IMAGES)),
+        *(path.format(release="*") for path in (*CONFIG_FILES, *IMAGES, *DEBUG_IMAGES)),
         f"{DPKG_INFO}/dpkg.list",
         f"{DPKG_INFO}/*linux*.list",
         f"{DPKG_INFO}/*kernel*.list",
@@ -179,6 +186,7 @@ class KernelCollector(Collector):
             "sysctls": {key: runtime.value(key) for key in PANIC_SYSCTLS},
             "modules": _modules(root),
             "config": _config(root, release),
+            "debug_info": _debug_info(root, release),
             "package": {"image": None, "manager": None, "owner": None, "packaged": None},
         }
         # Package managers may wait for a lock or a damaged database: what is known already stays.
@@ -290,6 +298,18 @@ def _config(root: Root, release: Optional[str]) -> dict[str, Any]:
             root.keep(path, kept)
             return {"source": path, "options": options}
     return {"source": None, "options": None}
+
+
+def _debug_info(root: Root, release: Optional[str]) -> dict[str, Any]:
+    """Tell whether debug symbols of the running kernel are installed; ``exists`` is None when not known."""
+    found: list[Optional[bool]] = [None]
+    if release:
+        found = []
+        for path in DEBUG_IMAGES:
+            found.append(root.exists(path.format(release=release)))
+            if found[-1]:
+                return {"path": path.format(release=release), "exists": True}
+    return {"path": None, "exists": None if None in found else False}
 
 
 def _package(root: Root, release: Optional[str]) -> dict[str, Any]:

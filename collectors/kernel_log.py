@@ -28,7 +28,7 @@ from lastwords.collectors.kernel_log_dumps import (
 )
 from lastwords.collectors.kernel_log_join import EARLY, EventList
 from lastwords.collectors.kernel_log_scan import KEPT_BYTES, LogScan
-from lastwords.formats import kevents, oom_events
+from lastwords.formats import failures, kevents, oom_events
 from lastwords.formats.boots import Boot, parse_boots
 from lastwords.formats.klog import Clock, parse_line
 from lastwords.hookspecs import Collector
@@ -55,6 +55,26 @@ JOURNAL = (
     "_SYSTEMD_UNIT=systemd-oomd.service",
     "+",
     "_SYSTEMD_UNIT=earlyoom.service",
+)
+# What systemd says of boots that end in emergency mode or do not. RESULT is JOB_RESULT before systemd 240.
+JOBS = (
+    "journalctl",
+    "--no-pager",
+    "-o",
+    "short-iso",
+    "-n",
+    "2000",
+    "UNIT=emergency.target",
+    "+",
+    "UNIT=multi-user.target",
+    "+",
+    "JOB_RESULT=timeout",
+    "+",
+    "JOB_RESULT=dependency",
+    "+",
+    "RESULT=timeout",
+    "+",
+    "RESULT=dependency",
 )
 # What sos records where it takes no whole journal. Never run where JOURNAL gave something.
 SOS_JOURNALS = (
@@ -88,6 +108,11 @@ TOTAL_LIMIT = 3 << 30
 KEPT_TOTAL = 12 << 20
 """Bytes of windows kept of all logs together."""
 MANY_FILES = 64
+BOOTED = ("dmesg", "boot_log")
+"""Logs that only a machine writes that has booted."""
+ALONE = (*WORDS, *(word.encode() for word in failures.WORDS))
+"""What is searched for in a log that has the lines of all programs, or a console's."""
+_BY_WRITER = {**dict.fromkeys(GATES, WORDS), b"systemd[1]:": tuple(map(str.encode, failures.SYSTEMD))}
 
 
 @dataclass(frozen=True)
@@ -122,12 +147,12 @@ class KernelLogCollector(Collector):
         "/proc/stat",
         "/proc/sys/kernel/random/boot_id",
     )
-    runs = (DMESG, LIST_BOOTS, STOPS, JOURNAL, *SOS_JOURNALS)
+    runs = (DMESG, LIST_BOOTS, STOPS, JOURNAL, *SOS_JOURNALS, JOBS)
     sieve = Sieve(
         paths=SYSLOGS,
         runs=(JOURNAL, *SOS_JOURNALS),
-        words=WORDS,
-        gates=dict.fromkeys(GATES, WORDS),
+        words=ALONE,
+        gates=_BY_WRITER,
         before=oom_events.BEFORE,
         after=REPORT_LINES,
     )
@@ -180,6 +205,7 @@ class _Gathering:
         if not any(source["kind"] == "journal" for source in self.sources):
             for argv in SOS_JOURNALS:
                 yield self._command(argv, "journal", 45.0, clock)
+        yield self._command(JOBS, "journal", 15.0, clock)
         yield from self._files()
         for place in near:
             yield from self._dumps(place)
@@ -286,11 +312,16 @@ class _Gathering:
             return
         search = Search(limit=min(FILE_LIMIT, left))
         if not log.one_boot:
-            search.words, search.before = WORDS, oom_events.BEFORE
-            search.gates = {} if log.all_kernel else dict.fromkeys(GATES, WORDS)
+            search.words, search.before = ALONE if log.all_kernel else WORDS, oom_events.BEFORE
+            search.gates = {} if log.all_kernel else _BY_WRITER
         room = max(0, min(KEPT_BYTES, KEPT_TOTAL - self._kept))
         scan = LogScan(
-            log.path, log.clock, all_kernel=log.one_boot or log.all_kernel, boot=log.boot, kept_bytes=room
+            log.path,
+            log.clock,
+            all_kernel=log.one_boot or log.all_kernel,
+            boot=log.boot,
+            kept_bytes=room,
+            came_up=log.kind in BOOTED,
         )
         whole: Optional[list[Line]] = [] if log.one_boot else None
         error = None

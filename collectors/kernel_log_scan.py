@@ -7,15 +7,19 @@ than may be kept, its newest windows and events stay.
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.collectors.kernel_log_oom import oom_events
+from lastwords.formats import failures
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
 from lastwords.formats.endings import ending_of
+from lastwords.formats.failure_texts import TEXTS
+from lastwords.formats.failures import Failure, Failures
 from lastwords.formats.kevents import Found, detect
 from lastwords.formats.klog import Clock, LogLine
 from lastwords.formats.klog_messages import Message, Messages
@@ -56,8 +60,10 @@ _SAME_REPORT = {
     ("bug", "bug"): (5, 0.0),
     ("mce", "mce"): (80, 5.0),
     ("nmi", "nmi"): (5, 1.0),
-    ("boot_failure", "boot_failure"): (3, 1.0),
 }
+_SIGN = re.compile(b"|".join(re.escape(word.encode()) for word in failures.WORDS))
+_PANICS = ("kernel_panic", "out_of_memory", "init_killed")
+"""Failed boots that are told by the panic alone."""
 
 
 @dataclass
@@ -71,6 +77,8 @@ class LogScan:
     boot: Optional[str] = None
     """Boot id, when all of the log is of one boot."""
     kept_bytes: int = KEPT_BYTES
+    came_up: bool = False
+    """True when whoever wrote the log has booted: no boot in it failed."""
 
     counts: Counter[str] = field(default_factory=Counter)
     """All events by kind, listed or not."""
@@ -93,6 +101,7 @@ class LogScan:
     _reports: Reports = field(default_factory=Reports)
     _messages: Messages = field(default_factory=Messages)
     _oom: OomEvents = field(init=False)
+    _failures: Failures = field(default_factory=Failures)
     _flooded: dict[str, deque[Line]] = field(default_factory=dict)
     """The newest lines of floods, whose events are not made yet."""
 
@@ -129,6 +138,8 @@ class LogScan:
     def _message(self, line: Line, message: Message) -> None:
         for over in self._oom.feed(message):
             self._settled(over)
+        if not self.came_up and _SIGN.search(line.data) is not None and self._failures.feed(message):
+            self._commit(message.number, "boot_failure")
         if message.is_kernel and (message.line.is_kernel or self.all_kernel):
             self._reports.feed(message)
             if (found := detect(message.text)) is not None:
@@ -146,6 +157,10 @@ class LogScan:
                     if (again := detect(message.text)) is not None:
                         self._list(self._made(line, message.line, again))
         self._flooded = {}
+        for failure in self._failures.end():
+            if failure.area == "boot" and failure.name not in _PANICS:
+                self.counts["boot_failure"] += 1
+                self._list(self._failed(failure))
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
         _entitle(found, self._reports.end())
@@ -200,6 +215,29 @@ class LogScan:
         """Return how the boot ended whose last lines stand before a line."""
         behind = [line for line in self._behind if line.number >= number - BEFORE]
         return ending_of([line.data for line in behind])
+
+    def _failed(self, failure: Failure) -> Event:
+        """Return a failed boot as an event, at the line that tells its cause."""
+        told = next((proof for proof in failure.proofs if proof.sign.name == failure.name), failure.proofs[0])
+        time, source = told.message.line.epoch(self.clock)
+        title = TEXTS[failure.name].title
+        details = {
+            "stage": failure.stage,
+            "class": failure.name,
+            "device": failure.device,
+            "said": told.text,
+            "time_source": source,
+        }
+        return event(
+            "boot_failure",
+            f"{title} ({failure.device})" if failure.device else title,
+            path=self.path,
+            time=time,
+            line=told.message.number,
+            monotonic=told.message.line.monotonic,
+            boot=self.boot,
+            details={key: value for key, value in details.items() if value is not None},
+        )
 
     def _list(self, made: Event) -> None:
         kind = made["kind"]

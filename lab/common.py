@@ -58,6 +58,31 @@ def run(
     return done
 
 
+def filtered(argv: Sequence[str], data: bytes) -> bytes:
+    """Return what a command of this machine makes of *data*.
+
+    :raises LabError: it failed
+    :raises Unavailable: it is not installed
+    """
+    try:
+        return subprocess.run(argv, input=data, capture_output=True, check=True).stdout
+    except FileNotFoundError:
+        raise Unavailable(f"needs {argv[0]}") from None
+    except subprocess.CalledProcessError as problem:
+        raise LabError(f"{argv[0]}: status {problem.returncode}") from None
+
+
+def write_measured(path: str, name: str, text: str) -> None:
+    """Put *text* into its place in a page: between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
+    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
+    with open(path, encoding="utf-8") as stream:
+        before, mark, rest = stream.read().partition(begin)
+    if not mark:
+        raise LabError(f"{path}: expected a line {begin.strip()}")
+    with open(path, "w", encoding="utf-8") as stream:
+        stream.write(f"{before}{begin}{text.strip()}\n{end}{rest.partition(end)[2]}")
+
+
 def digest(*parts: Any) -> str:
     """Return 12 hex digits that change with any of the JSON-like *parts*."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
@@ -134,13 +159,3 @@ def read_json(path: str) -> Any:
     """Return what :func:`write_json` wrote."""
     with open(path, encoding="utf-8") as stream:
         return json.load(stream)
-
-
-def write_measured(path: str, name: str, text: str) -> None:
-    """Put *text* between the marks ``measured: name`` and ``end`` of a page."""
-    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
-    with open(path, encoding="utf-8") as stream:
-        before, _, rest = stream.read().partition(begin)
-    after = rest.partition(end)[2]
-    with open(path, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{begin}{text}{end}{after}")

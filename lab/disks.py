@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tarfile
 import zipfile
@@ -21,6 +22,17 @@ def layer(path: str, base: str) -> None:
 def empty(path: str, size: str) -> None:
     """Make an empty disk image."""
     run(["qemu-img", "create", "-q", "-f", "qcow2", path, size])
+
+
+def take_part(path: str, name: str) -> None:
+    """Have a disk image take part in going on from the saved state *name*, with what it holds now."""
+    run(["qemu-img", "snapshot", "-c", name, path])
+
+
+def size_of(path: str) -> int:
+    """Return the size that a machine sees of a disk image, in bytes."""
+    size: int = json.loads(run(["qemu-img", "info", "-U", "--output=json", path]).stdout)["virtual-size"]
+    return size
 
 
 def raw_copy(path: str, target: str) -> None:

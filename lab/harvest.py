@@ -25,7 +25,7 @@ class Input:
 
     kind: str
     """``bundle``, ``sos``, ``sos-cleaned``, ``disk``, ``console`` or ``vmcore``; ``before`` is a bundle made
-    before the fault."""
+    before the fault, ``rescue`` one of the disk, made by a rescue machine before it mended it."""
     path: str
     verdict: dict[str, Any] = field(default_factory=dict)
     error: Optional[str] = None
@@ -46,7 +46,7 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
     if spare:
         _extract(os.path.join(run_directory, "spare.qcow2"), tree + spare, work)
     inputs = []
-    for name in ("before", "bundle"):
+    for name in ("before", "bundle", "rescue"):
         path = os.path.join(tree, OUTBOX, f"{name}.tar.gz")
         if os.path.exists(path):
             inputs.append(Input(name, _moved(path, work)))

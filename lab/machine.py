@@ -16,6 +16,7 @@ from typing import Any, Optional
 
 from lab.accel import CPU
 from lab.common import Died, LabError, TimeLimit, Unavailable, machine_slot
+from lab.disks import size_of
 from lab.qmp import Monitor, connect
 
 CONSOLE_LIMIT = 32 << 20
@@ -281,6 +282,10 @@ class Machine:
         said = self.monitor("human-monitor-command", **{"command-line": f"savevm {name}"})
         if said.strip():
             raise LabError(f"savevm: {said.strip()}")
+
+    def exchanged_spare(self) -> None:
+        """Tell the machine, which went on with another spare disk than it was saved with, how large it is."""
+        self.monitor("block_resize", device="disk1", size=size_of(self.hardware.spare))
 
     def quit(self) -> None:
         """End the machine as if its power was cut."""

@@ -35,12 +35,16 @@ RUNS = os.path.join(CACHE, "runs")
 TOOL = os.path.join(CACHE, "lastwords.pyz")
 PLUGIN = os.path.join(REPOSITORY, "sos_plugins", "lastwords.py")
 BASE_APPEND = "console=ttyS0 net.ifnames=0 root=/dev/vda ro"
+BUSY = "no_timer_check"
+"""For kernels that boot while the host is busy, which may find that "IO-APIC + timer doesn't work"."""
 SPARE_SIZE = "64M"
+SAVED = "ready"
 PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
 """All deadlines are multiplied by this: for machines that have better things to do."""
 BOOT_DEADLINE = 240 * PATIENCE
 GATHER_DEADLINE = 240 * PATIENCE
 SOS_DEADLINE = 900 * PATIENCE
+PLAN_DEADLINE = 600 * PATIENCE
 
 ARRIVE = """
 date -u -s @{now} >/dev/null
@@ -68,6 +72,24 @@ for name in lastwords kernel memory process boot grub2 kdump logs systemd filesy
     [ ! -e $plugins/$name.py ] || only=$only,$name
 done
 sos report --batch --quiet --compression-type gzip --tmp-dir /var/lab -o ${only#,}
+"""
+
+RESCUE_TOPICS = "host,boot,kernel,initramfs"
+# As a person would do it, but for reading the script first. That the last umount works shows that the script
+# has left nothing mounted.
+RESCUE = r"""
+blockdev --flushbufs /dev/vdb
+mount /dev/vdb /mnt
+mkdir -p /mnt/var/lab
+printf '#!/bin/sh\nexec python3 /run/lab/lastwords.pyz "$@"\n' >/usr/local/bin/lastwords
+chmod +x /usr/local/bin/lastwords
+status=0
+lastwords collect --quiet --root /mnt --only {topics} -o /mnt/var/lab/rescue.tar.gz || status=$?
+[ $status = 0 ] || [ $status = 3 ]
+lastwords plan {plan} --root /mnt > /run/lab/repair.sh
+cat /run/lab/repair.sh
+sh /run/lab/repair.sh
+umount /mnt
 """
 
 
@@ -191,7 +213,7 @@ def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
                 machine.call("systemctl is-system-running --wait || true", BOOT_DEADLINE)
                 machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
                 machine.call(f"{COMPILE}; sync; sleep 1", GATHER_DEADLINE)
-                machine.save("ready")
+                machine.save(SAVED)
                 machine.quit()
     return target
 
@@ -208,7 +230,7 @@ class _Player:
 
     def play(self) -> None:
         scenario = self._scenario
-        with Machine(self._hardware, self._work, saved="ready") as machine:
+        with Machine(self._hardware, self._work, saved=SAVED) as machine:
             machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
             if scenario.setup:
                 self._say("setting up")
@@ -221,6 +243,8 @@ class _Player:
                 self._stay_up(machine)
         if scenario.ends == "reboot":
             self._restart()
+        if scenario.plan:
+            self._rescue()
         if scenario.boot:
             self._boot_again()
 
@@ -244,27 +268,63 @@ class _Player:
             machine.monitor(self._scenario.monitor)
         self._until_proved(machine)
 
-    def _restart(self) -> None:
-        """Boot again as a boot loader would, from what is on the disk now, and watch it fail."""
+    def _from_disk(self) -> Hardware:
+        """Return the machine as a boot loader starts it, from what is on the disk now."""
         scenario, hardware = self._scenario, self._hardware
         boot_disk = hardware.spare if scenario.spare == "/boot" else hardware.disk
         if scenario.loader == "grub":
             loader = os.path.join(self._work, "loader.raw")
             boot.make_grub_disk(loader)
-            hardware = replace(hardware, kernel=None, initrd=None, loader=loader)
-        else:
-            kernel, initrd = boot.load_as_boot_loader(boot_disk, scenario.spare == "/boot", self._work)
-            append = f"{hardware.append} {scenario.boot_append}"
-            hardware = replace(hardware, kernel=kernel, initrd=initrd, append=append)
-        self._say(f"booting it again ({scenario.loader})")
-        with Machine(hardware, self._work) as machine:
+            return replace(hardware, kernel=None, initrd=None, loader=loader)
+        kernel, initrd = boot.load_as_boot_loader(boot_disk, scenario.spare == "/boot", self._work)
+        append = f"{hardware.append} {BUSY} {scenario.boot_append}"
+        return replace(hardware, kernel=kernel, initrd=initrd, append=append)
+
+    def _restart(self) -> None:
+        """Boot again, and watch it fail."""
+        self._say(f"booting it again ({self._scenario.loader})")
+        with Machine(self._from_disk(), self._work) as machine:
             self._until_proved(machine)
             machine.quit()
 
+    def _rescue(self) -> None:
+        """Mend the disk from another machine, which has it as its second one."""
+        scenario = self._scenario
+        built = build(IMAGES[scenario.rescue_image])
+        folder = os.path.join(self._work, "rescue")
+        os.makedirs(folder)
+        disk = os.path.join(folder, "disk.qcow2")
+        crashkernel = f" crashkernel={built.image.crashkernel}" if built.image.crashkernel else ""
+        hardware = replace(
+            self._hardware,
+            memory=built.image.memory,
+            kernel=built.kernel,
+            initrd=built.initrd,
+            append=BASE_APPEND + crashkernel,
+            nodes=1,
+        )
+        saved = _ready(built, hardware, self._say)
+        shutil.copyfile(os.path.join(saved, "disk.qcow2"), disk)
+        hardware = replace(hardware, disk=disk, spare=self._hardware.disk)
+        self._say(f"mending it from a rescue machine ({scenario.rescue_image})")
+        disks.take_part(hardware.spare, SAVED)
+        with Machine(hardware, folder, saved=SAVED) as machine:
+            machine.exchanged_spare()
+            machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
+            said = machine.call(RESCUE.format(plan=scenario.plan, topics=RESCUE_TOPICS), PLAN_DEADLINE)
+            machine.quit()
+        with open(os.path.join(folder, "said.txt"), "w", encoding="utf-8") as stream:
+            stream.write(said)
+        os.unlink(disk)
+
     def _boot_again(self) -> None:
+        """Boot again and gather; from what is on the disk, where that was mended."""
         self._say("booting it again, to gather")
-        with Machine(self._hardware, self._work) as machine:
-            machine.wait_ready(BOOT_DEADLINE)
+        hardware = self._from_disk() if self._scenario.ends == "reboot" else self._hardware
+        with Machine(hardware, self._work) as machine:
+            release = machine.wait_ready(BOOT_DEADLINE)
+            if self._scenario.plan:
+                self.proved["boots again"] = f"boots again: {release}"
             machine.call("systemctl is-system-running --wait || true", BOOT_DEADLINE)
             machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
             self._harvest(machine)

@@ -17,6 +17,7 @@ KEYS = {
     "scenario": {"title", "image", "memory", "cpus", "nodes", "append", "module", "selection"},
     "setup": {"run"},
     "fault": {"run", "monitor", "ends", "deadline", "loader", "append"},
+    "rescue": {"plan", "image"},
     "harvest": {"before", "sos", "boot", "spare"},
     "proof": {"console", "guest"},
     "truth": {
@@ -26,6 +27,7 @@ KEYS = {
         "findings",
         "findings_live",
         "findings_disk",
+        "findings_console",
         "findings_before",
         "also",
         "never",
@@ -55,6 +57,8 @@ class Truth:
     """Ids that must be found on what was gathered inside the running machine."""
     findings_disk: tuple[str, ...] = ()
     """Ids that must be found on its disk."""
+    findings_console: tuple[str, ...] = ()
+    """Ids that must be found on its console alone."""
     also: tuple[str, ...] = ()
     """Ids that are true too, and may be found."""
     never: tuple[str, ...] = ()
@@ -90,6 +94,10 @@ class Scenario:
     """What boots it after ``reboot``: ``direct`` or ``grub``."""
     boot_append: str
     """Appended to the kernel command line after ``reboot``; the last of two root= counts."""
+    plan: str
+    """What a rescue machine mends the disk with after ``reboot``: the name of a plan, or empty."""
+    rescue_image: str
+    """What the rescue machine runs."""
     before: bool
     """Gather before the fault too, to compare whom lastwords would have named with whom the kernel took."""
     sos: bool
@@ -158,9 +166,11 @@ def load(name: str) -> list[Scenario]:
         deadline=float(text("fault", "deadline", "120")),
         loader=_one_of(path, "loader", text("fault", "loader", "direct"), LOADERS),
         boot_append=text("fault", "append"),
+        plan=text("rescue", "plan"),
+        rescue_image="",
         before=flag("harvest", "before"),
         sos=flag("harvest", "sos"),
-        boot=flag("harvest", "boot"),
+        boot=flag("harvest", "boot") or bool(text("rescue", "plan")),
         spare=text("harvest", "spare"),
         proof=patterns,
         guest_proof=text("proof", "guest"),
@@ -172,6 +182,7 @@ def load(name: str) -> list[Scenario]:
             findings_live=words("truth", "findings_live"),
             findings_before=words("truth", "findings_before"),
             findings_disk=words("truth", "findings_disk"),
+            findings_console=words("truth", "findings_console"),
             also=(*words("truth", "also"), *TRUE_OF_ALL),
             never=words("truth", "never"),
         ),
@@ -180,14 +191,18 @@ def load(name: str) -> list[Scenario]:
         raise LabError(f"{path}: [scenario] title: missing")
     if (first.fault or first.monitor) and not (first.proof or first.guest_proof):
         raise LabError(f"{path}: [proof]: missing; a fault is never assumed to have happened")
+    if first.plan and first.ends != "reboot":
+        raise LabError(f"{path}: [rescue]: expected ends = reboot: what is mended was seen to fail")
     scenarios = []
     for number, image_name in enumerate(images):
         image = IMAGES[_one_of(path, "image", image_name, tuple(IMAGES))]
+        rescue_image = _one_of(path, "image", text("rescue", "image", image.name), tuple(IMAGES))
         scenarios.append(
             replace(
                 first,
                 name=name if len(images) == 1 else f"{name}@{image.name}",
                 image=image.name,
+                rescue_image=rescue_image,
                 memory=int(text("scenario", "memory", str(image.memory))),
                 append=text(
                     "scenario", "append", f"crashkernel={image.crashkernel}" if image.crashkernel else ""

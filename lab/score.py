@@ -106,8 +106,9 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
     truth, verdict = scenario.truth, each.verdict
     found = {finding["id"]: finding["severity"] for finding in verdict["findings"]}
     gathered = {name for name, how in verdict["collectors"].items() if how["outcome"] in ("ok", "partial")}
-    expected = [*truth.findings]
-    if each.kind not in ALONE:
+    mended = bool(scenario.plan) and each.kind in ("bundle", "disk")
+    expected = [] if mended else [*truth.findings]
+    if each.kind not in ALONE and not mended:
         expected += truth.findings_live if each.live else truth.findings_disk
     answers = []
 
@@ -121,7 +122,11 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
             add(f"finding {name}", "not covered")
         else:
             add(f"finding {name}", "missed" if gathered.issuperset(rules[name].needs) else "cannot know")
-    known = {*expected, *truth.also, *truth.findings_live, *truth.findings_disk}
+    if each.kind == "console":
+        expected += truth.findings_console
+    known = {*expected, *truth.also}
+    if not mended:
+        known.update(truth.findings_live, truth.findings_disk)
     for name, severity in found.items():
         if name in truth.never or (severity != "info" and name not in known):
             add(f"finding {name} ({severity})", "false")

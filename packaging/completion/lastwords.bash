@@ -35,6 +35,7 @@ _lastwords() {
     'collect --only') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'collect --skip') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "host kernel oom memory processes kernel_log kdump crash_dumps boot initramfs" -- "${cur##*,}")); return ;;
     'collect --timeout') :; return ;;
+    'open --log') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'open --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
@@ -103,7 +104,7 @@ _lastwords() {
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help -o --output --root --format --json --list --within -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
     'open')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --recollect --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --root --log --recollect --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'check')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))

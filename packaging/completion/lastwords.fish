@@ -19,6 +19,7 @@ complete -c lastwords -n '__fish_seen_subcommand_from collect' -l with-cmdline -
 complete -c lastwords -n '__fish_use_subcommand' -a open -d 'the verdict on a bundle, a sosreport, a mounted disk, a crash dump or a log'
 complete -c lastwords -n '__fish_seen_subcommand_from open' -s h -l help -d 'show this help and stop'
 complete -c lastwords -n '__fish_seen_subcommand_from open' -l root -d 'PATH is a mounted disk, whatever it looks like'
+complete -c lastwords -n '__fish_seen_subcommand_from open' -l log -r -F -d 'another log of the machine, as its serial console: joined with what PATH tells'
 complete -c lastwords -n '__fish_seen_subcommand_from open' -l recollect -d 'derive the facts of a bundle again from its evidence'
 complete -c lastwords -n '__fish_seen_subcommand_from open' -l json -a 'terminal short markdown html json jsonl sarif junit sqlite timeline' -d 'same as --format json'
 complete -c lastwords -n '__fish_seen_subcommand_from open' -l jsonl -a 'terminal short markdown html json jsonl sarif junit sqlite timeline' -d 'one JSON line an input'

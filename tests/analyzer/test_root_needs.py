@@ -14,7 +14,7 @@ from initrds import PACKED, RELEASE, Content, archive, root_files
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
-from lastwords.analyzer.root_needs import needs_of_root
+from lastwords.analyzer.root_needs import Need, lacks_of, needs_of_root
 from lastwords.collectors.boot import BootCollector
 from lastwords.collectors.initramfs import look_inside, unknown_image
 from lastwords.formats.kernel_files import classify
@@ -193,9 +193,30 @@ def disk_needs(fstab: str, options: str = "") -> list[Optional[str]]:
 
 
 def test_of_a_disk_that_does_not_run_names_tell() -> None:
-    assert disk_needs("/dev/vda1 / ext4 defaults 0 1") == ["ext4", "virtio_blk"]
+    assert disk_needs("/dev/vda1 / ext4 defaults 0 1") == ["ext4", "virtio_blk", "virtio_pci"]
     assert disk_needs("UUID=1 / xfs defaults 0 0") == ["xfs"]
     assert disk_needs("/dev/mapper/rhel-root / xfs defaults 0 0", "rd.lvm.lv=rhel/root rd.luks.uuid=luks-1") == [
         "xfs", "dm_mod", "lvm", "dm_crypt", "cryptsetup",
     ]  # fmt: skip
     assert disk_needs("/dev/root / auto defaults 0 0") == []
+
+
+@pytest.mark.parametrize(
+    ("have", "builtin", "missing"),
+    [
+        ((), (), True),
+        (("virtio_pci",), (), False),
+        (("virtio_mmio",), (), False),
+        ((), ("virtio_ccw",), False),
+        ((), ("virtio_pci",), False),
+    ],
+)
+def test_one_bus_will_do(have: tuple[str, ...], builtin: tuple[str, ...], missing: bool) -> None:
+    need = Need("virtio_pci", (), "the bus", False, ("virtio_mmio", "virtio_ccw"))
+    names = ("virtio_pci", "virtio_mmio", "virtio_ccw")
+    drivers = [
+        {"name": each, "how": "builtin" if each in builtin else "module", "path": None, "needs": []}
+        for each in names
+    ]
+    image = {"contents": {"modules": list(have), "programs": [], "builder": None}}
+    assert bool(lacks_of([need], image, {"modules": {"drivers": drivers}})) is missing

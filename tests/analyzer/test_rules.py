@@ -90,6 +90,29 @@ MISSING = {
 }
 
 
+ROOT_LINE = {**MISSING, "spec": "/dev/vda", "file": "/", "type": "ext4", "device_exists": None}
+
+
+def menu(told: str, searched: str | None, linux: str = "/boot/vmlinuz-1") -> dict[str, Any]:
+    """Return a host of one filesystem whose only entry gives the kernel a root=."""
+    item = {
+        "kind": "menuentry",
+        "title": "Linux",
+        "linux": linux,
+        "options": f"root=UUID={told} ro",
+        "initrd": [],
+        "search": searched,
+        "line": 3,
+    }
+    config = {"path": "/boot/grub/grub.cfg", "blscfg": False, "searches": [], "menu": [item]}
+    return {
+        "boot__fstab": [ROOT_LINE],
+        "boot__loader_entries": [],
+        "boot__default_entry": None,
+        "boot__grub_configs": [config],
+    }
+
+
 def without(*names: str, **more: Any) -> dict[str, Any]:
     """Return a healthy image and host, but for these modules in the image."""
     contents = {**CONTENTS, "modules": [name for name in CONTENTS["modules"] if name not in names], **more}
@@ -131,8 +154,16 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core("text", damage=None)])]}, Severity.WARNING,
      "/var/crash/x"),
     ("crash-dump-exists", {"crash_dumps__dumps": [dump(files=[core()])]}, Severity.WARNING, "/var/crash/x"),
+    ("crash-dump-without-symbols", {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": False}},
+     Severity.INFO, "kernel " + V),
     ("crash-happened", {"events": [happened("panic")]}, Severity.CRITICAL, "panic"),
     ("crash-happened", {"events": [happened("panic", 90)]}, Severity.INFO, "panic"),
+    ("boot-failed", {"events": [happened("boot_failure", **{"class": "root_missing"})]}, Severity.CRITICAL, "root_missing"),
+    ("boot-failed", {"events": [happened("boot_failure", 90, **{"class": "no_init"})]}, Severity.INFO, "no_init"),
+    ("boot-failed", {"events": [happened("boot_failure", **{"class": "no_init"}), happened("boot", 0.5)]},
+     Severity.WARNING, "no_init"),
+    ("boot-failed", {"events": [{**happened("boot_failure", **{"class": "no_init"}), "time": None},
+                                {**happened("boot"), "time": None, "line": 9}]}, Severity.WARNING, "no_init"),
     ("crash-happened", {"events": [happened("hang")]}, Severity.WARNING, "hang"),
     ("oom-kill-happened", {"events": [happened("oom_kill")]}, Severity.WARNING, "host"),
     ("oom-kill-happened", {"events": [happened("oom_kill", 90)]}, Severity.INFO, "host"),
@@ -209,6 +240,17 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
                         "boot__fstab__0__spec": "UUID=0b"}, Severity.CRITICAL, "root=UUID=0a"),
     ("root-not-found", {"boot__default_entry__resolved__options": "ro root=UUID=0a", "boot__fstab": []},
      Severity.CRITICAL, "root=UUID=0a"),
+    ("root-not-found", menu("0a", "0b"), Severity.CRITICAL, "root=UUID=0a"),
+    ("kernel-config-lacks", {"boot__kernels__1__options": {"XFS_FS": "n"}}, Severity.WARNING, OLD),
+    ("kernel-config-lacks", {"boot__kernels__1__options": {"BLK_DEV_INITRD": "n"}}, Severity.WARNING, OLD),
+    ("kernel-config-lacks", {"boot__kernels__0__options": {"DEVTMPFS": "y"}, "boot__kernels__1__options": {"DEVTMPFS": "n"}},
+     Severity.WARNING, OLD),
+    ("nfs-version-missing", {"boot__kernels__0__options": {"NFS_V3": "n"},
+                             "boot__fstab__0": {**MISSING, "type": "nfs", "options": "rw,nfsvers=3,hard"}},
+     Severity.WARNING, "/srv"),
+    ("nfs-version-missing", {"boot__kernels__0__options": {"NFS_V4_2": "n"},
+                             "boot__fstab__0": {**MISSING, "type": "nfs4", "options": "minorversion=2"}},
+     Severity.WARNING, "/srv"),
     ("parameter-device-missing", {"boot__device_parameters": [GONE]}, Severity.CRITICAL, "rd.lvm.lv=rhel/swap"),
     ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "resume"}]}, Severity.WARNING,
      "resume=rhel/swap"),
@@ -241,6 +283,16 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("crash-dump-incomplete", {}),
     ("crash-dump-incomplete", {"crash_dumps__dumps": [dump(files=[core()])]}),
     ("crash-happened", {"events": [happened("boot"), happened("dump")]}),
+    (
+        "crash-dump-without-symbols",
+        {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": None}},
+    ),
+    (
+        "crash-dump-without-symbols",
+        {"crash_dumps__dumps": [], "kernel__debug_info": {"path": None, "exists": False}},
+    ),
+    ("boot-failed", {"events": [happened("boot")]}),
+    ("boot-failed", {"events": [happened("boot_failure", **{"class": "of another plugin"})]}),
     ("oom-kill-happened", {"events": [happened("boot")]}),
     ("oom-panics", {}),
     ("oom-panics", {"oom__sysctls__vm.panic_on_oom__runtime": None}),
@@ -326,6 +378,28 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     (
         "root-not-found",
         {"boot__default_entry__resolved__options": "ro root=UUID=0A", "boot__fstab__0__spec": "UUID=0a"},
+    ),
+    ("root-not-found", menu("0a", "0A")),
+    ("root-not-found", menu("0a", None)),
+    ("root-not-found", menu("0a", "0b", linux="/vmlinuz-1")),
+    ("root-not-found", {**menu("0a", "0b"), "boot__fstab": [{**ROOT_LINE, "spec": "UUID=0a"}]}),
+    ("kernel-config-lacks", {}),
+    ("kernel-config-lacks", {"boot__kernels__1__options": {"DEVTMPFS": "n", "XFS_FS": "m", "EXT4_FS": "n"}}),
+    ("kernel-config-lacks", {"boot__kernels__0__options": {"XFS_FS": "n"}}),
+    ("nfs-version-missing", {}),
+    (
+        "nfs-version-missing",
+        {
+            "boot__kernels__0__options": {"NFS_V3": "n"},
+            "boot__fstab__0": {**MISSING, "type": "nfs", "options": "nfsvers=4.1"},
+        },
+    ),
+    (
+        "nfs-version-missing",
+        {
+            "boot__kernels__1__options": {"NFS_V3": "n"},
+            "boot__fstab__0": {**MISSING, "type": "nfs", "options": "vers=3"},
+        },
     ),
     ("parameter-device-missing", {}),
     ("parameter-device-missing", {"boot__device_parameters": [{**GONE, "key": "root"}]}),

@@ -59,7 +59,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      {"crash_dumps__dumps": [dump(time=NOW + 40)]}, "high", ["request", "panic", "dump", "boot"]),
     ("oom-panic", [at(1, "oom_report", "a invoked oom-killer"), at(2, "panic", "Kernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled")],
      {"oom__sysctls__vm.panic_on_oom__runtime": 1}, "high", ["setting", "shortage", "panic"]),
-    ("no-root", [at(1, "boot_failure", "Initramfs unpacking failed: junk"), NO_INIT], DAMAGED, "high", ["image", "failure", "panic"]),
+    ("boot-failure", [at(1, "boot_failure", "Initramfs unpacking failed: junk"), NO_INIT], DAMAGED, "high", ["image", "failure", "panic"]),
     ("no-root", [NO_INIT], {}, "low", ["panic"]),
     ("boot-failure", [at(1, "boot_failure", "Initramfs unpacking failed: junk")], {}, "low", ["failure"]),
     ("cannot-boot", [], DAMAGED, "high", ["boot"]),

@@ -50,9 +50,13 @@ raid1
 === /lib/modules/6.1.0-18-amd64/modules.dep
 kernel/fs/xfs/xfs.ko: kernel/lib/libcrc32c.ko
 kernel/lib/libcrc32c.ko:
+kernel/arch/x86/crypto/crc32c-intel.ko:
 kernel/drivers/md/dm-crypt.ko.xz: kernel/drivers/md/dm-mod.ko.xz
 kernel/drivers/md/dm-mod.ko.xz:
 kernel/sound/soundcore.ko:
+=== /lib/modules/6.1.0-18-amd64/modules.softdep
+# Soft dependencies extracted from modules themselves.
+softdep libcrc32c pre: crc32c crc32c-intel post: soundcore
 === /lib/modules/6.1.0-18-amd64/modules.builtin
 kernel/drivers/nvme/host/nvme.ko
 kernel/drivers/scsi/sd_mod.ko
@@ -80,7 +84,10 @@ def test_the_chain_below_the_root_by_sysfs() -> None:
 def test_how_a_kernel_has_the_drivers() -> None:
     (kernel,) = facts_of(LVM_ON_CRYPT_ON_RAID)["kernels"]
     drivers = {each["name"]: each for each in kernel["modules"]["drivers"]}
-    assert (drivers["xfs"]["how"], drivers["xfs"]["needs"]) == ("module", ["libcrc32c"])
+    assert (drivers["xfs"]["how"], drivers["xfs"]["needs"]) == (
+        "module",
+        ["libcrc32c", "crc32c_intel"],  # of modules.softdep, where crc32c is an alias
+    )
     assert drivers["dm_crypt"]["path"] == "kernel/drivers/md/dm-crypt.ko.xz"
     assert (drivers["nvme"]["how"], drivers["ahci"]["how"]) == ("builtin", None)
     assert "soundcore" not in drivers

@@ -549,3 +549,26 @@ def test_real_oom_logs_are_the_same_through_a_journal(host: str) -> None:
             written = b"".join(prefix.encode() + line + b"\n" for line in lines)
             again = [(event["kind"], event["line"]) for event in events_of(written)]
             assert again == [(event["kind"], event["line"]) for event in plain], (row["file"], prefix)
+
+
+EMERGENCY = """\
+Mar  1 03:14:01 web7 kernel: [    0.000000] Linux version 5.14.0-427.el9.x86_64 (x) #1 SMP
+Mar  1 03:15:41 web7 systemd[1]: dev-disk-by\\x2duuid-dead.device: Job dev-disk.device/start timed out.
+Mar  1 03:15:41 web7 systemd[1]: Timed out waiting for device /dev/disk/by-uuid/dead.
+Mar  1 03:15:41 web7 systemd[1]: Dependency failed for /srv.
+Mar  1 03:15:41 web7 systemd[1]: Dependency failed for Local File Systems.
+Mar  1 03:15:42 web7 systemd[1]: Reached target Emergency Mode.
+"""
+UP = """\
+Mar  1 04:00:01 web7 kernel: [    0.000000] Linux version 5.14.0-427.el9.x86_64 (x) #1 SMP
+Mar  1 04:00:31 web7 systemd[1]: Timed out waiting for device /dev/disk/by-uuid/usb.
+Mar  1 04:00:31 web7 systemd[1]: Dependency failed for /media/usb.
+Mar  1 04:00:32 web7 systemd[1]: Reached target Multi-User System.
+"""
+
+
+def test_a_boot_that_ended_in_emergency_mode_is_in_the_syslog_of_the_next_one() -> None:
+    root = text_root(f"=== /var/log/messages {MARCH}\n{noise(50)}{EMERGENCY}{UP}{noise(50)}")
+    failed = [event for event in collected(root)["events"] if event["kind"] == "boot_failure"]
+    assert [event["details"]["device"] for event in failed] == ["/dev/disk/by-uuid/dead"]
+    assert failed[0]["details"]["class"] == "emergency_mode" and failed[0]["details"]["stage"] == "init"

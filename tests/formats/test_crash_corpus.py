@@ -11,8 +11,13 @@ from typing import Optional
 
 import pytest
 
+from lastwords import plugins
+from lastwords.analyzer.judge import judge
+from lastwords.analyzer.opening import open_case
 from lastwords.formats.crash_reports import Report, find_reports
 from lastwords.formats.crash_title import normalize
+from lastwords.formats.failure_signs import STAGES
+from lastwords.formats.failure_texts import TEXTS
 from lastwords.formats.failures import Failure, Failures
 from lastwords.formats.klog_messages import messages
 
@@ -194,3 +199,19 @@ def test_boots_and_dumps_that_failed(name: str) -> None:
     found = failures((CORPUS / name).read_bytes())
     first = (found[0].stage, found[0].name, found[0].device) if found else None
     assert first == BOOTS[name]
+
+
+@needs_corpus
+@pytest.mark.parametrize("name", BOOTS)
+def test_the_story_of_a_log_names_what_the_boot_failed_of(name: str) -> None:
+    loaded = plugins.load()
+    path = str(CORPUS / name)
+    verdict = judge(path, open_case(path, loaded.collectors()), loaded.rules().values())
+    told = [cause.title for cause in verdict.story.causes if cause.id in ("boot-failure", "no-root", "panic")]
+    stage, failure, device = BOOTS[name] or ("", "", None)
+    if stage not in STAGES:
+        assert not [title for title in told if title.startswith("It did not boot")]
+    elif failure in ("kernel_panic", "out_of_memory", "init_killed"):
+        assert verdict.story.causes  # the panic is
+    else:
+        assert TEXTS[failure].title in told[0] and (device or "") in told[0]

@@ -28,6 +28,32 @@ def found(text: str) -> list[Failure]:
     [
         ("Entering rescue mode...\ngrub rescue> ", "loader", "loader_rescue", None),
         ("error: file `/boot/vmlinuz-6.1.0' not found.", "loader", "loader_file_missing", "/boot/vmlinuz-6.1.0"),
+        (
+            "error: file `/boot/initrd.img-6.1' not found.\n" + START + "VFS: Unable to mount root fs on (0,0)",
+            "loader",
+            "loader_file_missing",
+            "/boot/initrd.img-6.1",
+        ),
+        (
+            "error: file `/boot/grub/fonts/x.pf2' not found.\nerror: file `/boot/initrd.img-6.1' not found.\n",
+            "loader",
+            "loader_file_missing",
+            "/boot/initrd.img-6.1",
+        ),
+        (
+            START + "Initramfs unpacking failed: ZSTD-compressed data is truncated\n"
+            "Failed to execute /init (error -2)\n",
+            "initramfs",
+            "initramfs_unpack",
+            None,
+        ),
+        (
+            "error: file `/boot/grub/all_video.mod' not found.\n" + START
+            + "ALERT!  UUID=12ab-34cd does not exist.  Dropping to a shell!",
+            "root mount",
+            "root_missing",
+            "UUID=12ab-34cd",
+        ),
         (START + "No working init found.  Try passing init= option to kernel.", "init", "no_init", None),
         (
             START + "Gave up waiting for root file system device.  Common problems:\n"
@@ -102,6 +128,7 @@ def test_a_failure_has_stage_class_and_device(
     "text",
     [
         START + UP,
+        "error: file `/boot/grub/fonts/unicode.pf2' not found.\n" + START,
         START + "[    2.000000] Initramfs unpacking failed: junk within compressed archive\n" + UP,
         START + "[    2.000000] Initramfs unpacking failed: Decoding failed\n" + UP,
         START + "[    2.000000] Initramfs unpacking failed: Decoding failed\n",

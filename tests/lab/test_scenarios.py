@@ -26,9 +26,10 @@ def test_there_are_enough_and_a_few_are_quick() -> None:
 @pytest.mark.parametrize("scenario", ALL, ids=lambda scenario: scenario.name)
 def test_what_must_be_found_is_not_forbidden(scenario: Scenario) -> None:
     truth = scenario.truth
-    wanted = {*truth.findings, *truth.findings_live, *truth.findings_disk, *truth.also}
+    apart = {*truth.findings_live, *truth.findings_disk, *truth.findings_console}
+    wanted = {*truth.findings, *apart, *truth.also}
     assert not wanted & set(truth.never)
-    assert not set(truth.findings) & {*truth.findings_live, *truth.findings_disk}
+    assert not set(truth.findings) & apart
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ def test_what_must_be_found_is_not_forbidden(scenario: Scenario) -> None:
         ("[scenario]\ntitle = x\n[fault]\nrun = true\n", "never assumed"),
         ("[scenario]\ntitle = x\ncolour = red\n", "unknown"),
         ("[scenario]\ntitle = x\n[fault]\nends = badly\n", "expected one of alive, down, reboot"),
+        ("[scenario]\ntitle = x\n[rescue]\nplan = initramfs\n", "expected ends = reboot"),
+        ("[scenario]\ntitle = x\n[rescue]\nimage = hurd\n", "expected one of bookworm"),
         ("[scenario]\ntitle = x\n[proof]\nconsole = (\n", "console"),
         ("title = x\n", "section"),
     ],

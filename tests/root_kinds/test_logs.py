@@ -10,7 +10,7 @@ import pytest
 
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
+from lastwords.analyzer.opening import joined_by_log, open_case
 from lastwords.model import LastwordsError, Verdict
 from lastwords.roots.logs import is_log
 
@@ -40,9 +40,11 @@ def test_the_boots_of_a_console_stay_in_order(tmp_path: Path) -> None:
     verdict = opened(path)
     assert verdict.case.root_kind == "log"
     kinds = [event["kind"] for event in verdict.case.events]
-    assert kinds == ["boot", "oom_report", "oom_kill", "shutdown", "boot", "panic"]
+    assert kinds == ["boot", "oom_report", "oom_kill", "shutdown", "boot", "panic", "boot_failure"]
     assert verdict.case.events[-1]["path"] == "/console.log" and verdict.case.events[-1]["line"] == 7
-    assert {"oom-kill-happened", "crash-happened"} <= {finding.id for finding in verdict.findings}
+    assert {"oom-kill-happened", "crash-happened", "boot-failed"} <= {
+        finding.id for finding in verdict.findings
+    }
     assert verdict.case.outcomes["kernel_log"]["outcome"] == "ok"
 
 
@@ -77,3 +79,40 @@ def test_text_that_is_no_log_is_called_so(tmp_path: Path, pack: Callable[[bytes]
     path.write_bytes(pack(b"Hello,\nthe machine is down again.\n"))
     with pytest.raises(LastwordsError, match=r"letter\.txt: expected .* found text without a line of a log"):
         opened(path)
+
+
+GRUB = """\
+menuentry 'Debian GNU/Linux' {
+    search --no-floppy --fs-uuid --set=root 9131d596-9e5b-4ba5-924c-40aa71d57543
+    linux /boot/vmlinuz-6.1 root=UUID=deadbeef-0000-4000-8000-000000000000 ro
+}
+"""
+SHELL = """\
+[    0.000000] Linux version 6.1.0-56-amd64 (x) #1 SMP
+ALERT!  UUID=deadbeef-0000-4000-8000-000000000000 does not exist.  Dropping to a shell!
+"""
+
+
+def test_a_console_and_the_disk_of_its_machine_make_one_story(tmp_path: Path) -> None:
+    disk, console = tmp_path / "disk", tmp_path / "console.log"
+    console.write_text(SHELL)
+    for name, text in {
+        "etc/fstab": "/dev/vda / ext4 defaults 0 1\n",
+        "boot/grub/grub.cfg": GRUB,
+        "var/log/kern.log": SYSLOG,
+    }.items():
+        (disk / name).parent.mkdir(parents=True, exist_ok=True)
+        (disk / name).write_text(text)
+    loaded = plugins.load()
+    alone = open_case(str(disk), loaded.collectors(), as_host=True)
+    case = joined_by_log(alone, str(console), loaded.collectors())
+    assert {event["path"] for event in case.events} == {"/var/log/kern.log", "/console.log"}
+    assert case.facts["kernel_log"]["counts"] == {"boot": 1, "boot_failure": 1, "oom_kill": 1}
+    cause = next(
+        each for each in judge("x", case, loaded.rules().values()).story.causes if each.id == "boot-failure"
+    )
+    assert cause.confidence == "high"
+    assert [step.link for step in cause.chain][-2:] == ["root", "failure"]
+    assert {"root-not-found", "boot-failed"} <= {finding.id for finding in cause.findings}
+    with pytest.raises(LastwordsError, match="expected a kernel log or a console capture"):
+        joined_by_log(alone, str(disk), loaded.collectors())

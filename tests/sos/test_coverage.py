@@ -53,6 +53,7 @@ NOT_COPIED = {
     "/var/lib/kdump/*": LISTED,
     "*/lib/modules/[*]": LISTED,
     "*/modules/*/vmlinuz": LISTED,
+    "/usr/lib/debug/*": "half a gigabyte each; it can be installed anywhere",
     "/sys/class/block/*": "lsblk and lspci say the same",
     "/sys/firmware/efi": LISTED,
     "/var/lib/dpkg/info/*": "file lists of packages, megabytes of them; dpkg -l names the packages",
@@ -84,6 +85,7 @@ NOT_RUN = {
     "systemctl status --all": "as above",
     "systemctl list-units": "as above",
     "journalctl --no-pager --catalog *": "as above; the kernel's part is there with another command",
+    "journalctl * UNIT=emergency.target *": "of boots that failed; sosreports are made of those that did not",
     "ps *": "what a report without our plugin has; the tables say more",
     "pacman *": "sos has no policy for Arch Linux",
 }

@@ -97,27 +97,27 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     # -- it did not boot
     Pattern(
-        "no-root",
-        ("It did not boot: the kernel found no root filesystem or no init",),
-        (
-            FULL,
-            IMAGE,
-            ROOT,
-            step("failure", "{summary}", on("boot_failure")),
-            step("panic", "{summary}", on("panic", NO_ROOT), core=True),
-            BOOTED,
-        ),
-        severity=GRAVE,
-        more=(CONSOLE,),
-    ),
-    Pattern(
         "boot-failure",
         ("It did not boot: {summary}",),
         (
             FULL,
             IMAGE,
             ROOT,
-            step("failure", "{summary}", on("boot_failure"), core=True),
+            step("failure", "{summary}", on("boot_failure"), found("boot-failed"), core=True),
+            step("panic", "{summary}", on("panic", NO_ROOT)),
+            BOOTED,
+        ),
+        severity=GRAVE,
+        more=(CONSOLE,),
+    ),
+    Pattern(
+        "no-root",
+        ("It did not boot: the kernel found no root filesystem or no init",),
+        (
+            FULL,
+            IMAGE,
+            ROOT,
+            step("panic", "{summary}", on("panic", NO_ROOT), core=True),
             BOOTED,
         ),
         severity=GRAVE,

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, BinaryIO, Optional
@@ -102,6 +104,29 @@ def case_of_file(path: str, run: Mapping[str, Collector], progress: Progress = N
     if os.path.isfile(path) and is_log(path):
         return case_of(gather(log_root(path), run.values(), progress=progress))
     return None
+
+
+def joined_by_log(case: Case, path: str, collectors: Mapping[str, Collector]) -> Case:
+    """Return a case with what a log of the same machine tells besides: a console of boots that left no other.
+
+    :raises LastwordsError: it is no log; one clear line
+    """
+    if not os.path.isfile(path) or not is_log(path):
+        raise NotOurs(f"{path}: expected a kernel log or a console capture")
+    run = [each for each in collectors.values() if each.name == "kernel_log"]
+    told = case_of(gather(log_root(path), run))
+    facts, own = dict(case.facts), case.facts.get("kernel_log")
+    if "kernel_log" in told.facts:
+        facts["kernel_log"] = told.facts["kernel_log"]
+        if own is not None:
+            more = told.facts["kernel_log"]
+            counts: Counter[str] = Counter(own["counts"])
+            counts.update(more["counts"])
+            sources = [*own["sources"], *more["sources"]]
+            facts["kernel_log"] = {**own, "sources": sources, "counts": dict(sorted(counts.items()))}
+    outcomes = dict(case.outcomes) if own is not None else {**case.outcomes, **told.outcomes}
+    events = sorted([*case.events, *told.events], key=event_order)
+    return replace(case, facts=facts, events=events, outcomes=outcomes)
 
 
 def case_in(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.storage_modules import FILESYSTEMS, KINDS, PROGRAMS, RAID_LEVELS, disk_module
+from lastwords.formats.storage_modules import BUSES, FILESYSTEMS, KINDS, PROGRAMS, RAID_LEVELS, disk_module
 from lastwords.model import Facts
 
 _RD = {
@@ -32,6 +32,8 @@ class Need:
     """Ends "It is needed for ..."."""
     certain: bool = True
     """Whether every kernel that can boot this machine has a module of that name."""
+    instead: tuple[str, ...] = ()
+    """Modules of which one will do as well."""
 
 
 def needs_of_root(boot: Facts) -> list[Need]:
@@ -64,6 +66,9 @@ def needs_of_root(boot: Facts) -> list[Need]:
                 module(driver, f"the disk {name}", certain=False)
     if not storage["devices"]:
         _by_names(boot, entry, module, programs)
+        for disk in [need.module for need in found.values() if need.module in BUSES]:
+            bus, *others = BUSES[disk]
+            found[bus] = Need(bus, (), f"the bus of a disk that {disk} drives", False, tuple(others))
     return list(found.values())
 
 
@@ -109,6 +114,8 @@ def lacks_of(needs: list[Need], image: Mapping[str, Any], kernel: Optional[Mappi
             if contents.get("builder") and not set(need.programs) & set(contents["programs"]):
                 found.append(Lack(need, need.programs))
             continue
+        if any(other in have or _is_builtin(table, other) for other in need.instead):
+            continue
         driver = table.get(need.module)
         if driver is None or driver["how"] == "builtin":
             continue
@@ -120,3 +127,7 @@ def lacks_of(needs: list[Need], image: Mapping[str, Any], kernel: Optional[Mappi
         if missing:
             found.append(Lack(need, missing))
     return found
+
+
+def _is_builtin(table: Mapping[str, Mapping[str, Any]], name: str) -> bool:
+    return name in table and table[name]["how"] == "builtin"

@@ -11,7 +11,7 @@ from typing import Optional, Union
 from lastwords.analyzer.collection import open_cases
 from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
+from lastwords.analyzer.opening import joined_by_log, open_case
 from lastwords.cli import options
 from lastwords.cli.main import CommandParser
 from lastwords.cli.output import Output, add_output, chosen_report, older
@@ -31,6 +31,13 @@ def add_arguments(parser: CommandParser, plugins: Plugins) -> None:
     parser.add_argument("paths", metavar="PATH", nargs="+")
     parser.add_argument("--root", action="store_true", help="PATH is a mounted disk, whatever it looks like")
     parser.add_argument(
+        "--log",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="another log of the machine, as its serial console: joined with what PATH tells",
+    )
+    parser.add_argument(
         "--recollect", action="store_true", help="derive the facts of a bundle again from its evidence"
     )
     add_output(parser)
@@ -42,6 +49,8 @@ def add_arguments(parser: CommandParser, plugins: Plugins) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One input that cannot be read does not stop the others."""
     plugins: Plugins = arguments.plugins
+    if arguments.log and len(arguments.paths) > 1:
+        raise options.UsageError("--log: expected one PATH, the machine whose log it is")
     output = Output(arguments, chosen_report(arguments), arguments.paths)
     collectors = options.chosen_collectors(arguments, plugins.collectors())
     rules = plugins.rules().values()
@@ -55,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
                 print(f"lastwords: {case}", file=sys.stderr)
                 failed = True
                 continue
+            for log in arguments.log:
+                case = joined_by_log(case, log, collectors)
             verdict = judge(name, case, rules)
             verdict.compared = compare(old, verdict) if old else None
             output.add(verdict)

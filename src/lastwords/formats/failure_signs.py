@@ -62,7 +62,9 @@ BOOT = (
         "loader",
         "loader_file_missing",
         "error: ",
-        r"^error: (?:\S+: )?(?:file `?(?P<device>[^']{1,200})'? not found"
+        # Fonts, translations and modules but for the first may be missing: GRUB goes on.
+        r"^error: (?:\S+: )?(?:file `?(?!\S{1,200}(?<!/normal)\.(?:mod|pf2|g?mo|png|tga|jpe?g)')"
+        r"(?P<device>[^']{1,200})'? not found"
         r"|no such (?:device|partition|disk): ?(?P<id>\S*?)\.?$|you need to load the kernel first"
         r"|disk .{1,40} not found)",
         CAUSE,
@@ -241,9 +243,9 @@ BOOT = (
     _boot(
         "init",
         "emergency_mode",
-        "mergency mode|root password for maintenance|emergency.target",
+        "mergency mode|mergency Mode|root password for maintenance|emergency.target",
         r"(?:You are in|Welcome to) emergency mode|^(?:Give"
-        r"|Enter) root password for (?:system )?maintenance",
+        r"|Enter) root password for (?:system )?maintenance|^Reached target .{0,24}Emergency Mode",
     ),
     # -- not enough memory for any of it
     _boot(

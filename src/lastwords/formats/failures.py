@@ -34,6 +34,14 @@ KERNEL = (
     "Run /sbin/init",
 )
 """Of these, what the kernel says, besides what begins a report."""
+SYSTEMD = (
+    "Timed out waiting for device",
+    "Dependency failed for",
+    "mergency",
+    "Multi-User",
+    "multi-user.target",
+)
+"""And what systemd says of a boot that ends in emergency mode, or does not."""
 TAGS = re.compile(
     r"kernel|systemd|dracut|kdump|kexec|mkdumprd|makedumpfile|fsck|initrd|init|sulogin|mdadm|lvm|cryptsetup"
 )
@@ -97,17 +105,18 @@ class Failures:
         self._boot = _Boot()
         self._kdump: list[Proof] = []
 
-    def feed(self, message: Message) -> None:
-        """Take one message in."""
+    def feed(self, message: Message) -> bool:
+        """Take one message in; return whether it is a sign."""
         raw = message.text[:LINE]
         if _WORD.search(raw) is None or not _counts(message):
-            return
+            return False
         text = _plain(raw)
         self._progress(text, message)
         for sign in SIGNS:
             if any(word in text for word in sign.words) and (sign.pattern.search(text)) is not None:
                 self._sign(Proof(sign, text[:300], message))
-                return
+                return True
+        return False
 
     def end(self) -> list[Failure]:
         """Return all failures, in order."""
@@ -155,6 +164,9 @@ class Failures:
     def _end_boot(self) -> None:
         boot, self._boot = self._boot, _Boot()
         failed = [proof for proof in boot.proofs if proof.sign.weight != HINT and not _was_logged(proof)]
+        if boot.kernel:
+            # What a boot loader missed did not stop it: fonts, translations, modules. Unless the initramfs.
+            failed = [p for p in failed if p.sign.stage not in STAGES[:2] or "/init" in p.text]
         if boot.up:
             # A prompt after an unpack error: it did no harm. One after emergency mode: somebody mended it.
             failed = [
@@ -238,7 +250,10 @@ def _device(proofs: list[Proof], name: str) -> Optional[str]:
     stages = {proof.sign.stage for proof in proofs if proof.sign.name == name}
     for own in (True, False):
         for proof in proofs:
-            if (proof.sign.name == name) is not own or proof.sign.stage not in stages:
+            # What the kernel tried to run in vain is not what could not be unpacked.
+            other = proof.sign.name != name
+            in_vain = other and proof.sign.name == "init_not_run"
+            if other is own or in_vain or proof.sign.stage not in stages:
                 continue
             match = proof.sign.pattern.search(proof.text)
             groups = match.groupdict() if match else {}

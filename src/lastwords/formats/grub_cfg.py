@@ -48,6 +48,8 @@ class MenuItem:
     options: Optional[str] = None
     """Kernel command line."""
     initrd: tuple[str, ...] = ()
+    search: Optional[str] = None
+    """UUID of the filesystem that its paths are on, where it searches for that."""
     chainloader: Optional[str] = None
 
 
@@ -61,7 +63,7 @@ class GrubConfig:
     blscfg: Optional[int] = None
     """How many items of the top level stand before ``blscfg``, which adds the boot loader entries."""
     searches: list[str] = field(default_factory=list)
-    """Arguments of ``search``: by what the filesystem is found."""
+    """``search`` commands outside of entries: by what the filesystem is found."""
     configfiles: list[str] = field(default_factory=list)
     """Files that ``configfile`` or ``source`` names."""
 
@@ -131,6 +133,16 @@ def _pick(
         sure = index < len(rows) and not any(row[3] for row in rows[: index + 1])
         return rows[index] if sure else None
     return next((row for row in rows if step in (row[1], row[2])), None)
+
+
+def searched_uuid(command: str) -> Optional[str]:
+    """Return the UUID of the filesystem that a ``search`` makes the root of GRUB, or None.
+
+    >>> searched_uuid("search --no-floppy --fs-uuid --set=root --hint-bios=hd0 0A1B-2C3D")
+    '0A1B-2C3D'
+    """
+    found = re.search(r"\s(?:--fs-uuid|-u)\s(?:.*\s)?([0-9A-Fa-f-]{4,36})\s*\Z", command)
+    return found[1] if found else None
 
 
 class _Reader:
@@ -209,8 +221,11 @@ class _Reader:
             if self.config.blscfg is None:
                 self.config.blscfg = self._counts[0]
         elif command == "search" or command.startswith("search."):
-            if entry is None and len(self.config.searches) < MAX_ITEMS:
-                self.config.searches.append(" ".join([command, *arguments]))
+            line = " ".join([command, *arguments])
+            if entry is not None:
+                entry.search = searched_uuid(line) or entry.search
+            elif len(self.config.searches) < MAX_ITEMS:
+                self.config.searches.append(line)
         elif command in ("configfile", "source", "."):
             if entry is None and arguments and len(self.config.configfiles) < MAX_ITEMS:
                 self.config.configfiles.append(arguments[0])

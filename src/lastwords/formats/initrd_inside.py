@@ -34,7 +34,8 @@ _MODULE = re.compile(r"[^/]+\.ko(?:\.(?:gz|xz|zst|bz2|lzma))?\Z")
 _KDUMP = re.compile(
     r"(?:usr/)?(?:lib/kdump/|s?bin/(?:kdump|makedumpfile|vmcore-dmesg)\Z|bin/kdump\.sh\Z)|kdump/"
 )
-_SQUASH = re.compile(r"(?:squash(?:fs)?|erofs)-root\.img\Z")
+_SQUASH = re.compile(r"(?:(?:squash(?:fs)?|erofs)-root|squash/root|squash)\.img\Z")
+"""Of dracut 049 to 108."""
 _BUSYBOX = re.compile(r"(?:usr/)?s?bin/busybox\Z|usr/lib/klibc/bin/busybox\Z")
 _INTERPRETER = re.compile(rb"#![ \t]*(\S+)")
 

@@ -29,3 +29,47 @@ def parse_option(line: str) -> Optional[tuple[str, str]]:
     if len(value) >= 2 and value.startswith('"') and value.endswith('"'):
         value = re.sub(r"\\(.)", r"\1", value[1:-1])
     return match[1], value
+
+
+RD = {name: f"RD_{name.upper()}" for name in ("gzip", "bzip2", "lzma", "xz", "lzo", "lz4", "zstd")}
+"""The option that unpacks an initramfs, by its compression."""
+INIT = (
+    "BINFMT_ELF",
+    "BINFMT_SCRIPT",
+    "CGROUPS",
+    "DEVTMPFS",
+    "EPOLL",
+    "FHANDLE",
+    "INOTIFY_USER",
+    "NET",
+    "PROC_FS",
+    "SIGNALFD",
+    "SYSFS",
+    "TIMERFD",
+    "TMPFS",
+    "UNIX",
+)
+"""What systemd asks for (its README, "REQUIREMENTS") and /init is run by."""
+OF_MODULES = {
+    "ahci": "SATA_AHCI",
+    "btrfs": "BTRFS_FS",
+    "dm_crypt": "DM_CRYPT",
+    "dm_mod": "BLK_DEV_DM",
+    "dm_multipath": "DM_MULTIPATH",
+    "ext4": "EXT4_FS",
+    "f2fs": "F2FS_FS",
+    "md_mod": "BLK_DEV_MD",
+    "nfs": "NFS_FS",
+    "nvme": "BLK_DEV_NVME",
+    "sd_mod": "BLK_DEV_SD",
+    "virtio_blk": "VIRTIO_BLK",
+    "virtio_pci": "VIRTIO_PCI",
+    "virtio_scsi": "SCSI_VIRTIO",
+    "xen_blkfront": "XEN_BLKDEV_FRONTEND",
+    "xfs": "XFS_FS",
+}
+"""The option that builds a module which a root may need."""
+NFS = {"2": "NFS_V2", "3": "NFS_V3", "4": "NFS_V4", "4.0": "NFS_V4", "4.1": "NFS_V4_1", "4.2": "NFS_V4_2"}
+"""The option of the client, by version of the protocol."""
+BOOT = frozenset(("BLK_DEV_INITRD", "MODULES", *RD.values(), *INIT, *OF_MODULES.values(), *NFS.values()))
+"""All options that booting may depend on."""

@@ -28,7 +28,7 @@ KINDS = {
     "nmi": "an NMI of unknown reason, or one that tells of a hardware error",
     "io_error": "a block device failed to read or write",
     "filesystem_error": "a filesystem found damage, went read-only or shut down",
-    "boot_failure": "initramfs, root filesystem or init could not be used",
+    "boot_failure": "initramfs, root filesystem or init could not be used; found by several lines (failures)",
     "boot": "a kernel started",
     "shutdown": "a kernel restarted, halted or powered off in order",
     "kdump": "crashkernel reservation or kexec failed, or a crash kernel was started",
@@ -176,14 +176,6 @@ _RULES = (
     _rule("filesystem_error", "forced readonly", r"^BTRFS:? .*\(device (?P<device>[^)]+)\).*forced readonly"),
     # -- boot, kexec, requests
     _rule("boot", "Linux version ", r"^Linux version (?P<release>\S+)"),
-    _rule("boot_failure", "nitramfs unpack", r"^Initramfs unpack(?:ing)? failed: (?P<reason>.*)"),
-    _rule("boot_failure", "not initramfs", r"rootfs image is not initramfs \((?P<reason>[^)]*)\)"),
-    _rule("boot_failure", "VFS: Cannot open root", r"^VFS: Cannot open root device \"?(?P<device>[^\" ]*)"),
-    _rule(
-        "boot_failure",
-        "Failed to execute ",
-        r"^Failed to execute (?P<path>/\S+) \(error (?P<error>-?\d+)\)",
-    ),
     _rule(
         "kdump",
         "crashkernel",

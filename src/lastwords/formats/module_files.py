@@ -34,6 +34,28 @@ def parse_modules_dep(lines: Iterable[str]) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
+def parse_softdep(lines: Iterable[str]) -> dict[str, list[str]]:
+    """Return, for each module, those that modprobe loads before it where they are there, by name.
+
+    What is to follow a module (``post:``) is left out, since it works without.
+
+    >>> parse_softdep(["# comment", "softdep btrfs pre: crc32c xxhash64-generic post: zstd pre: sha256"])
+    {'btrfs': ['crc32c', 'xxhash64_generic', 'sha256']}
+    """
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        words = line.split()
+        if len(words) < 3 or words[0] != "softdep":
+            continue
+        before = False
+        for word in words[2:]:
+            if word in ("pre:", "post:"):
+                before = word == "pre:"
+            elif before:
+                found.setdefault(module_name(words[1]), []).append(module_name(word))
+    return found
+
+
 def needed_by(name: str, dependencies: Mapping[str, Iterable[str]]) -> list[str]:
     """Return all modules that *name* needs, directly or not, in the order found; not itself.
 

@@ -38,6 +38,11 @@ DISKS = (
 )
 """The driver of a disk by the disk's name."""
 
+BUSES = {
+    "virtio_blk": ("virtio_pci", "virtio_mmio", "virtio_ccw"),
+}
+"""The drivers of which one must be there besides, where only the name of a disk is known."""
+
 RAID_LEVELS = {
     "raid0": "raid0",
     "raid1": "raid1",
@@ -90,6 +95,7 @@ BOOT_MODULES = frozenset(
         *RAID_LEVELS.values(),
         *KINDS.values(),
         *(module for _, module in DISKS),
+        *(module for buses in BUSES.values() for module in buses),
     ]
 )
 """The modules that booting may depend on: of these the facts tell whether a kernel has them, and how."""

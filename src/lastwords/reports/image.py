@@ -85,6 +85,9 @@ def _segments(screen: Screen, image: Image) -> None:
         screen.columns(rows, right=frozenset(range(4)))
 
 
+_SQUASHED = "most of it is in a filesystem of its own, which is not opened: its modules are not known"
+
+
 def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
     contents = image["contents"]
     unified = image["unified"] or {}
@@ -96,9 +99,7 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
     there = "" if init["found"] else " (missing)"
     modules = contents["modules"]
     boot = [name for name in modules if name in BOOT_MODULES]
-    also = [word for word in ("systemd", "busybox", "kdump", "squashed") if contents[word]] + contents[
-        "programs"
-    ]
+    also = [word for word in ("systemd", "busybox", "kdump") if contents[word]] + contents["programs"]
     hostonly = {True: "for one machine (hostonly)", False: "for any machine", None: None}[
         contents["hostonly"]
     ]
@@ -112,6 +113,7 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
         ("dracut", " ".join(contents["dracut_modules"] or ()) or None),
         ("microcode", ", ".join(contents["microcode"]) or None),
         ("programs", ", ".join(also) or None),
+        ("squashed", _SQUASHED if contents["squashed"] else None),
         (
             "files",
             f"{len(modules)} kernel modules{index}, {contents['firmware']} of firmware,"

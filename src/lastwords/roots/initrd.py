@@ -237,11 +237,11 @@ class _Examination:
                 break
             self._feed(reader, data)
         self.source.give_back(reader.rest)
-        if not reader.resting or not reader.ended:
+        if not reader.done and not (reader.resting and reader.ended):
             # Of a cut archive outside of compressed data the kernel takes what is there, and is silent.
-            where = "ends" if not reader.done else "goes on with something else"
-            raise Damaged(f"the image {where} {self.source.offset} bytes in, without {reader.needs}", None)
-        self._end()
+            raise Damaged(f"the image ends {self.source.offset} bytes in, without {reader.needs}", None)
+        if reader.ended:
+            self._end()  # otherwise it goes on with something else, which the kernel is content with
 
     def _compressed(self, compression: str, first: bool) -> None:
         reader = CpioReader(compressed=True, first=first, keep=bytes_wanted)

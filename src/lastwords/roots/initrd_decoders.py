@@ -87,6 +87,7 @@ _CUT = {
 _CORRUPT = {
     "gzip": "uncompression error",
     "bzip2": "Data integrity error when decompressing.",
+    "lzma": "LZMA data is corrupt",
     "xz": "XZ-compressed data is corrupt",
     "zstd": "ZSTD-compressed data is corrupt",
     "lz4": "Decoding failed",

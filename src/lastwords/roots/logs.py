@@ -6,8 +6,10 @@ import os
 import re
 from typing import BinaryIO, Optional
 
+from lastwords.formats.failures import Failures
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
+from lastwords.formats.klog_messages import Message
 from lastwords.formats.oom_events import tells
 from lastwords.roots.base import Root
 from lastwords.roots.logfile import is_text
@@ -22,14 +24,17 @@ _TAR = re.compile(rb"(?s).{257}ustar")
 def is_log(path: str) -> bool:
     """Return whether a file, packed or not, begins as a kernel log does; False when it cannot be read.
 
-    It must be text, and have a line with the prefix of a log or one that a kernel writes.
+    It must be text, and have a line with the prefix of a log or one that a kernel writes, or tell of a boot.
     """
-    for line in (_text_of(path) or b"").decode("utf-8", "replace").splitlines():
+    boots = Failures()
+    for number, line in enumerate((_text_of(path) or b"").decode("utf-8", "replace").splitlines(), 1):
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
         if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):
             return True
-    return False
+        if boots.feed(Message(parsed, number, 0)):
+            return True
+    return bool(boots.end())
 
 
 def is_text_file(path: str) -> bool:

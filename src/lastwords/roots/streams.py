@@ -242,10 +242,8 @@ class _Zstd:
     """zstandard's incremental object yields whole blocks (128 KiB at most): its output needs no cap."""
 
     def __init__(self) -> None:
-        try:
-            import zstandard
-        except ImportError:
-            raise CompressionError(errno.EOPNOTSUPP, "zstd data needs the Python package zstandard") from None
+        import zstandard
+
         self._error = zstandard.ZstdError
         self._object = zstandard.ZstdDecompressor(max_window_size=MEMORY_LIMIT).decompressobj()
         self._ready = memoryview(b"")
@@ -286,4 +284,17 @@ def new_decoder(name: str) -> Any:
         return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=MEMORY_LIMIT)
     if name == "bzip2":
         return bz2.BZ2Decompressor()
-    return _Zstd()
+    try:
+        return _Zstd()
+    except ImportError:
+        return _zstd_of_the_system()
+
+
+def _zstd_of_the_system() -> Any:
+    try:
+        from lastwords.roots.zstd_library import ZstdLibrary
+
+        return ZstdLibrary(MEMORY_LIMIT.bit_length() - 1)
+    except (ImportError, OSError):
+        needs = "zstd data needs the Python package zstandard, or libzstd"
+        raise CompressionError(errno.EOPNOTSUPP, needs) from None

@@ -12,6 +12,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
     """Register every rule of the modules here."""
     from lastwords.analyzer.rules import (
         boot,
+        boot_config,
         crash,
         dump_target,
         dumps,
@@ -26,7 +27,7 @@ def register_rules(register: Callable[[Rule], None]) -> None:
     )
 
     ours = (kdump, kdump_capture, dump_target, kdump_verdict, dumps)
-    for module in (oom, oom_settings, oom_protection, crash, endings, *ours, boot, initramfs):
+    for module in (oom, oom_settings, oom_protection, crash, endings, *ours, boot, initramfs, boot_config):
         for value in vars(module).values():
             if isinstance(value, Rule):
                 register(value)

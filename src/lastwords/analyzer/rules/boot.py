@@ -18,6 +18,7 @@ from lastwords.analyzer.boot_words import (
 )
 from lastwords.analyzer.kdump.setup import in_container
 from lastwords.formats.cmdline import parse_cmdline
+from lastwords.formats.grub_cfg import searched_uuid
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
@@ -177,7 +178,9 @@ def root_not_found(case: Case) -> Iterator[Finding]:
     """The kernel is told a root= that this machine does not have.
 
     Known where the machine runs (/dev/disk); of a disk that does not run, from GRUB's own search for the
-    filesystem that holds /boot, which is the root where /boot is none of its own, and from fstab.
+    filesystem that holds /boot, which is the root where /boot is none of its own, and from fstab. An entry
+    whose kernel is below /boot/ of the filesystem that it searches for contradicts itself when its root= is
+    another one: a cloned disk, an edited grub.cfg.
     """
     facts = case.facts["boot"]
     told = [each for each in facts["device_parameters"] if each["key"] == "root"]
@@ -187,9 +190,9 @@ def root_not_found(case: Case) -> Iterator[Finding]:
     default = resolved.get("options") or (entries[0]["options"] if entries else None)
     seen: dict[str, str] = {}
     for options in ([default] if default else []) + [each["options"] for each in entries]:
-        values = parse_cmdline(options).values("root")
-        if values and values[-1]:
-            seen.setdefault(values[-1], options)
+        value = _root_of(options)
+        if value:
+            seen.setdefault(value, options)
     for value, options in seen.items():
         proof = Proof("/dev", value=f"{value} is not there") if exists.get(value) is False else None
         proof = proof or _another_root(facts, value)
@@ -209,6 +212,11 @@ def root_not_found(case: Case) -> Iterator[Finding]:
         )
 
 
+def _root_of(options: str) -> Optional[str]:
+    values = parse_cmdline(options).values("root")
+    return values[-1] if values else None
+
+
 def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
     """Return what tells of another root than the given UUID, or None."""
     if not value.startswith("UUID="):
@@ -224,10 +232,17 @@ def _another_root(facts: dict[str, Any], value: str) -> Optional[Proof]:
     if fstab is None or any(each["file"] in ("/boot", "/usr") for each in fstab):
         return None  # GRUB also searches for /usr, to read its fonts
     for config in facts["grub_configs"] or ():
+        if "/EFI/" in config["path"]:
+            continue
+        for item in config["menu"] or ():
+            below = (item["linux"] or "").startswith("/boot/") and _root_of(item["options"] or "") == value
+            if below and item["search"] and item["search"].lower() != given:
+                told = f"its kernel is in /boot of {item['search']}, which is the root then"
+                return Proof(config["path"], line=item["line"], value=told, threshold=value)
         for search in config["searches"] or ():
-            found = re.search(r"--fs-uuid\b.*\s([0-9A-Fa-f-]{4,36})\s*$", search)
-            if found and "/EFI/" not in config["path"] and found[1].lower() != given:
-                return Proof(config["path"], value=f"GRUB finds /boot on {found[1]}, and / holds /boot")
+            found = searched_uuid(search)
+            if found and found.lower() != given:
+                return Proof(config["path"], value=f"GRUB finds /boot on {found}, and / holds /boot")
     return None
 
 

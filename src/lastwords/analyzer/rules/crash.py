@@ -1,10 +1,11 @@
-"""What died: crash dumps that lie on the host, and deaths that its kernel log tells of."""
+"""What died: crash dumps that lie on the host, and deaths and failed boots that its logs tell of."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.formats.failure_texts import TEXTS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
@@ -71,6 +72,35 @@ def dump_incomplete(case: Case) -> Iterator[Finding]:
         )
 
 
+@rule("crash-dump-without-symbols", needs=("crash_dumps", "kernel"))
+def without_symbols(case: Case) -> Iterator[Finding]:
+    """A crash dump lies here, and debug symbols of the running kernel do not.
+
+    ``lastwords vmcore`` reads the log, tasks and back traces without them; crash(8) and drgn need them. A
+    dump of another kernel needs that one's.
+    """
+    dumps = case.facts["crash_dumps"]["dumps"] or ()
+    kernel = case.facts["kernel"]
+    if not dumps or kernel["debug_info"]["exists"] is not False:
+        return
+    release = kernel["release"]
+    yield Finding(
+        "crash-dump-without-symbols",
+        Severity.INFO,
+        f"No debug symbols of kernel {release} are installed",
+        "crash and drgn need them to read a dump; they can be installed on any machine, beside a copy of it.",
+        subject=f"kernel {release}",
+        evidence=(
+            Proof("/usr/lib/debug", value=f"no kernel {release}"),
+            Proof(str(dumps[0]["path"]), value="a dump"),
+        ),
+        fix=(
+            f"One of: dnf debuginfo-install kernel-{release}; apt install linux-image-{release}-dbg;"
+            f" apt install linux-image-{release}-dbgsym; zypper install kernel-default-debuginfo.",
+        ),
+    )
+
+
 @rule("crash-happened", needs=("kernel_log",))
 def crash_happened(case: Case) -> Iterator[Finding]:
     """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind.
@@ -93,6 +123,43 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             evidence=tuple(map(proof, events[-SHOWN:])),
             fix=tuple(_search(events)),
         )
+
+
+@rule("boot-failed", needs=("kernel_log",))
+def boot_failed(case: Case) -> Iterator[Finding]:
+    """A boot ended before the machine was up: the log tells at which stage, and mostly of what.
+
+    Read from consoles (firmware, GRUB, kernel, initramfs-tools, dracut, systemd) and from what was saved of a
+    kernel that died. Of several the last is told; a mere warning when the same log shows a later boot that
+    does not fail.
+    """
+    failed = [each for each in case.events if each["kind"] == "boot_failure"]
+    if not failed:
+        return
+    last = failed[-1]
+    details, line = last["details"], last["line"] or 0
+    text = TEXTS.get(str(details.get("class")))
+    if text is None:
+        return
+    later = any(
+        each["kind"] == "boot"
+        and (
+            each["time"] > last["time"]
+            if each["time"] is not None and last["time"] is not None
+            else each["path"] == last["path"] and (each["line"] or 0) > line
+        )
+        for each in case.events
+    )
+    severity = Severity.WARNING if later else Severity.CRITICAL
+    yield Finding(
+        "boot-failed",
+        severity if recent(case, last["time"]) else Severity.INFO,
+        f"{'A' if later else 'The last'} boot failed: {last['summary']}",
+        text.why,
+        subject=str(details["class"]),
+        evidence=(Proof(last["path"], line=last["line"], excerpt=details.get("said")),),
+        fix=text.fix,
+    )
 
 
 def _search(events: list[Event]) -> Iterator[str]:
