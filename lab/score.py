@@ -7,10 +7,11 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lab.common import REPOSITORY, LabError, run, write_measured
+from lab.common import MACHINES_AT_ONCE, REPOSITORY, LabError, run, write_measured
 from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
@@ -186,11 +187,14 @@ def score_all(scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]]) 
     """Score every kept run of *scenarios*, in their order."""
     rules = plugins.load().rules()
     by_name = {record["scenario"]: record for record in records}
-    result = []
-    for scenario in scenarios:
-        if scenario.name in by_name:
-            result.append(score(scenario, by_name[scenario.name], rules))
-    return result
+    # Threads: nearly all of it is waiting for other programs.
+    with ThreadPoolExecutor(MACHINES_AT_ONCE) as pool:
+        return list(
+            pool.map(
+                lambda scenario: score(scenario, by_name[scenario.name], rules),
+                [scenario for scenario in scenarios if scenario.name in by_name],
+            )
+        )
 
 
 def ratio(part: int, whole: int) -> str:

@@ -88,7 +88,10 @@ def killed(group: tuple[str, Path], sizes: Sequence[tuple[int, int]]) -> tuple[i
             children.append(child)
             assert child.stdout is not None
             assert child.stdout.readline() == "\n"
-        prediction = predict(snapshot(live_root()))
+        facts = snapshot(live_root())
+        # They are children of this process, which gathers.
+        facts["processes"] = {**facts["processes"], "gatherer": None}
+        prediction = predict(facts)
         arena = next(each for each in prediction.groups if each.path == path)
         assert arena.victim is not None
         assert {each.pid for each in arena.ranking} == {child.pid for child in children}

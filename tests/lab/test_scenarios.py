@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 from pathlib import Path
@@ -11,8 +12,9 @@ from lab import scenario as scenarios
 from lab.common import LabError
 from lab.scenario import Scenario, load_all
 
-from lastwords.formats.kevents import detect
-from lastwords.formats.klog import parse_line
+from lastwords.collectors.kernel_log_scan import LogScan
+from lastwords.formats.klog import Clock
+from lastwords.roots.lines import Search, read_lines
 
 CONSOLES = Path(__file__).parent / "consoles"
 ALL = load_all()
@@ -62,9 +64,11 @@ def test_a_console_shows_the_events_of_its_scenario(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for pattern in scenario.proof:
         assert re.search(pattern, text), pattern
-    found = [detect(parse_line(line).text) for line in text.splitlines()]
-    kinds = {each.kind for each in found if each is not None}
-    assert set(scenario.truth.events) - {"dump"} <= kinds
-    victims = {each.details.get("comm") for each in found if each is not None and each.kind == "oom_kill"}
+    scan = LogScan("/console", Clock(), all_kernel=True)
+    for line in read_lines(io.BytesIO(text.encode()), Search()):
+        scan.take(line)
+    events = scan.events()
+    assert set(scenario.truth.events) - {"dump"} <= {event["kind"] for event in events}
+    victims = {event["details"].get("comm") for event in events if event["kind"] == "oom_kill"}
     if scenario.truth.victim:
         assert victims == {scenario.truth.victim}
