@@ -84,19 +84,39 @@ def _script(
 
 {write_file(path, tuple(lines))}
 {RELOAD}
+enforce
 show"""
     undo = f"""\
 {remove_file(path, directory_too=True)}
 {RELOAD}
+enforce
 show"""
     return Script(
-        f"Limit the memory of {unit} to {size(arguments.limit)}", tuple(why), apply, undo, _show(unit)
+        f"Limit the memory of {unit} to {size(arguments.limit)}",
+        tuple(why),
+        apply,
+        undo,
+        _functions(unit, key),
     )
 
 
-def _show(unit: str) -> str:
+def _functions(unit: str, key: str) -> str:
+    runtime = f"/run/systemd/system.control/{unit}.d"
     return f"""\
 unit={quote(unit)}
+
+# Bring the limit of systemd to the kernel: systemd 257 reads a changed one and goes on with the old.
+enforce() {{
+    [ -d /run/systemd/system ] && systemctl is-active --quiet -- "$unit" || return 0
+    for limit in {key} MemorySwapMax; do
+        now=$(systemctl show --property=$limit -- "$unit")
+        case ${{now#*=}} in "" | "[not set]") continue ;; 18446744073709551615) now=$limit=infinity ;; esac
+        systemctl set-property --runtime -- "$unit" "$now" || continue
+        rm -f {quote(runtime)}/50-$limit.conf
+    done
+    rmdir {quote(runtime)} 2>/dev/null || :
+    systemctl daemon-reload
+}}
 
 # Say what the kernel enforces now.
 show() {{
