@@ -113,6 +113,8 @@ def test_a_signal_leaves_nothing_behind(number: signal.Signals, tmp_path: Path) 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # Who tests in the background lets its children ignore it, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     for _ in range(200):
         if list(out.glob(".*partial/evidence/proc/version")):
