@@ -27,7 +27,7 @@ class Probe(Collector):
 
     name = "probe"
     title = "a probe"
-    timeout = 5.0
+    timeout = 30.0
     schema = {"$id": "urn:test:probe:1.0", "type": "object", "additionalProperties": {"type": "integer"}}
 
     def __init__(self, body: Any) -> None:
