@@ -25,7 +25,11 @@ def empty(path: str, size: str) -> None:
 
 
 def take_part(path: str, name: str) -> None:
-    """Have a disk image take part in going on from the saved state *name*, with what it holds now."""
+    """Have a disk image take part in going on from the saved state *name*, with what it holds now.
+
+    An older state of that name would be what it goes back to.
+    """
+    run(["qemu-img", "snapshot", "-d", name, path], check=False)
     run(["qemu-img", "snapshot", "-c", name, path])
 
 
