@@ -7,14 +7,12 @@ than may be kept, its newest windows and events stay.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.collectors.kernel_log_oom import oom_events
-from lastwords.formats import failures
 from lastwords.formats.crash_reports import Report, Reports
 from lastwords.formats.crash_signature import signature_of_report
 from lastwords.formats.endings import ending_of
@@ -61,7 +59,6 @@ _SAME_REPORT = {
     ("mce", "mce"): (80, 5.0),
     ("nmi", "nmi"): (5, 1.0),
 }
-_SIGN = re.compile(b"|".join(re.escape(word.encode()) for word in failures.WORDS))
 _PANICS = ("kernel_panic", "out_of_memory", "init_killed")
 """Failed boots that are told by the panic alone."""
 
@@ -138,7 +135,7 @@ class LogScan:
     def _message(self, line: Line, message: Message) -> None:
         for over in self._oom.feed(message):
             self._settled(over)
-        if not self.came_up and _SIGN.search(line.data) is not None and self._failures.feed(message):
+        if not self.came_up and self._failures.feed(message):
             self._commit(message.number, "boot_failure")
         if message.is_kernel and (message.line.is_kernel or self.all_kernel):
             self._reports.feed(message)
@@ -148,7 +145,7 @@ class LogScan:
     def events(self) -> list[Event]:
         """Return the listed events in the order of the log. Call once, at the end, before :meth:`kept`."""
         for message in self._messages.end():
-            self._oom.feed(message)
+            self._message(Line(message.number, message.offset, b""), message)
         for over in self._oom.end():
             self._settled(over)
         for lines in self._flooded.values():

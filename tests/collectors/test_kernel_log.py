@@ -461,6 +461,13 @@ def events_of(data: bytes) -> list[Event]:
     return scan.events()
 
 
+@pytest.mark.parametrize("text", ["Kernel panic - not syncing: x", "Linux version 6.1.0 (x) #1 SMP"])
+def test_the_last_entry_of_an_exported_journal_counts_though_its_end_is_cut(text: str) -> None:
+    entry = f"__CURSOR=s=1\n_TRANSPORT=kernel\nMESSAGE={text}\n".encode()
+    whole, cut = events_of(entry + b"\n"), events_of(entry)
+    assert [event["kind"] for event in whole] == [event["kind"] for event in cut] != []
+
+
 def test_real_oom_logs_reports_kills_and_panics() -> None:
     folder = corpus("oom")
     wrong = []
