@@ -280,7 +280,8 @@ class Judge:
 
     def __init__(self, built: Built, tree: str) -> None:
         known = plugins.load()
-        machine = {name: known.collectors()[name] for name in ("host", "boot", "kernel")}
+        collectors = known.collectors()
+        machine = {name: collectors[name] for name in ("host", "boot", "kernel")}
         self._release = built.kernel_release
         self._rules = [each for each in known.rules().values() if each.needs[0] == "initramfs"]
         self._facts = open_case(tree, machine, as_host=True).facts

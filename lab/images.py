@@ -180,6 +180,27 @@ def _bootstrap(image: Image, disk: str) -> None:
     _mmdebstrap(image, "minbase", [*BASE.split(), *image.packages.split()], hooks)
 
 
+def bare_tree(
+    target: str,
+    suite: str,
+    packages: Sequence[str],
+    *,
+    parts: str,
+    more: Sequence[str] = (),
+    deadline: float = BUILD_DEADLINE,
+) -> None:
+    """Make a directory tree of a release, to run its programs in; needs root.
+
+    :param parts: of the archive, as ``main``
+    :param more: further options of mmdebstrap
+    """
+    command = ["nice", "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}"]
+    command += ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"']
+    command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("doc", "man", "locale")]
+    command += ["--dpkgopt=force-unsafe-io", *more]
+    run([*command, suite, target, f"deb {mirrors()[0]} {suite} {parts}"], deadline=deadline)
+
+
 def _writable(folder: str, name: str) -> str:
     """Make an empty file that a hook may write to: as the root of a user namespace it may not make one."""
     path = os.path.join(folder, name)

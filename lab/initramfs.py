@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass
 
 from lab.common import CACHE, LabError, digest, locked, run, staged
-from lab.images import mirrors
+from lab.images import bare_tree
 from lastwords.roots.initrd import examine, part_of, unified_sections
 
 HOME = os.path.join(CACHE, "initramfs")
@@ -183,20 +183,20 @@ def _bootstrapped(suite: str) -> str:
     top = tree(suite)
     if os.path.isdir(top):
         return top
-    main, _ = mirrors()
-    parts = "main non-free-firmware"
+    more = [
+        "--skip=cleanup/tmp",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        '--essential-hook=mkdir -p "$1/etc/initramfs-tools"',
+        '--essential-hook=echo update_initramfs=no > "$1/etc/initramfs-tools/update-initramfs.conf"',
+        "--dpkgopt=force-confold",
+    ]
     with staged(top) as work:
-        command = ["nice", "mmdebstrap", "--variant=minbase", "--mode=root", "--skip=cleanup/tmp"]
-        command += ["--include=" + ",".join(PACKAGES.split()), '--aptopt=APT::Install-Recommends "false"']
-        command += ['--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Check-Valid-Until "false"']
-        command += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*"]
-        command += ["--dpkgopt=path-exclude=/usr/share/locale/*", "--dpkgopt=force-unsafe-io"]
-        command += ['--essential-hook=mkdir -p "$1/etc/initramfs-tools"']
-        command += [
-            '--essential-hook=echo update_initramfs=no > "$1/etc/initramfs-tools/update-initramfs.conf"'
-        ]
-        run(
-            [*command, "--dpkgopt=force-confold", suite, work, f"deb {main} {suite} {parts}"],
+        bare_tree(
+            work,
+            suite,
+            PACKAGES.split(),
+            parts="main non-free-firmware",
+            more=more,
             deadline=BUILD_DEADLINE,
         )
     return top

@@ -64,6 +64,8 @@ class Guest:
     """Dump levels (``makedumpfile -d``) to try, besides 31 in every form."""
 
 
+BOOKWORM_ARM64 = Archive("bookworm", "arm64", "bookworm-security")
+TRIXIE_ARM64 = Archive("trixie", "arm64", "trixie-security")
 GUESTS = {
     guest.name: guest
     for guest in (
@@ -77,7 +79,7 @@ GUESTS = {
             "bookworm-arm64",
             "aarch64",
             "cortex-a57",
-            archive=Archive("bookworm", "arm64", "bookworm-security"),
+            archive=BOOKWORM_ARM64,
             package="linux-image-arm64",
             cpus=2,
         ),
@@ -85,7 +87,7 @@ GUESTS = {
             "trixie-arm64",
             "aarch64",
             "max,pauth-impdef=on",
-            archive=Archive("trixie", "arm64", "trixie-security"),
+            archive=TRIXIE_ARM64,
             package="linux-image-arm64",
         ),
         # Built for 52 bits of addresses, on processors that have 48.
@@ -93,14 +95,14 @@ GUESTS = {
             "trixie-arm64-48",
             "aarch64",
             "cortex-a57",
-            archive=Archive("trixie", "arm64", "trixie-security"),
+            archive=TRIXIE_ARM64,
             package="linux-image-arm64",
         ),
         Guest(
             "trixie-arm64-16k-47",
             "aarch64",
             "neoverse-n1",
-            archive=Archive("trixie", "arm64", "trixie-security"),
+            archive=TRIXIE_ARM64,
             package="linux-image-arm64-16k",
             memory=512,
         ),
@@ -108,7 +110,7 @@ GUESTS = {
             "trixie-arm64-16k",
             "aarch64",
             "max,pauth-impdef=on",
-            archive=Archive("trixie", "arm64", "trixie-security"),
+            archive=TRIXIE_ARM64,
             package="linux-image-arm64-16k",
             memory=512,
         ),

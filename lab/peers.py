@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from lab import packages
 from lab.common import CACHE, LabError, Unavailable, digest, locked, run, staged
-from lab.images import Image, mirrors
+from lab.images import Image, bare_tree
 from lab.packages import Archive
 
 SUITE = "trixie"
@@ -30,12 +30,8 @@ def tree() -> str:
     target = place()
     with locked("peers"):
         if not os.path.isdir(target):
-            main, _ = mirrors()
             with staged(target) as work:
-                command = ["nice", "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={PACKAGES}"]
-                command += ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"']
-                command += ["--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=force-unsafe-io"]
-                run([*command, SUITE, work, f"deb {main} {SUITE} main"], deadline=900)
+                bare_tree(work, SUITE, PACKAGES.split(","), parts="main")
                 os.makedirs(work + SHARED)
                 os.chmod(work, 0o755)
     return target
