@@ -115,18 +115,15 @@ def joined_by_log(case: Case, path: str, collectors: Mapping[str, Collector]) ->
         raise NotOurs(f"{path}: expected a kernel log or a console capture")
     run = [each for each in collectors.values() if each.name == "kernel_log"]
     told = case_of(gather(log_root(path), run))
-    facts, own = dict(case.facts), case.facts.get("kernel_log")
-    if "kernel_log" in told.facts:
-        facts["kernel_log"] = told.facts["kernel_log"]
-        if own is not None:
-            more = told.facts["kernel_log"]
-            counts: Counter[str] = Counter(own["counts"])
-            counts.update(more["counts"])
-            sources = [*own["sources"], *more["sources"]]
-            facts["kernel_log"] = {**own, "sources": sources, "counts": dict(sorted(counts.items()))}
-    outcomes = dict(case.outcomes) if own is not None else {**case.outcomes, **told.outcomes}
     events = sorted([*case.events, *told.events], key=event_order)
-    return replace(case, facts=facts, events=events, outcomes=outcomes)
+    own, more = case.facts.get("kernel_log"), told.facts.get("kernel_log")
+    if own is None:
+        facts, outcomes = {**case.facts, **told.facts}, {**case.outcomes, **told.outcomes}
+        return replace(case, facts=facts, events=events, outcomes=outcomes)
+    if more is not None:
+        counts: Counter[str] = Counter(own["counts"]) + Counter(more["counts"])
+        own = {**own, "sources": [*own["sources"], *more["sources"]], "counts": dict(sorted(counts.items()))}
+    return replace(case, facts={**case.facts, "kernel_log": own}, events=events)
 
 
 def case_in(

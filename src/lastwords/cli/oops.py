@@ -25,15 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("files", metavar="FILE", nargs="+")
     group = parser.add_argument_group("output")
-    group.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="same as --format json"
-    )
-    group.add_argument(
-        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
-    )
-    group.add_argument(
-        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
-    )
+    options.add_formats(group)
     group.add_argument("--format", metavar="NAME", help=", ".join(NAMES))
     group.add_argument(
         "--fail-on", choices=("any", "fatal"), help="exit with 1 if there is any report, or a fatal one"

@@ -26,6 +26,19 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="tell what is done")
 
 
+def add_formats(group: argparse._ActionsContainer) -> None:
+    """Add the short names of the formats that reports of every kind have."""
+    group.add_argument(
+        "--json", action="store_const", const="json", dest="format", help="same as --format json"
+    )
+    group.add_argument(
+        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
+    )
+    group.add_argument(
+        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
+    )
+
+
 def add_color(parser: argparse._ActionsContainer) -> None:
     """Add --color."""
     parser.add_argument(

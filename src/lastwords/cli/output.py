@@ -27,15 +27,7 @@ kind, and nothing else."""
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose and shape a report."""
     group = parser.add_argument_group("report")
-    group.add_argument(
-        "--json", action="store_const", const="json", dest="format", help="same as --format json"
-    )
-    group.add_argument(
-        "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line an input"
-    )
-    group.add_argument(
-        "--markdown", action="store_const", const="markdown", dest="format", help="same as --format markdown"
-    )
+    options.add_formats(group)
     group.add_argument("--html", metavar="FILE", action=_HtmlFile, help="same as --format html --output FILE")
     group.add_argument(
         "--short", action="store_const", const="short", dest="format", help="ten lines an input"
