@@ -109,6 +109,8 @@ unit={quote(unit)}
 enforce() {{
     [ -d /run/systemd/system ] && systemctl is-active --quiet -- "$unit" || return 0
     for limit in {key} MemorySwapMax; do
+        # One that an administrator has set for this boot is his.
+        [ ! -e {quote(runtime)}/50-$limit.conf ] || continue
         now=$(systemctl show --property=$limit -- "$unit")
         case ${{now#*=}} in "" | "[not set]") continue ;; 18446744073709551615) now=$limit=infinity ;; esac
         systemctl set-property --runtime -- "$unit" "$now" || continue
