@@ -24,6 +24,7 @@ from lastwords.collectors.boot_storage import (
     root_device,
 )
 from lastwords.collectors.kdump_config import MOUNTS, read_mounts
+from lastwords.collectors.programs import program
 from lastwords.formats.bls import compare_versions
 from lastwords.formats.cmdline import parse_cmdline
 from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
@@ -45,6 +46,10 @@ DEVICE_LINKS = {
     "PARTUUID": "by-partuuid",
     "PARTLABEL": "by-partlabel",
 }
+
+
+BUILDERS = {"dracut": "dracut", "initramfs-tools": "update-initramfs", "mkinitcpio": "mkinitcpio"}
+"""What makes initramfs images, as images name it, and its program."""
 
 
 class BootCollector(Collector):
@@ -88,6 +93,7 @@ class BootCollector(Collector):
             "running": running,
             "filesystems": _filesystems(root, mounts),
             "root_device": storage,
+            "builders": _builders(root),
             "files": None if listed is None else [_file(node) for node in listed[:MAX_FILES]],
             "files_omitted": None if listed is None else max(0, len(listed) - MAX_FILES),
             "kernels": kernels,
@@ -101,6 +107,14 @@ class BootCollector(Collector):
         yield facts
         if present is not False:
             yield {**facts, "efi": efi_facts(root, present)}
+
+
+def _builders(root: Root) -> Optional[list[str]]:
+    """Return what is installed that makes initramfs images; None where that is not to be seen."""
+    there = {builder: program(root, name)["installed"] for builder, name in BUILDERS.items()}
+    if set(there.values()) == {None}:
+        return None
+    return [builder for builder, installed in there.items() if installed]
 
 
 # -- filesystems -----------------------------------------------------------------------------------

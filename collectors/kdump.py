@@ -19,6 +19,7 @@ from lastwords.collectors.kdump_config import (
 )
 from lastwords.collectors.kdump_storage import READS, storage_of
 from lastwords.collectors.listing import unmerged
+from lastwords.collectors.programs import program
 from lastwords.formats.fstab import Mount
 from lastwords.formats.iomem import crash_kernel_ranges, kernel_size, parse_iomem, system_ram
 from lastwords.formats.packages import Package, parse_dpkg_list, parse_dpkg_status, parse_rpm_list
@@ -57,7 +58,6 @@ NEXT_BOOT = (
 )
 """Where the next boot's command line may come from."""
 PROGRAMS = ("kexec", "makedumpfile", "vmcore-dmesg", "kdumpctl", "kdump-config", "kdumptool")
-PROGRAM_DIRS = ("/usr/sbin", "/usr/bin", "/sbin")
 CAPTURE_DIR = "/var/lib/kdump"
 DPKG_STATUS = "/var/lib/dpkg/status"
 BLOCK_LIMIT = 2000
@@ -130,7 +130,7 @@ class KdumpCollector(Collector):
         yield dict(facts)
         facts["crashkernel"] = {**facts["crashkernel"], "configured": _configured(root)}
         facts["images"] = _images(root, config)
-        facts["programs"] = [_program(root, name) for name in PROGRAMS]
+        facts["programs"] = [program(root, name) for name in PROGRAMS]
         facts["udev_rules"] = _udev_rules(root)
         facts["units"] = _units(root, None)
         facts["storage"] = _storage(root, targets, mounts)
@@ -258,15 +258,6 @@ def _image(root: Root, role: str, path: str, origin: str) -> dict[str, Any]:
         "size": node.size if node else None,
         "mtime": node.mtime if node else None,
     }
-
-
-def _program(root: Root, name: str) -> dict[str, Any]:
-    there = {f"{folder}/{name}": root.exists(f"{folder}/{name}") for folder in PROGRAM_DIRS}
-    path = next((path for path, exists in there.items() if exists), None)
-    # A copy of some folders of a host tells nothing of the others.
-    known = None not in there.values() and root.exists("/usr/sbin") and root.exists("/usr/bin")
-    installed = True if path else False if known else None
-    return {"name": name, "path": path, "installed": installed}
 
 
 def _udev_rules(root: Root) -> Optional[list[str]]:

@@ -45,6 +45,24 @@ def test_each_family_gets_its_builder_with_the_version() -> None:
     assert "inside zipl" in script("initramfs", "--kernel", "linux", case=arch)
 
 
+@pytest.mark.parametrize(
+    ("builders", "command"),
+    [
+        (["dracut"], "inside dracut --force"),
+        (["initramfs-tools"], "inside update-initramfs"),
+        (["dracut", "initramfs-tools"], "inside update-initramfs"),
+        (None, "inside update-initramfs"),
+    ],
+)
+def test_where_no_image_tells_what_made_it_the_builder_that_is_installed_counts(
+    builders: list[str] | None, command: str
+) -> None:
+    debian = case_of("debian12")
+    debian.facts["initramfs"]["images"] = []
+    debian.facts["boot"]["builders"] = builders
+    assert command in script("initramfs", case=debian)
+
+
 def test_on_a_disk_it_is_done_inside_and_unmounted() -> None:
     text = script("initramfs", root="/mnt/sysimage")
     assert "DISK=/mnt/sysimage\n" in text

@@ -10,14 +10,19 @@ from lastwords.model import Case, Facts, Severity
 
 
 def family_of(case: Case) -> str:
-    """Return which tool makes initramfs images here: dracut, initramfs-tools or mkinitcpio."""
+    """Return which tool makes initramfs images here: dracut, initramfs-tools or mkinitcpio.
+
+    The images tell, then what is installed, then what the distribution comes with.
+    """
     distribution = (case.facts.get("host") or {}).get("distribution") or {}
     words = f"{distribution.get('id')} {distribution.get('id_like')}".split()
     images = (case.facts.get("initramfs") or {}).get("images") or ()
     made = {(image.get("contents") or {}).get("builder") for image in images if image["use"] == "boot"}
-    for builder in ("dracut", "initramfs-tools", "mkinitcpio"):
-        if made - {None} == {builder}:
-            return builder
+    installed = set((case.facts.get("boot") or {}).get("builders") or ())
+    for known in (made, installed):
+        for builder in ("dracut", "initramfs-tools", "mkinitcpio"):
+            if known - {None} == {builder}:
+                return builder
     if {"debian", "ubuntu"} & set(words):
         return "initramfs-tools"
     return "mkinitcpio" if "arch" in words else "dracut"
