@@ -186,11 +186,11 @@ def drivers_of(root: Root, folder: str, names: Iterable[str]) -> Optional[list[d
     lines: dict[str, Line] = {}
     try:
         for line in root.lines(f"{folder}/modules.dep"):
-            text = line.data.decode("utf-8", "replace")
+            text = line.text
             lines[module_name(text.partition(":")[0])] = line
     except OSError:
         pass
-    table = parse_modules_dep(line.data.decode("utf-8", "replace") for line in lines.values())
+    table = parse_modules_dep(line.text for line in lines.values())
     if not table and builtin is None:
         return None
     # An alias or what is built in is in no file of its own: the table tells which of them are modules.
@@ -221,7 +221,7 @@ def options_of(root: Root, path: str) -> Optional[dict[str, str]]:
     kept: list[Line] = []
     try:
         for line in root.lines(path):
-            option = parse_option(line.data.decode("utf-8", "replace"))
+            option = parse_option(line.text)
             if option and option[0] in BOOT_OPTIONS:
                 found[option[0]] = option[1]
                 kept.append(line)
@@ -240,7 +240,7 @@ def _builtin(root: Root, path: str, wanted: Iterable[str]) -> Optional[set[str]]
     try:
         for line in root.lines(path):
             empty = False
-            name = module_name(line.data.decode("utf-8", "replace").strip())
+            name = module_name(line.text.strip())
             if name in wanted:
                 found.add(name)
                 kept.append(line)

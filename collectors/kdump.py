@@ -324,7 +324,7 @@ def _states(root: Root) -> Optional[dict[str, dict[str, str]]]:
         except OSError:
             continue
         root.keep("$ " + " ".join(argv), kept)
-        found = parse(line.data.decode("utf-8", "replace") for line in kept)
+        found = parse(line.text for line in kept)
         return {unit["Id"]: unit for unit in found if unit.get("Id") in UNITS}
     return None
 
@@ -349,13 +349,13 @@ def _packages(root: Root) -> Optional[list[dict[str, Any]]]:
     kept: list[Line] = []
     try:
         for block in _paragraphs(root.lines(DPKG_STATUS)):
-            if block and block[0].data[9:].decode("utf-8", "replace") in PACKAGES:
+            if block and block[0].text[9:] in PACKAGES:
                 kept.extend(line for line in block if _DPKG_FIELD.match(line.data))
     except OSError:
         pass
     else:
         root.keep(DPKG_STATUS, kept)
-        return _shown(parse_dpkg_status((line.data.decode("utf-8", "replace") for line in kept), PACKAGES))
+        return _shown(parse_dpkg_status((line.text for line in kept), PACKAGES))
     for argv, parse in ((RPM, parse_rpm_list), (DPKG, parse_dpkg_list)):
         output = root.run(argv, timeout=10)
         if output is not None and output.stdout.strip():

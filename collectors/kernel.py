@@ -288,7 +288,7 @@ def _config(root: Root, release: Optional[str]) -> dict[str, Any]:
         kept: list[Line] = []
         try:
             for line in root.lines(path):
-                option = parse_option(line.data.decode("utf-8", "replace"))
+                option = parse_option(line.text)
                 if option and (option[0] in options or MORE_OPTIONS.match(option[0])):
                     options[option[0]] = option[1]
                     kept.append(line)

@@ -430,7 +430,7 @@ def _with_ends(lines: list[Line], search: Search) -> list[Line]:
 
 
 def _parsed(line: Optional[Line]) -> Any:
-    return parse_line(line.data.decode("utf-8", "replace").lstrip("\0")) if line else None
+    return parse_line(line.text.lstrip("\0")) if line else None
 
 
 def _time_of(line: Optional[Line], clock: Clock) -> Optional[float]:

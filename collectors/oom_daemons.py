@@ -159,7 +159,7 @@ def _plain(root: Root, path: str) -> list[dict[str, Any]]:
     found: list[tuple[str, str, int]] = []
     try:
         for line in root.lines(path):
-            match = re.match(r"\s*(\w+)\s*=\s*(.*?)\s*$", line.data.decode("utf-8", "replace"))
+            match = re.match(r"\s*(\w+)\s*=\s*(.*?)\s*$", line.text)
             if match and len(kept) < MAX_SETTINGS:
                 kept.append(line)
                 found.append((match[1], match[2], line.number))

@@ -194,7 +194,7 @@ def read_settings(
     continues = False
     try:
         for line in root.lines(path):
-            text = line.data.decode("utf-8", "replace").strip()
+            text = line.text.strip()
             lines.append((line.number, text))
             key, equals, _ = text.partition("=")
             wanted = (

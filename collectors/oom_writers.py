@@ -73,7 +73,7 @@ def hit(path: str, line: Line) -> dict[str, Any]:
     return {
         "path": path,
         "line": line.number,
-        "text": line.data.decode("utf-8", "replace").strip()[:500],
+        "text": line.text.strip()[:500],
         "names": found[0].decode() if found else None,
         "writes": bool(_WRITES.search(line.data[:MAX_LINE])),
     }

@@ -181,3 +181,10 @@ def test_the_next_kill_without_its_header_is_another_event() -> None:
 def test_a_program_on_the_console_does_not_lengthen_a_short_message() -> None:
     log = "[    1.000000] VM: killing process rsync\nUnmounting all.\n[    2.000000] Mem-info:\n"
     assert one(log).victims[0].comm == "rsync"
+
+
+def test_a_free_list_without_a_size_is_damaged() -> None:
+    head = "java invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0\n"
+    zone = "Node 0 Normal free:57076kB min:64256kB low:126740kB high:189224kB managed:2492248kB\n"
+    event = one(head + "Mem-Info:\n" + zone + "Node 0 Normal: 9999999999999*4kB\n")
+    assert event.memory.zones[0].free_lists == []

@@ -44,7 +44,7 @@ class Surroundings:
                 left -= len(line.data) + 1
                 if left < 0:
                     return {}
-                lines[line.number] = line.data.decode("utf-8", "replace")
+                lines[line.number] = line.text
         except OSError:
             return {}
         return lines

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Optional
 
+from lastwords.formats import text_of
 from lastwords.formats.klog import parse_line
 
 ORDERLY, ABRUPT = "orderly", "abrupt"
@@ -39,7 +40,7 @@ def ending_of(lines: Sequence[bytes]) -> Optional[str]:
     >>> ending_of([b"[   77.0] usb 1-1: new device"] * 9) is None
     True
     """
-    texts = [line.decode("utf-8", "replace").strip("\0\r ") for line in lines]
+    texts = [text_of(line).strip("\0\r ") for line in lines]
     if any(_ORDERLY.search(text) for text in texts):
         return ORDERLY
     if len(texts) < FEWEST or any(_TOLD.search(text) for text in texts):

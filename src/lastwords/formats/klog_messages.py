@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Optional
 
+from lastwords.formats import bounded, text_of
 from lastwords.formats.klog import LogLine, parse_line
 
 RawLine = tuple[int, int, bytes]
@@ -109,7 +110,7 @@ class Messages:
             found = self._of_json(number, offset, data)
             if found is not None:
                 return found
-        return self._of_text(number, offset, data.decode("utf-8", "replace"))
+        return self._of_text(number, offset, text_of(data))
 
     def end(self) -> list[Message]:
         """Return the message that the end of the log cut, if any."""
@@ -177,7 +178,7 @@ class Messages:
         if match[2] is None:
             self._field = match[1].decode(), bytearray()
         else:
-            entry[match[1].decode()] = match[2][:_FIELD_LIMIT].decode("utf-8", "replace")
+            entry[match[1].decode()] = text_of(match[2][:_FIELD_LIMIT])
         return []
 
     def _binary(self, data: bytes) -> list[Message]:
@@ -191,7 +192,7 @@ class Messages:
         elif len(value) > size + 8:
             self._field = None
             if self._entry is not None:
-                self._entry[name] = bytes(value[8 : 8 + size]).decode("utf-8", "replace")
+                self._entry[name] = text_of(bytes(value[8 : 8 + size]))
         return []
 
     def _of_json(self, number: int, offset: int, data: bytes) -> Optional[list[Message]]:
@@ -208,7 +209,7 @@ class Messages:
         if match is None or b'"MESSAGE"' not in data:
             return None
         try:
-            fields: Any = json.loads(match[1].decode("utf-8", "replace"), strict=False)
+            fields: Any = json.loads(text_of(match[1]), strict=False)
         except (ValueError, RecursionError):
             return None
         entry = {name: _value(value) for name, value in fields.items()}
@@ -235,7 +236,7 @@ def is_tagged(head: bytes) -> bool:
     >>> is_tagged(b"[    0.000000] Linux version 6.1.0\\n")
     False
     """
-    lines = head.decode("utf-8", "replace").splitlines()[:_SAMPLE]
+    lines = text_of(head).splitlines()[:_SAMPLE]
     tagged = sum(parse_line(line).tag is not None for line in lines)
     return tagged * 10 > len(lines) * 9
 
@@ -261,7 +262,7 @@ def _parts(line: LogLine) -> list[LogLine]:
     parts = []
     for part in _JOINED.split(text):
         if line.record:
-            part = _ESCAPED.sub(_unescaped, part)
+            part = bounded(_ESCAPED.sub(_unescaped, part))
         parts.append(replace(line, text=part.replace("#011", "\t")))
     return parts
 
@@ -274,9 +275,9 @@ def _value(value: Any) -> str:
     """A journal field in JSON: text, bytes as numbers, or null when it was too long; several are a list."""
     if isinstance(value, list):
         if value and all(isinstance(item, int) and 0 <= item < 256 for item in value):
-            return bytes(value).decode("utf-8", "replace")
+            return text_of(bytes(value))
         return _value(value[0]) if value and not isinstance(value[0], list) else ""
-    return value if isinstance(value, str) else ""
+    return bounded(value) if isinstance(value, str) else ""
 
 
 def _of_entry(entry: dict[str, str], number: int, offset: int) -> list[Message]:

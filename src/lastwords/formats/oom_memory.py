@@ -24,7 +24,7 @@ _ZONE = re.compile(r"(?:Node (\d+),? )?(DMA32|DMA|Normal|HighMem|Movable|Device)
 _NODE = re.compile(r"Node (\d+) (?=active_anon:)")
 _RESERVE = re.compile(r"(?:lowmem_reserve|protections)\[\]: ?([\d ]+)")
 _BUDDY = re.compile(r"(?:Node (\d+),? )?(DMA32|DMA|Normal|HighMem|Movable|Device): (?=\d+\*)")
-_RUN = re.compile(r"(\d{1,12})\*(\d{1,8})kB(?: \(([A-Z]{1,8})\))?")
+_RUN = re.compile(r"(?<!\d)(\d{1,12})\*(\d{1,8})kB(?: \(([A-Z]{1,8})\))?")
 _HUGE = re.compile(
     r"(?:Node (\d+) )?hugepages_total=(\d+) hugepages_free=(\d+) hugepages_surp=(\d+)"
     r"(?: hugepages_size=(\d+)kB)?"
@@ -165,7 +165,7 @@ class MemoryReader:
         zone = self.info.zone(int(match[1]) if match[1] is not None else None, match[2])
         runs = [(int(size) * 1024, int(number), types) for number, size, types in _RUN.findall(text)]
         sizes = [size for size, _, _ in runs]
-        if sizes != sorted(set(sizes)) or sizes[0] not in PAGE_SIZES:
+        if not sizes or sizes != sorted(set(sizes)) or sizes[0] not in PAGE_SIZES:
             return  # damaged
         self.info.page_size = self.info.page_size or sizes[0]
         if zone is not None:

@@ -24,7 +24,7 @@ MOST_VICTIMS = 10_000
 _TRIGGER = re.compile(r"(?:.{0,300}?\] )?(?P<comm>\S.{0,63}?) invoked oom-killer:?(?P<rest>.*)")
 _TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=.*)")
 _MASK = re.compile(r"gfp_mask=(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
-_ORDER = re.compile(r"\border=(-?\d{1,10})")
+_ORDER = re.compile(r"\border=(-?\d{1,2})(?!\d)")
 _ADJ = re.compile(r"\b(oom_score_adj|oom_adj|oomkilladj)=(-?\d{1,10})")
 _NODEMASK = re.compile(r"\bnodemask=([^,\s]+)")
 _CPU = re.compile(

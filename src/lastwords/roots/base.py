@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO, Optional
 
+from lastwords.formats import text_of
 from lastwords.formats.redact import redact, suspicious
 from lastwords.roots.evidence import (
     EvidenceLog,
@@ -50,7 +51,7 @@ class Output:
     @property
     def text(self) -> str:
         """Standard output as text."""
-        return self.stdout.decode("utf-8", "replace")
+        return text_of(self.stdout)
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ class Root:
     def text(self, path: str, limit: int = READ_LIMIT) -> Optional[str]:
         """Return the content of a file as text, or None when it cannot be read (noted as evidence)."""
         try:
-            return self.read(path, limit).decode("utf-8", "replace")
+            return text_of(self.read(path, limit))
         except OSError:
             return None
 
@@ -347,7 +348,7 @@ class Root:
                     for file, data in raw.items():
                         raw[file], times = redact(data)
                         removed += times
-                row = {file: data.decode("utf-8", "replace") for file, data in raw.items()}
+                row = {file: text_of(data) for file, data in raw.items()}
                 if row or not refused:
                     rows.write(_row_line(name, row))
                 yield Row(name, row, refused)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Optional
 
+from lastwords.formats import text_of
 from lastwords.formats.redact import redact
 from lastwords.roots.words import Finder
 
@@ -30,6 +31,11 @@ class Line:
     """Byte offset of its start, after decompression."""
     data: bytes
     """Without the line end."""
+
+    @property
+    def text(self) -> str:
+        """The line as text."""
+        return text_of(self.data)
 
 
 @dataclass

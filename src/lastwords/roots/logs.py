@@ -6,6 +6,7 @@ import os
 import re
 from typing import BinaryIO, Optional
 
+from lastwords.formats import text_of
 from lastwords.formats.failures import Failures
 from lastwords.formats.kevents import detect
 from lastwords.formats.klog import parse_line
@@ -27,7 +28,7 @@ def is_log(path: str) -> bool:
     It must be text, and have a line with the prefix of a log or one that a kernel writes, or tell of a boot.
     """
     boots = Failures()
-    for number, line in enumerate((_text_of(path) or b"").decode("utf-8", "replace").splitlines(), 1):
+    for number, line in enumerate(text_of(_text_of(path) or b"").splitlines(), 1):
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
         if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):

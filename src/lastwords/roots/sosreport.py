@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Optional
 
+from lastwords.formats import text_of
 from lastwords.formats.date import parse_date, parse_zone_offset
 from lastwords.formats.df import filesystem_of, parse_df
 from lastwords.formats.ls import Listed, parse_ls
@@ -230,7 +231,7 @@ class SosUsage(UsageSource):
         for table in MOUNTS:
             try:
                 with self._tree.open(self._tree.resolve(table)) as stream:
-                    text = read_up_to(stream, OUTPUT_LIMIT)[0].decode("utf-8", "replace")
+                    text = text_of(read_up_to(stream, OUTPUT_LIMIT)[0])
             except OSError:
                 continue
             between = [
@@ -383,6 +384,6 @@ def _small(tree: Tree, path: str) -> str:
     """Return the start of a file as text; nothing when it cannot be read."""
     try:
         with tree.open(tree.resolve(path)) as stream:
-            return read_up_to(stream, 4096)[0].decode("utf-8", "replace")
+            return text_of(read_up_to(stream, 4096)[0])
     except OSError:
         return ""

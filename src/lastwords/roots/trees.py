@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Optional, cast
 
+from lastwords.formats import text_of
+
 MAX_LINKS = 40
 """As the kernel's MAXSYMLINKS (include/linux/namei.h)."""
 _KERNEL = ("/proc/", "/sys/")
@@ -201,7 +203,7 @@ class DirectoryTree(Tree):
         """Return the places, beside ``/``, where the host's fstab(5) mounts filesystems."""
         try:
             with self.open(self.resolve("/etc/fstab")) as stream:
-                text = stream.read(_CHUNK).decode("utf-8", "replace")
+                text = text_of(stream.read(_CHUNK))
         except OSError:
             return []
         places = re.findall(r"^[ \t]*[^#\s]\S*[ \t]+/(\S+)", text, re.MULTILINE)
