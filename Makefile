@@ -46,13 +46,14 @@ bench: $(VENV)/.dev ## benchmarks against peers and physical limits, as ratios
 	tools/bring tests
 	for each in bench/*.py; do $(BIN)/python $$each; done
 
-lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), crash dumps in every form (docs/vmcore.md), every sos in a chroot, reports in a browser
+lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md), crash dumps in every form (docs/vmcore.md), every sos in a chroot, parsers fuzzed, reports in a browser
 	tools/bring lab
 	$(BIN)/python -m lab run
 	$(BIN)/python -m lab.damaged
-	tools/venv $(VENV) '[test,lint,vmcore]'
+	tools/venv $(VENV) '[test,lint,vmcore,fuzz]'
 	$(BIN)/python -m lab.vmcores
 	$(BIN)/python -m lab.sos_chroots run
+	$(BIN)/python -m lab.fuzz
 	LASTWORDS_LAB=1 $(BIN)/pytest tests/lab/test_pages.py
 
 zipapp: $(VENV)/.run ## lastwords.pyz: one file for hosts where nothing can be installed
