@@ -92,6 +92,18 @@ def _export(texts: Sequence[str]) -> bytes:
     return bytes(made)
 
 
+def _human(texts: Sequence[str]) -> bytes:
+    """dmesg --human."""
+    lines = (("[  +0.000001] " if n % 9 else "[Mar01 02:14] ") + text for n, text in enumerate(texts))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _docker(texts: Sequence[str]) -> bytes:
+    """A container's runtime that watched a console."""
+    entries = ({"log": f"[  511.{n:06d}] {text}\n", "stream": "stdout"} for n, text in enumerate(texts))
+    return "".join(json.dumps(entry) + "\n" for entry in entries).encode()
+
+
 def _wrapped(texts: Sequence[str]) -> bytes:
     """Quoted in a mail whose lines were wrapped."""
     lines = []
@@ -121,11 +133,24 @@ FORMS: dict[str, Form] = {
     "dmesg -T, Japanese": _prefixed("[日 3月  1 02:14:07 2026] "),
     "dmesg -T, Russian": _prefixed("[Вс мар  1 02:14:07 2026] "),
     "dmesg --time-format iso": _prefixed(STAMP + ",{micro:06d}+00:00 "),
+    "dmesg -xT": _prefixed("kern  :err   : [Sun Mar  1 02:14:07 2026] "),
+    "dmesg --human": _human,
+    "dmesg --show-delta": _prefixed("[  511.{micro:06d} <    0.000001>] "),
+    "ts": _prefixed("Mar  1 02:14:07 [  511.{micro:06d}] "),
+    "grep": _prefixed("/var/log/messages-20260301:{sequence}:Mar  1 02:14:07 web kernel: "),
+    "Docker": _docker,
+    "Kubernetes": _prefixed(STAMP + ".000000001Z stdout F [  511.{micro:06d}] "),
     "dmesg -x": _prefixed("kern  :warn  : [  511.{micro:06d}] "),
     "syslog": _prefixed("Mar  1 02:14:07 web kernel: "),
     "syslog and printk": _prefixed("Mar  1 02:14:07 web kernel: [  511.{micro:06d}] "),
     "syslog, BusyBox": _prefixed("Mar  1 02:14:07 web kern.warn kernel: [  511.{micro:06d}] "),
     "syslog, ISO": _prefixed(STAMP + ".000000+00:00 web kernel: [  511.{micro:06d}] "),
+    "syslog, RFC 5424": _prefixed("<4>1 " + STAMP + ".000000Z web kernel - - - "),
+    "syslog, RFC 5424 with data": _prefixed(
+        "1 " + STAMP + 'Z web kernel - - [o@1 a="b]"] [  511.{micro:06d}] '
+    ),
+    "syslog with year": _prefixed("Mar  1 2026 02:14:07 web kernel: "),
+    "journal, no host": _prefixed("Mar 01 02:14:07 kernel: "),
     "journal, short-iso": _prefixed(STAMP + "+0000 web kernel: "),
     "journal, short-iso-precise": _prefixed(STAMP + ".{micro:06d}+0000 web kernel: "),
     "journal, short-full": _prefixed("Sun 2026-03-01 02:14:07 UTC web kernel: "),

@@ -121,8 +121,12 @@ def test_packed_logs_and_standard_input(
     log: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packed = log.with_suffix(".gz")
-    packed.write_bytes(gzip.compress(log.read_bytes()))
-    assert json.loads(printed(capsys, "oops", "--jsonl", str(packed)))["reports"][0]["title"] == NULL.title
+    of_windows = log.read_text().replace("\n", "\r\n").encode("utf-16")
+    for data in (gzip.compress(log.read_bytes()), of_windows):
+        packed.write_bytes(data)
+        assert (
+            json.loads(printed(capsys, "oops", "--jsonl", str(packed)))["reports"][0]["title"] == NULL.title
+        )
 
     class Input:
         buffer = io.BytesIO(log.read_bytes())

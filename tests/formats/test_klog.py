@@ -48,6 +48,19 @@ CLOCK = Clock(reference=1772445600.0, zone=timezone.utc, boot_time=AT - 511.25)
         "1772331247.000000 web kernel: ",
         "[  511.250000] web kernel: ",
         "[  511.250000] kernel: ",
+        "[  511.250000 <    0.000012>] ",
+        "kern  :err   : [Sun Mar  1 02:14:07 2026] ",
+        "kern  :warn  : [  511.250000][ T812] ",
+        "Mar  1 02:14:07 [  511.250000] ",
+        "2026-03-01 02:14:07 web kernel: ",
+        "2026-03-01T02:14:07.000000Z stdout F [  511.250000] ",
+        "<4>1 2026-03-01T02:14:07.000000+00:00 web kernel - - - ",
+        "Mar  1 2026 02:14:07 web kernel: ",
+        "2026 Mar  1 02:14:07 web kernel: ",
+        "Mar 01 02:14:07 kernel: ",
+        "messages:Mar  1 02:14:07 web kernel: ",
+        "/var/log/kern.log:812:Mar  1 02:14:07 web kernel: ",
+        "kern.log-812-Mar  1 02:14:07 web kernel: ",
     ],
 )
 def test_every_prefix_gives_the_same_message_and_time(prefix: str) -> None:
@@ -75,6 +88,8 @@ def test_callers_and_priorities_are_told() -> None:
         "2026-03-01T02:14:07+0000 web earlyoom[12]: " + TEXT,
         "1772331247.000000 web app: " + TEXT,
         "[  511.250000] web app[12]: " + TEXT,
+        "<30>1 2026-03-01T02:14:07Z web app 12 - - " + TEXT,
+        "daemon:info  : [  511.250000] " + TEXT,
     ],
 )
 def test_a_programs_line_is_not_the_kernels(line: str) -> None:

@@ -1,18 +1,20 @@
 """One line of a kernel log without its prefix, whoever wrote the prefix.
 
-Known prefixes: printk (``[   12.345678]``, with caller id), ``dmesg -T`` in any language, ``dmesg
---time-format iso``, raw ``<n>`` priorities, /dev/kmsg and extended netconsole records, journalctl's short,
-short-precise, short-full, short-iso, short-monotonic and short-unix, rsyslog's traditional and ISO formats
-with the printk time inside or not.
+Known prefixes: printk (``[ 12.345678]``, with caller id), ``dmesg -T`` in any language, ``dmesg --time-
+format iso``, raw ``<n>`` priorities, /dev/kmsg and extended netconsole records, journalctl's short, short-
+precise, short-full, short-iso, short-monotonic and short-unix, with a host or not, rsyslog's traditional,
+ISO and RFC 5424 formats with the printk time inside or not, ``dmesg`` with ``--decode``, ``--human``,
+``--show-delta``. Before any of these may stand what carried the line: ts(1), a container's runtime, grep.
 
 Sources: kernel/printk/printk.c (``print_prefix``, ``info_print_ext_header``), util-linux dmesg.c, systemd
-src/shared/logs-show.c, rsyslog's RSYSLOG_TraditionalFileFormat and RSYSLOG_FileFormat.
+src/shared/logs-show.c, rsyslog's RSYSLOG_TraditionalFileFormat, RSYSLOG_FileFormat and
+RSYSLOG_SyslogProtocol23Format, RFC 5424, Kubernetes' CRI logging format.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Optional
 
@@ -142,24 +144,37 @@ class LogLine:
 _PRIORITY = re.compile(r"<(\d{1,3})>")
 # An extended netconsole may put the kernel's release first.
 _KMSG = re.compile(r"(?:\d+\.\d[\w.+-]{0,64},)?(\d{1,4}),(\d{1,20}),(\d{1,20}),([^;]{0,120});")
-_PRINTK = re.compile(r"\[[ \t]*(\d{1,10}\.\d{3,6})\] ?")
+# Behind the time: what dmesg --show-delta adds, the CPU of vendors' kernels.
+_PRINTK = re.compile(r"\[[ \t]*(\d{1,10}\.\d{3,6})(?: <[ \d.]{1,20}>|[,@]\d{1,3})?\] ?")
 _PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,10}\.\d{6})\] ?")
 # printk's own; MediaTek's Android kernels tell CPU, pid and comm: (1)[812:kworker/1:0]
 _CALLER = re.compile(r"\[ *([TC]\d+)\] ?| ?\(\d{1,3}\)\[(\d{1,10}):[^\]]{1,64}\]")
 _DMESG_T = re.compile(r"\[(?:[^\W\d]\S* +)?(\S{1,12}?)[ .]+(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})\] ?")
+# dmesg --human: a time at each full minute, in between what passed since the line before.
+_HUMAN = re.compile(r"\[(?:([^\W\d]{3,6})(\d\d) (\d\d):(\d\d)|[ <]{0,10}\+?\d{1,10}\.\d{6}>?)\] ?")
+_DECODED = re.compile(r"([a-z]{3,8}\d?) {0,6}:([a-z]{3,6}) {0,4}: ")
+_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 _ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d(?:[.,]\d{1,9})?)(?:(Z)|([+-])(\d\d):?(\d\d))?[ \t]"
+    r"(?:1 )?(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d(?:[.,]\d{1,9})?)(?:(Z)|([+-])(\d\d):?(\d\d))?[ \t]"
 )
 _SYSLOG = re.compile(
-    r"(?:\w{3} (\d{4})-(\d\d)-(\d\d)|(\w{3,4}) +(\d{1,2})) (\d\d):(\d\d):(\d\d(?:\.\d{1,6})?)"
-    r"(?: ([A-Z]{3,5}))? "
+    r"(?:\w{3} (?P<year>\d{4})-(?P<month>\d\d)-(?P<day>\d\d)"
+    r"|(?:(?P<before>\d{4}) )?(?P<name>\w{3,4}) +(?P<of>\d{1,2})(?: (?P<after>\d{4}))?)"
+    r" (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d(?:\.\d{1,6})?)(?: (?P<zone>[A-Z]{3,5}))? "
 )
 _UNIX = re.compile(r"(\d{9,10}\.\d{3,6}) ")
 # BusyBox's syslogd puts facility and severity before the tag: kern.warn
 _HOST_TAG = re.compile(
-    r"(?:(\S+) )?(?:[a-z]{2,8}\d?\.[a-z]{3,7} )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?"
+    r"(?:(\S*[^\s:]) )?(?:[a-z]{2,8}\d?\.[a-z]{3,7} )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?"
 )
 _TAG_ONLY = re.compile(r"(kernel): ")
+# RFC 5424: host, program, process, id of the message, structured data.
+_FIELDS = re.compile(
+    r"(\S{1,255}) (\S{1,48}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]\"\\]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+) ?"
+)
+_CONTAINER = re.compile(r"std(?:out|err) [FP] ")
+# grep names file and line.
+_FOUND_IN = re.compile(r"[\w./+@-]{1,200}?[:-](?:\d{1,9}[:-])?(?=\[|<\d|\d{4}-|[^\W\d]{3,4} [ \d]\d \d\d:)")
 
 
 def parse_line(line: str) -> LogLine:
@@ -180,13 +195,19 @@ def parse_line(line: str) -> LogLine:
         line = line[match.end() :]
     if line[:1].isdigit() and (match := _KMSG.match(line)) is not None:
         return _record(match, line)
+    if (match := _DECODED.match(line)) is not None and match[2] in _LEVELS:
+        found = parse_line(line[match.end() :])
+        return replace(found, priority=_LEVELS.index(match[2]), is_kernel=match[1] == "kern")
     for pattern, make in ((_ISO, _iso), (_SYSLOG, _traditional)):
         if (match := pattern.match(line)) is not None and (stamp := make(match)) is not None:
             rest = line[match.end() :]
             if pattern is _ISO and "," in match[6]:  # dmesg's alone, which writes neither host nor tag
                 caller, rest = _caller(rest)
                 return LogLine(rest, stamp, priority=priority, caller=caller, is_kernel=True)
-            return _tagged(rest, priority, stamp=stamp)
+            if (match := _CONTAINER.match(rest)) is not None:
+                found = parse_line(rest[match.end() :])
+                return found if found.stamp is not None else replace(found, stamp=stamp)
+            return _tagged(rest, priority, stamp=stamp, fields=line.startswith("1 "))
     if (match := _UNIX.match(line)) is not None:
         return _tagged(line[match.end() :], priority, unix=float(match[1]))
     if (match := _PRINTK.match(line)) is not None:
@@ -196,6 +217,13 @@ def parse_line(line: str) -> LogLine:
     if (match := _DMESG_T.match(line)) is not None:
         caller, rest = _caller(line[match.end() :])
         return LogLine(rest, stamp=_bracketed(match), priority=priority, caller=caller, is_kernel=True)
+    if line[:1] == "[" and (match := _HUMAN.match(line)) is not None:
+        caller, rest = _caller(line[match.end() :])
+        return LogLine(rest, stamp=_minute(match), priority=priority, caller=caller, is_kernel=True)
+    if (match := _FOUND_IN.match(line)) is not None:
+        found = parse_line(line[match.end() :])
+        if found.text != line[match.end() :]:
+            return found
     if (match := _PRINTK_LATER.match(line)) is not None:
         # A console shows what programs write too: a login prompt, half a line of output.
         caller, rest = _caller(line[match.end() :])
@@ -233,12 +261,13 @@ def _iso(match: re.Match[str]) -> Optional[Stamp]:
 
 
 def _traditional(match: re.Match[str]) -> Optional[Stamp]:
-    offset = 0 if match[9] in ("UTC", "GMT") else None
-    clock = int(match[6]), int(match[7]), float(match[8])
-    if match[1]:
-        return Stamp(int(match[1]), int(match[2]), int(match[3]), *clock, offset)
-    month = _MONTHS.get(match[4].lower())
-    return Stamp(None, month, int(match[5]), *clock, offset) if month else None
+    offset = 0 if match["zone"] in ("UTC", "GMT") else None
+    clock = int(match["hour"]), int(match["minute"]), float(match["second"])
+    if match["year"]:
+        return Stamp(int(match["year"]), int(match["month"]), int(match["day"]), *clock, offset)
+    month = _MONTHS.get(match["name"].lower())
+    year = match["before"] or match["after"]
+    return Stamp(int(year) if year else None, month, int(match["of"]), *clock, offset) if month else None
 
 
 def _bracketed(match: re.Match[str]) -> Optional[Stamp]:
@@ -249,16 +278,29 @@ def _bracketed(match: re.Match[str]) -> Optional[Stamp]:
     return Stamp(int(match[6]), month, int(match[2]), int(match[3]), int(match[4]), float(match[5]))
 
 
+def _minute(match: re.Match[str]) -> Optional[Stamp]:
+    month = _MONTHS.get(match[1].lower()) if match[1] else None
+    return Stamp(None, month, int(match[2]), int(match[3]), int(match[4]), 0.0) if month else None
+
+
 def _caller(rest: str) -> tuple[Optional[str], str]:
     match = _CALLER.match(rest)
     return (match[1] or f"T{match[2]}", rest[match.end() :]) if match else (None, rest)
 
 
 def _tagged(
-    rest: str, priority: Optional[int], *, stamp: Optional[Stamp] = None, unix: Optional[float] = None
+    rest: str,
+    priority: Optional[int],
+    *,
+    stamp: Optional[Stamp] = None,
+    unix: Optional[float] = None,
+    fields: bool = False,
 ) -> LogLine:
-    """What follows a wall-clock stamp: ``host tag[pid]: text``, or the text at once (dmesg)."""
-    match = _HOST_TAG.match(rest)
+    """What follows a wall-clock stamp: ``host tag[pid]: text``, its *fields*, or the text at once (dmesg)."""
+    if (match := _PRINTK.match(rest)) is not None:
+        caller, text = _caller(rest[match.end() :])
+        return replace(_printk(text, priority, float(match[1]), caller), stamp=stamp, unix=unix)
+    match = (_FIELDS if fields else _HOST_TAG).match(rest)
     if match is None or (match[1] is None and match[2] != "kernel"):
         caller, rest = _caller(rest)
         return LogLine(rest, stamp, unix, None, priority=priority, caller=caller, is_kernel=True)
@@ -274,7 +316,7 @@ def _tagged(
         monotonic,
         match[1],
         match[2],
-        int(match[3]) if match[3] else None,
+        int(match[3]) if match[3] and match[3].isdigit() else None,
         priority,
         caller,
         is_kernel,

@@ -44,6 +44,9 @@ _FRAGMENT = re.compile(
 _DICTIONARY = re.compile(r" [A-Z_]+=")
 _ENTRY = re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP)=")
 _FIELD = re.compile(rb"([A-Z_][A-Z0-9_]{0,63})(?:=(.*))?", re.DOTALL)
+_CARRIED = ("log", "message", "msg", "textPayload")
+"""Where Docker, Elastic, others and Google put the line, in JSON."""
+_MESSAGE_KEY = re.compile(rb'"(?:MESSAGE|log|message|msg|textPayload)"')
 _OBJECT = re.compile(rb"(?:data: |\x1e)?(\{.*)", re.DOTALL)
 
 
@@ -137,6 +140,8 @@ class Messages:
             raw = whole
         line = parse_line(raw)
         if _has_prefix(line):
+            if self._before is not None and (line.stamp, line.unix, line.monotonic) == (None, None, None):
+                line = replace(line, stamp=self._before.stamp)  # dmesg --human tells full minutes
             self._before = line
             self._indent = len(raw) - len(line.text)
             return [Message(part, number, offset) for part in _parts(line)]
@@ -206,12 +211,23 @@ class Messages:
                 return []
             data, self._object = b"\n".join(self._object), []
         match = _OBJECT.match(data)
-        if match is None or b'"MESSAGE"' not in data:
+        if match is None or _MESSAGE_KEY.search(data) is None:
             return None
         try:
             fields: Any = json.loads(text_of(match[1]), strict=False)
         except (ValueError, RecursionError):
             return None
+        if "MESSAGE" not in fields:
+            # What carried a line from elsewhere: a container's runtime, a cloud's logging.
+            carried = next((fields[key] for key in _CARRIED if isinstance(fields.get(key), str)), None)
+            if carried is None:
+                return None
+            return [
+                made
+                for line in carried.split("\n")
+                if line
+                for made in self._of_text(number, offset, bounded(line))
+            ]
         entry = {name: _value(value) for name, value in fields.items()}
         return _of_entry(entry, number, offset)
 
@@ -250,8 +266,7 @@ def messages(lines: Iterable[RawLine]) -> Iterator[Message]:
 
 
 def _has_prefix(line: LogLine) -> bool:
-    known = (line.stamp, line.unix, line.monotonic, line.priority, line.tag)
-    return known != (None,) * len(known)
+    return line.is_kernel is not None or line.monotonic is not None
 
 
 def _parts(line: LogLine) -> list[LogLine]:

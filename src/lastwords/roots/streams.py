@@ -1,4 +1,4 @@
-"""Decompression by content, bounded: gzip, xz, lzma, bzip2 and zstd as plain readable streams.
+"""Decompression by content, bounded: gzip, xz, lzma, bzip2 and zstd as plain streams; UTF-16 as UTF-8.
 
 Input is hostile: a stream that grows more than :data:`MAX_RATIO` times beyond :data:`FREE_BYTES`, or past
 its byte limit, is refused with a clear error; xz and zstd may not ask for more than
@@ -11,6 +11,7 @@ ignored or refused as the tool of that format does: gzip and bzip2 ignore it, xz
 from __future__ import annotations
 
 import bz2
+import codecs
 import errno
 import io
 import lzma
@@ -33,6 +34,7 @@ AHEAD = 32
 HEAD = 6
 """Bytes that tell a format from all others."""
 
+UTF_16 = "utf-16"
 _FORMATS = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
@@ -41,6 +43,8 @@ _FORMATS = {
     # A frame, or one to be skipped: RFC 8878, 3.1.
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
     "lzma": re.compile(rb"\x5d\0\0"),
+    # What PowerShell makes of the output of a command.
+    UTF_16: re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0[^\0]"),
 }
 _MAGIC = {"gzip": b"\x1f\x8b\x08", "xz": b"\xfd7zXZ\0", "bzip2": b"BZh", "zstd": b"\x28\xb5\x2f\xfd"}
 _TOLERANT = ("gzip", "bzip2")
@@ -63,7 +67,7 @@ class _Decoder(Protocol):
 
 
 def sniff(head: bytes) -> Optional[str]:
-    """Return the name of the compression that starts with *head*, or None.
+    """Return the name of the compression, or UTF-16, that starts with *head*, or None.
 
     >>> sniff(bytes.fromhex("28b52ffd"))
     'zstd'
@@ -81,6 +85,8 @@ def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> io.Bu
     name = sniff(head)
     if name is None:
         return io.BufferedReader(Chunks(_plain(raw, head)), CHUNK)
+    if name == UTF_16:
+        return io.BufferedReader(Chunks(_recoded(_plain(raw, head))), CHUNK)
     return io.BufferedReader(Chunks(_decompressed(raw, head, name, new_decoder(name), total_limit)), CHUNK)
 
 
@@ -175,6 +181,14 @@ def _plain(raw: BinaryIO, head: bytes) -> Iterator[bytes]:
     while chunk:
         yield chunk
         chunk = raw.read(CHUNK)
+
+
+def _recoded(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield UTF-16 as UTF-8."""
+    decoder = codecs.getincrementaldecoder(UTF_16)("replace")
+    for chunk in chunks:
+        yield decoder.decode(chunk).encode("utf-8", "replace")
+    yield decoder.decode(b"", True).encode("utf-8", "replace")
 
 
 def _decompressed(
