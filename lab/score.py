@@ -37,7 +37,7 @@ class Answer:
     scenario: str
     input: str
     what: str
-    """``finding ID``, ``event KIND``, ``victim NAME``."""
+    """``finding ID``, ``event KIND``, ``title TEXT``, ``failure STAGE/CLASS``, ``victim NAME``."""
     verdict: str
     """``found``, ``missed``, ``false``, ``not covered``, ``cannot know``."""
 
@@ -139,6 +139,17 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
             add(f"event {kind}", "cannot know")
         else:
             add(f"event {kind}", "missed" if kind in EVENT_KINDS else "not covered")
+    titles = {event["details"].get("title") for event in verdict["events"]}
+    for title in (truth.title, truth.title_saved if each.kind != "console" else ""):
+        if title:
+            add(f"title {title}", "found" if title in titles else "missed")
+    if truth.failure[1] and each.kind == "console":
+        known_failures = {
+            (event["details"].get("stage"), event["details"].get("class"))
+            for event in verdict["events"]
+            if event["kind"] == "boot_failure"
+        }
+        add(f"failure {'/'.join(truth.failure)}", "found" if truth.failure in known_failures else "missed")
     if truth.victim:
         victims = [event["details"].get("comm") for event in verdict["events"] if event["kind"] == "oom_kill"]
         add(f"victim {truth.victim}", "found" if truth.victim in victims else "missed")
