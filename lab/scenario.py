@@ -50,7 +50,7 @@ class Truth:
     events: tuple[str, ...] = ()
     """Kinds of events that must be told of, on every input that has a kernel log."""
     title: str = ""
-    """What the report of the death is called, on every input that has a kernel log."""
+    """A pattern of what the report of the death is called, on every input that has a kernel log."""
     title_saved: str = ""
     """The same, where the console does not have the last words: on the disk, the dump, and inside after."""
     failure: tuple[str, str] = ("", "")

@@ -96,6 +96,7 @@ class Pick:
 
 _CALLS = ("calls", REST)
 _FAULT = ("pointer", "calls", REST)
+_TICKED = (("tick", "pointer", REST), ("interrupt", REST))
 
 PICKS = {
     "none": Pick(needs_trace=False),
@@ -121,7 +122,9 @@ PICKS = {
     "hang": Pick((_CALLS,), choice=_not_waiting, alias=HUNG_IN),
     "stall": Pick((_FAULT,), choice=_before_way_in, alias=STALLED_IN),
     "stack": Pick((_CALLS,), choice=_before_way_in, alias=STALLED_IN),
-    "rcu stall": Pick((("tick", "pointer", REST), ("interrupt", REST)), choice=_before_way_in, alias=STALLED_IN),
+    "rcu stall": Pick(_TICKED, choice=_before_way_in, alias=STALLED_IN),
+    # Since 6.1 a CPU that finds itself stalled prints where the timer interrupted it, and no more.
+    "own rcu stall": Pick((*_TICKED, _FAULT), choice=_before_way_in, alias=STALLED_IN),
 }
 """By name, as the table of kinds has it."""
 

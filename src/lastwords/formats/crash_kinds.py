@@ -88,6 +88,7 @@ def form(
 _BAD_ACCESS = "bad-access in {frame}"
 _STALL = "stall in {frame}"
 _HANG = "hang in {frame}"
+_TIMER = "~apic_timer_interrupt ~rcu"
 
 _FAULTS = (
     kind(
@@ -323,9 +324,11 @@ _HANGS = (
         form(
             "INFO: rcu detected stall in {frame}",
             _STALL,
-            pick="rcu stall",
-            spares="~apic_timer_interrupt ~rcu",
+            pick="own rcu stall",
+            spares=_TIMER,
+            needs=r"\A.*self-detected",
         ),
+        form("INFO: rcu detected stall in {frame}", _STALL, pick="rcu stall", spares=_TIMER),
         continues="rcu_stall",
     ),
     kind(

@@ -15,7 +15,7 @@ _URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
 """Besides those that are never to blame: what a USB driver calls."""
 _UNDEFINED = "~ubsan ~overflow"
 _NOT_INLINE = r"(?!\w+ \S+ \[inline\])"
-"""Tools that add places in the source repeat the first line for every function that was compiled into another."""
+"""Tools that add places in the source repeat the first line for every function that was inlined."""
 _SOON = r".*\n(?:.*\n){0,12}?.*"
 """On one of the next lines."""
 

@@ -31,7 +31,8 @@ def family(*words: str) -> re.Pattern[str]:
 _REPORTING = r"""
     ~dump_stack ~show_stack ~walk_stack ~(?:dump|unwind)_backtrace arch_stack_walk
     stack_trace_(?:save|consume) ~report_bug ~imbalance_bug ~panic ~printk va_format get_taint$
-    ~print_hex_dump hex_dump_to ~__warn print_(?:report|usage|address|unlock|hex|tainted) warn_(?:slowpath|alloc|bogus)
+    ~print_hex_dump hex_dump_to ~__warn print_(?:report|usage|address|unlock|tainted)
+    warn_(?:slowpath|alloc|bogus)
     ~assertfail$ ~dev_(?:emerg|alert|crit|err|warn|notice|info) ~ref_tracker perf_trace
 """
 # Checks memory, objects, locks, context: finds what others did.

@@ -305,8 +305,12 @@ PROGRESS = (
     ),
     (
         "init",
-        ("Run /sbin/init", "Switching root", "Switch Root", "Welcome to "),
-        re.compile(r"^Run /sbin/init as init|Switching root\.|^Welcome to (?!GRUB|emergency)"),
+        ("Run /sbin/init", "Switching root", "Switch Root", "Welcome to ", "/scripts/init-bottom"),
+        # The last that initramfs-tools runs before it hands over.
+        re.compile(
+            r"^Run /sbin/init as init|Switching root\.|^Welcome to (?!GRUB|emergency)"
+            r"|Running /scripts/init-bottom"
+        ),
     ),
     (
         "up",
