@@ -196,3 +196,11 @@ def test_a_stall_in_calls_to_other_cpus_is_one_bug(names: tuple[str, ...]) -> No
     text += "".join(f" {name}+0x1/0x20\n" for name in names)
     text = text.replace("Call Trace", f"RIP: 0010:{names[0]}+0x1/0x20\nCall Trace")
     assert found(text)[0].title == "BUG: soft lockup in smp_call_function"
+
+
+def test_a_cpu_that_finds_itself_stalled_prints_where_the_timer_interrupted_it() -> None:
+    text = "rcu: INFO: rcu_preempt self-detected stall on CPU\nrcu: \t1-....: (851 ticks this GP)\n"
+    trace = X86.format("delay_tsc", "acme_spin").replace("vfs_write", "__do_sys_finit_module")
+    report = found(text + trace)[0]
+    assert report.title == "INFO: rcu detected stall in finit_module"
+    assert "INFO: rcu detected stall in __do_sys_finit_module" in report.alts

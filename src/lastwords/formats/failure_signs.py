@@ -210,7 +210,13 @@ BOOT = (
         r"No (?:working )?init found|Requested init (?P<device>\S+) failed",
         CAUSE,
     ),
-    _boot("init", "no_init", "run-init", r"run-init: (?:can't execute|.*: No such file)", HINT),
+    _boot(
+        "init",
+        "no_init",
+        "run-init",
+        r"run-init: (?:can't execute '?(?P<device>/[^':\s]+)|(?P<what>/[^:\s]+): No such file|can't execute)",
+        HINT,
+    ),
     _boot(
         "init",
         "init_killed",
