@@ -22,6 +22,10 @@ KEYS = {
     "proof": {"console", "guest"},
     "truth": {
         "events",
+        "title",
+        "title_saved",
+        "stage",
+        "class",
         "victim",
         "group",
         "findings",
@@ -45,6 +49,12 @@ class Truth:
 
     events: tuple[str, ...] = ()
     """Kinds of events that must be told of, on every input that has a kernel log."""
+    title: str = ""
+    """A pattern of what the report of the death is called, on every input that has a kernel log."""
+    title_saved: str = ""
+    """The same, where the console does not have the last words: on the disk, the dump, and inside after."""
+    failure: tuple[str, str] = ("", "")
+    """Stage and class of the boot that failed, which the console alone shows."""
     victim: str = ""
     """Name of the process that the kernel killed."""
     group: str = ""
@@ -176,6 +186,9 @@ def load(name: str) -> list[Scenario]:
         guest_proof=text("proof", "guest"),
         truth=Truth(
             events=words("truth", "events"),
+            title=text("truth", "title"),
+            title_saved=text("truth", "title_saved"),
+            failure=(text("truth", "stage"), text("truth", "class")),
             victim=text("truth", "victim"),
             group=text("truth", "group"),
             findings=words("truth", "findings"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections import Counter
@@ -37,7 +38,7 @@ class Answer:
     scenario: str
     input: str
     what: str
-    """``finding ID``, ``event KIND``, ``victim NAME``."""
+    """``finding ID``, ``event KIND``, ``title TEXT``, ``failure STAGE/CLASS``, ``victim NAME``."""
     verdict: str
     """``found``, ``missed``, ``false``, ``not covered``, ``cannot know``."""
 
@@ -132,13 +133,28 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
         if name in truth.never or (severity != "info" and name not in known):
             add(f"finding {name} ({severity})", "false")
     kinds = Counter(event["kind"] for event in verdict["events"])
-    for kind in truth.events:
+    seen = (
+        scenario.ends != "reboot" or each.kind == "console"
+    )  # of a boot that fails nothing reaches the disk
+    for kind in truth.events if seen else ():
         if kind in kinds:
             add(f"event {kind}", "found")
         elif kind == "dump" and each.kind in ALONE:
             add(f"event {kind}", "cannot know")
         else:
             add(f"event {kind}", "missed" if kind in EVENT_KINDS else "not covered")
+    titles = [str(event["details"].get("title")) for event in verdict["events"]]
+    for title in (truth.title if seen else "", truth.title_saved if each.kind != "console" else ""):
+        if title:
+            told = any(re.fullmatch(title, each) for each in titles)
+            add(f"title {title}", "found" if told else "missed")
+    if truth.failure[1] and each.kind == "console":
+        known_failures = {
+            (event["details"].get("stage"), event["details"].get("class"))
+            for event in verdict["events"]
+            if event["kind"] == "boot_failure"
+        }
+        add(f"failure {'/'.join(truth.failure)}", "found" if truth.failure in known_failures else "missed")
     if truth.victim:
         victims = [event["details"].get("comm") for event in verdict["events"] if event["kind"] == "oom_kill"]
         add(f"victim {truth.victim}", "found" if truth.victim in victims else "missed")

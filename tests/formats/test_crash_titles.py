@@ -341,7 +341,7 @@ CASES: dict[str, list[tuple[str, str]]] = {
             (f"BUG: {what} in acme_stat", f"BUG: {what} on CPU#1, acmed/7\n lock: 0xffff8881, .magic: dead4ead\n"
              + calls("dump_stack_lvl", "spin_bug", "do_raw_spin_lock", "_raw_spin_lock", "acme_stat"))
             for what in ("spinlock bad magic", "spinlock recursion", "spinlock lockup suspected", "spinlock wrong owner",
-                         "spinlock wrong CPU", "spinlock already unlocked", "rwlock bad magic", "rwlock cpu recursion")
+                         "spinlock wrong CPU", "spinlock already unlocked", "spinlock trylock failure on UP", "rwlock bad magic", "rwlock cpu recursion")
         ),
     ],
     "contexts": [
@@ -447,6 +447,8 @@ CASES: dict[str, list[tuple[str, str]]] = {
          f"kernel BUG at rust/helpers/bug.c:7!\nOops: invalid opcode: 0000 [#1] SMP\n{rip('rust_helper_BUG')}"
          + calls("_RNvCs1234_7___rustc17rust_begin_unwind", "_RNvMCs1234_4acmeNtB2_6Device3add")),
         ("unexpected kernel reboot", "[   12.345678] acme: up\nBooting the kernel.\n[    0.000000] Linux version 6.12.0\n"),
+        ("trusty: panic: acme broke", "trusty: panic (lib/acme.c:7): acme broke\n"),
+        ("trusty: ASSERT FAILED: acme->count", "trusty: panic (lib/acme.c:7): DEBUG ASSERT FAILED at (lib/acme.c:7): acme->count\n"),
         ("trusty: ASSERT FAILED: acme->count", "trusty: panic (lib/acme.c:7): ASSERT FAILED at (lib/acme.c:7): acme->count\n"),
     ],
 }  # fmt: skip

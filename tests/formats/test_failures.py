@@ -92,6 +92,39 @@ def found(text: str) -> list[Failure]:
             None,
         ),
         (
+            START + "[    3.000000] Run /init as init process\nLoading, please wait...\n"
+            "[    9.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000100",
+            "initramfs",
+            "init_killed",
+            None,
+        ),
+        (
+            START + "[    3.000000] Run /init as init process\nLoading, please wait...\n"
+            "Begin: Running /scripts/init-bottom ... done.\n"
+            "[    9.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000",
+            "init",
+            "init_killed",
+            None,
+        ),
+        *(
+            (
+                START + "Begin: Running /scripts/init-bottom ... done.\n"
+                f"run-init: {said}: No such file or directory\n"
+                "Target filesystem doesn't have requested /sbin/init.\nNo init found. Try passing init= bootarg.\n",
+                "init",
+                "no_init",
+                "/sbin/init",
+            )
+            for said in ("can't execute '/sbin/init'", "/sbin/init")
+        ),
+        (
+            START + "[    3.000000] Failed to execute /init (error -8)\n[    3.000000] Run /sbin/init as init process\n"
+            "[    3.000000] Kernel panic - not syncing: No working init found.  Try passing init= option to kernel.",
+            "init",
+            "no_init",
+            None,
+        ),
+        (
             START + "[    2.000000] Kernel panic - not syncing: System is deadlocked on memory",
             "kernel",
             "out_of_memory",

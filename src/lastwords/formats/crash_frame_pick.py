@@ -15,10 +15,11 @@ from typing import Optional
 
 from lastwords.formats.crash_frames import Frame
 from lastwords.formats.crash_skip import (
-    ALIASES,
     ANCHORS,
     COMMON,
     HANG_BUCKETS,
+    HUNG_IN,
+    STALLED_IN,
     SYSCALL_PREFIXES,
     WAITING,
 )
@@ -34,7 +35,7 @@ def _first(names: Sequence[str]) -> Optional[int]:
 
 def _before_way_in(names: Sequence[str]) -> Optional[int]:
     for at, name in enumerate(names):
-        if name.startswith("smp_call_function"):
+        if STALLED_IN[0].search(name):
             return at
         if ANCHORS.search(name):
             return max(at - 1, 0)
@@ -57,6 +58,8 @@ class Pick:
     all_count: bool = False
     """Nobody is spared: the report itself names the function."""
     choice: Choice = _first
+    alias: Optional[tuple[re.Pattern[str], str]] = None
+    """Functions in which it is one bug, and the name it is given."""
     needs_trace: bool = True
     """A report without a call trace is cut."""
 
@@ -86,15 +89,14 @@ class Pick:
 
     def names(self, function: str) -> list[str]:
         """Return what the guilty function may be called, the canonical name first."""
-        if self.choice is not _first:
-            for pattern, name in ALIASES:
-                if pattern.search(function):
-                    return list(dict.fromkeys((name, function)))
+        if self.alias is not None and self.alias[0].search(function):
+            return list(dict.fromkeys((self.alias[1], function)))
         return function_names(function)
 
 
 _CALLS = ("calls", REST)
 _FAULT = ("pointer", "calls", REST)
+_TICKED = (("tick", "pointer", REST), ("interrupt", REST))
 
 PICKS = {
     "none": Pick(needs_trace=False),
@@ -117,10 +119,12 @@ PICKS = {
     "became": Pick((("became", REST),)),
     "owner": Pick((("owner", REST),)),
     "leak": Pick((("leak", REST),)),
-    "hang": Pick((_CALLS,), choice=_not_waiting),
-    "stall": Pick((_FAULT,), choice=_before_way_in),
-    "stack": Pick((_CALLS,), choice=_before_way_in),
-    "rcu stall": Pick((("tick", "pointer", REST), ("interrupt", REST)), choice=_before_way_in),
+    "hang": Pick((_CALLS,), choice=_not_waiting, alias=HUNG_IN),
+    "stall": Pick((_FAULT,), choice=_before_way_in, alias=STALLED_IN),
+    "stack": Pick((_CALLS,), choice=_before_way_in, alias=STALLED_IN),
+    "rcu stall": Pick(_TICKED, choice=_before_way_in, alias=STALLED_IN),
+    # Since 6.1 a CPU that finds itself stalled prints where the timer interrupted it, and no more.
+    "own rcu stall": Pick((*_TICKED, _FAULT), choice=_before_way_in, alias=STALLED_IN),
 }
 """By name, as the table of kinds has it."""
 

@@ -39,7 +39,7 @@ _ARM_FROM = re.compile(
     rf"(?:{_ADDRESS}\s*)?\(?{_SYMBOL}{_MODULE}\)?"
 )
 _POINTER = re.compile(
-    r"^\s*(?P<register>RIP|EIP|IP|NIP|PC|pc|epc|Krnl PSW)(?: is at\b|\s?:"
+    r"^\s*(?P<register>RIP|EIP|IP|NIP|PC|pc|epc|ERA|Krnl PSW)(?: is at\b|\s{0,4}:"
     r"|\s+(?=\[))\s*(?:(?P<mode>[0-9a-f]{4}):)?"
     r"(?P<rest>.*)$"
 )

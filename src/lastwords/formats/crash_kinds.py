@@ -88,6 +88,7 @@ def form(
 _BAD_ACCESS = "bad-access in {frame}"
 _STALL = "stall in {frame}"
 _HANG = "hang in {frame}"
+_TIMER = "~apic_timer_interrupt ~rcu"
 
 _FAULTS = (
     kind(
@@ -108,9 +109,10 @@ _FAULTS = (
     kind(
         "page_fault",
         "oops",
-        "kernel paging request|page fault for address|kernel execute from|kernel pointer dereference"
-        "|Unable to handle kernel",
+        "page fault for address|nable to handle kernel",
         r"[Uu]nable to handle (?:kernel|page fault)|Unable to handle kernel (?:paging|execute|unknown)",
+        # Old kernels print it in two pieces, and what other CPUs print may come between.
+        form("BUG: unable to handle kernel", needs=r"BUG: [Uu]nable to handle kernel ?$", pick="required"),
         form("BUG: unable to handle kernel paging request in {frame}", _BAD_ACCESS),
     ),
     kind(
@@ -151,7 +153,7 @@ _FAULTS = (
         "double_fault",
         "oops",
         "double fault|double-fault",
-        r"^(?:traps: |Oops: )?(?:PANIC: )?double fault(?:,|:)",
+        r"^(?:traps: |Oops: )?double fault(?:,|:)|PANIC: double fault(?:,|:)",
         form("PANIC: double fault in {frame}", pick="pointer"),
         continues="double_fault stack_guard page_fault null_deref gpf oops kernel_bug",
         fatal=True,
@@ -167,7 +169,7 @@ _FAULTS = (
         "alignment_trap",
         "oops",
         "Alignment trap",
-        r"^Alignment trap: not handling instruction",
+        r"Alignment trap: not handling instruction",
         form("Alignment trap in {frame}"),
     ),
     kind(
@@ -182,7 +184,7 @@ _FAULTS = (
         "internal_error",
         "oops",
         "Internal error",
-        r"^Internal error:? ",
+        r"^Internal error:? |Internal error: Oops",
         form("Internal error in {frame}", _BAD_ACCESS),
         continues="null_deref page_fault page_fault_user unhandled_fault alignment_trap kernel_bug "
         "usercopy list_corruption stack_overflow kasan ubsan",
@@ -228,6 +230,8 @@ _FAULTS = (
             needs=r"^kernel BUG at (?:\S*/)?lib/list_debug\.c",
             pick="calls",
         ),
+        # A kernel that was built without the places of its BUG()s.
+        form("kernel BUG at {what}", "kernel BUG in {frame}", needs=r"Kernel BUG at (?P<what>\S+ \[.*)"),
         form("kernel BUG in {frame}", spares="^skb_"),
         continues="usercopy list_corruption slab_corruption rust_panic",
     ),
@@ -306,8 +310,9 @@ _HANGS = (
         "hung_task",
         "hang",
         "INFO: task ",
-        r"INFO: task .{1,64}:\d+ (?:is )?blocked (?:in I/O wait )?(?:on .{1,80}?)?(?:for more than"
-        r"|\S* ?likely).{0,40}",
+        # What is said of the task that holds the lock ("is blocked on a mutex likely owned by") and its trace
+        # are of the same report.
+        r"INFO: task .{1,64}:\d+ blocked (?:in I/O wait )?for more than",
         form("INFO: task hung in {frame}", _HANG, pick="hang"),
     ),
     kind(
@@ -319,9 +324,11 @@ _HANGS = (
         form(
             "INFO: rcu detected stall in {frame}",
             _STALL,
-            pick="rcu stall",
-            spares="~apic_timer_interrupt ~rcu",
+            pick="own rcu stall",
+            spares=_TIMER,
+            needs=r"\A.*self-detected",
         ),
+        form("INFO: rcu detected stall in {frame}", _STALL, pick="rcu stall", spares=_TIMER),
         continues="rcu_stall",
     ),
     kind(

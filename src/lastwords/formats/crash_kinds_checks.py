@@ -14,6 +14,8 @@ _WARNED = r"WARNING: .{0,200}?"
 _URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
 """Besides those that are never to blame: what a USB driver calls."""
 _UNDEFINED = "~ubsan ~overflow"
+_NOT_INLINE = r"(?!\w+ \S+ \[inline\])"
+"""Tools that add places in the source repeat the first line for every function that was inlined."""
 _SOON = r".*\n(?:.*\n){0,12}?.*"
 """On one of the next lines."""
 
@@ -29,7 +31,7 @@ _SANITIZERS = (
         "kasan",
         "bug",
         "BUG: KASAN:",
-        rf"BUG: KASAN: (?P<bug>(?:maybe )?[\w-]+(?: or [\w-]+)?) in {SYMBOL}",
+        rf"BUG: KASAN: (?P<bug>(?:maybe )?[\w-]+(?: or [\w-]+)?) in {_NOT_INLINE}{SYMBOL}",
         form(
             "KASAN: invalid-free in {frame}",
             "invalid-free in {frame}",
@@ -49,7 +51,7 @@ _SANITIZERS = (
         "kfence",
         "bug",
         "BUG: KFENCE:",
-        rf"BUG: KFENCE: (?P<bug>[\w -]+?) in {SYMBOL}",
+        rf"BUG: KFENCE: (?P<bug>[\w -]+?) in {_NOT_INLINE}{SYMBOL}",
         form(
             "KFENCE: {bug} in {frame}",
             _BAD_ACCESS,
@@ -68,7 +70,7 @@ _SANITIZERS = (
         "kmsan",
         "bug",
         "BUG: KMSAN:",
-        rf"BUG: KMSAN: (?P<bug>[\w-]+) in {SYMBOL}",
+        rf"BUG: KMSAN: (?P<bug>[\w-]+) in {_NOT_INLINE}{SYMBOL}",
         form(
             "KMSAN: {bug} in {frame}",
             needs=r"BUG: KMSAN: kernel-usb-infoleak in",
@@ -249,7 +251,7 @@ _CONTEXT = (
         "BUG: spinlock|BUG: rwlock|BUG: rwsem",
         r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner"
         r"|wrong CPU"
-        r"|cpu recursion|trylock failure|already unlocked))",
+        r"|cpu recursion|trylock failure on UP|already unlocked))",
         form("BUG: {what} in {frame}", pick="calls", spares="~spin_ ~_lock ~_unlock"),
     ),
     kind(
@@ -379,8 +381,8 @@ _WARNINGS = (
         "warning",
         "WARNING: CPU: |WARNING: at|, CPU#",
         rf"^WARNING: at ?[^\s:]+:\d+ {SYMBOL}\(\)"
-        r"|^(?:-+\[ cut here \]-+)?WARNING: (?:CPU: \d+ PID: \d+ )?at "
-        r"|^WARNING: [\w./-]+:\d+ at "
+        r"|WARNING: CPU: \d+ PID: \d+ at |^(?:-+\[ cut here \]-+)?WARNING: at "
+        r"|^WARNING: (?:\[.{1,200}\] )?[\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
         form(
             "WARNING: ODEBUG bug in {frame}",
@@ -449,8 +451,9 @@ _WARNINGS = (
         "trusty",
         "bug",
         "trusty: panic",
-        r"^trusty: panic.*?ASSERT FAILED at [^:]*:\d+\): ?(?P<what>.*)",
-        form("trusty: ASSERT FAILED: {what}", pick="none"),
+        r"trusty: panic (?:.*?ASSERT FAILED at [^:]*:\d+\):|\([^)]*\):) ?(?P<what>.*)",
+        form("trusty: ASSERT FAILED: {what}", needs=r"ASSERT FAILED at", pick="none"),
+        form("trusty: panic: {what}", pick="none"),
     ),
 )
 _OTHER = (
@@ -461,6 +464,7 @@ _OTHER = (
         r"^(?:\[ )?BUG: (?!KASAN|KMSAN|KCSAN|KFENCE|unable|kernel NULL)(?P<what>\S.*)",
         form("BUG: {what}", pick="none"),
     ),
+    kind("torn", "bug", "BUG: ", r"^BUG:$", form("BUG: corrupted", pick="required")),
     kind(
         "lockdep_other",
         "warning",

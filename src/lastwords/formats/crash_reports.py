@@ -294,9 +294,9 @@ def find_header(text: str) -> Optional[tuple[Kind, re.Match[str]]]:
     """Return the kind of report that a line begins, or continues, and the match; None for any other line."""
     if _WORD.search(text) is None:
         return None
-    text = text.strip()
+    line = text.strip()
     for kind in KINDS:
-        if any(word in text for word in kind.words) and (match := kind.header.search(text)) is not None:
+        if any(word in text for word in kind.words) and (match := kind.header.search(line)) is not None:
             return kind, match
     return None
 

@@ -31,18 +31,19 @@ def family(*words: str) -> re.Pattern[str]:
 _REPORTING = r"""
     ~dump_stack ~show_stack ~walk_stack ~(?:dump|unwind)_backtrace arch_stack_walk
     stack_trace_(?:save|consume) ~report_bug ~imbalance_bug ~panic ~printk va_format get_taint$
-    hex_dump ~__warn print_(?:report|usage|address|unlock|hex|tainted) warn_(?:slowpath|alloc|bogus)
+    ~print_hex_dump hex_dump_to ~__warn print_(?:report|usage|address|unlock|tainted)
+    warn_(?:slowpath|alloc|bogus)
     ~assertfail$ ~dev_(?:emerg|alert|crit|err|warn|notice|info) ~ref_tracker perf_trace
 """
 # Checks memory, objects, locks, context: finds what others did.
 _CHECKING = r"""
     ~kasan ~hwasan ~__asan ~kmsan ~__msan ~sanitizer kcsan_setup check_memory_region ~check_(?:heap_)?object
     fortify_report ~debug_object (?:timer|work)_is_static ~lockdep ~might_(?:fault|sleep|resched)
-    seqprop_assert phys_addr
+    seqprop_assert ^__phys_addr
 """
 # Carries a fault from the processor to the report.
 _TRAPS = r"""
-    ~invalid_op ~do_error ~do_trap _trap$ ~fixup_bug program_check_ do_(?:kernel|translation)_fault
+    ~invalid_op ~do_error ~do_trap ~_trap$ ~fixup_bug program_check_ do_(?:kernel|translation)_fault
     do_mem_abort el1_abort el1h_64_sync
 """
 # Takes and releases locks; counts who may.
@@ -57,7 +58,7 @@ _LOCKING = r"""
 # Gives and takes memory, and pages of the page cache.
 _MEMORY = r"""
     ~[mzc]alloc ~krealloc ~kmem_cache ~slab_ ~allocate_slab ~alloc_page alloc_frozen_pages_noprof
-    ~memdup ~strn?dup ~kv?asprintf ^kv?free$ ida_free ~folio_alloc ~filemap_(?:alloc|get)_folio
+    ~memdup ~strn?dup ~kv?asprintf ^kv?free$ ida_free ~folio_alloc ~filemap_alloc_folio ^__filemap_get_folio
     ~find_or_create_page ~(?:read_cache_page|do_read_cache_folio) ~pagecache_get_page grab_cache_page_write
     find_lock_entries truncate_inode_pages_range
 """
@@ -74,8 +75,8 @@ _CONTAINERS = r"""
 """
 # Puts work off to a timer, a queue or a thread; wakes and stops those.
 _DEFERRING = r"""
-    ~del_timer ^__mod_timer ^__timer_delete_sync sk_stop_timer_sync ~flush_work ~queue_work insert_work
-    ^__queue_delayed_work queue_delayed_work_on ^__cancel_work_timer cancel_work_sync try_to_grab_pending
+    ~del_timer ^__mod_timer ^__timer_delete_sync sk_stop_timer_sync ~flush_work ~queue_work ~insert_work
+    ^__queue_delayed_work queue_delayed_work_on ^__cancel_work_timer ~cancel_work_sync try_to_grab_pending
     ~(?:drain|destroy)_workqueue ~kthread_stop ~__wake_up ^complete$ ~wait_for_completion ~finish_wait
     cleanup_srcu_struct
 """
@@ -112,11 +113,9 @@ WAITING = family(_WAITING)
 HANG_BUCKETS = family("~rtnl_lock ~synchronize_(?:rcu|srcu|net|sched)")
 """Hangs in these are one bug, wherever they were called from."""
 
-ALIASES = (
-    (re.compile(r"^smp_call_function"), "smp_call_function"),
-    (re.compile(r"synchronize_(?:rcu|srcu|net|sched)"), "synchronize_rcu"),
-)
-"""Families of functions in which a hang or stall is one bug: the name it is given."""
+HUNG_IN = (re.compile(r"synchronize_(?:rcu|srcu|net|sched)"), "synchronize_rcu")
+STALLED_IN = (re.compile(r"smp_call_function"), "smp_call_function")
+"""Families of functions in which a hang, or a stall, is one bug; and the name it is given."""
 
 # From a program's request to who carries it out.
 _SYSTEM_CALLS = r"""

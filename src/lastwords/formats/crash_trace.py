@@ -117,8 +117,11 @@ class Trace:
 
     def _add(self, found: Iterable[Frame]) -> None:
         for frame in found:
-            if frame.source == "callee" and frame.name == self._last:
-                continue  # it is the caller of the line before
+            if frame.source == "callee":
+                if frame.name == self._last:
+                    continue  # it is the caller of the line before
+                if not self._is_announced():
+                    self.items.append(_CALLS)  # one of arm's two unwinders announces nothing
             if frame.reliable and frame.name.startswith("should_fail"):
                 self.items.append(_INJECTED)
             elif self._left > 0:

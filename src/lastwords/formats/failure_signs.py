@@ -210,7 +210,13 @@ BOOT = (
         r"No (?:working )?init found|Requested init (?P<device>\S+) failed",
         CAUSE,
     ),
-    _boot("init", "no_init", "run-init", r"run-init: (?:can't execute|.*: No such file)", HINT),
+    _boot(
+        "init",
+        "no_init",
+        "run-init",
+        r"run-init: (?:can't execute '?(?P<device>/[^':\s]+)|(?P<what>/[^:\s]+): No such file|can't execute)",
+        HINT,
+    ),
     _boot(
         "init",
         "init_killed",
@@ -305,8 +311,12 @@ PROGRESS = (
     ),
     (
         "init",
-        ("Run /sbin/init", "Switching root", "Switch Root", "Welcome to "),
-        re.compile(r"^Run /sbin/init as init|Switching root\.|^Welcome to (?!GRUB|emergency)"),
+        ("Run /sbin/init", "Switching root", "Switch Root", "Welcome to ", "/scripts/init-bottom"),
+        # The last that initramfs-tools runs before it hands over.
+        re.compile(
+            r"^Run /sbin/init as init|Switching root\.|^Welcome to (?!GRUB|emergency)"
+            r"|Running /scripts/init-bottom"
+        ),
     ),
     (
         "up",
