@@ -125,7 +125,7 @@ def _cause(screen: Screen, cause: Cause, told: set[Place], full: bool) -> None:
     if len(cause.chain) > 1 or not cause.chain[0].finding:
         shown: set[Optional[Proof]] = set()
         for step in cause.chain:
-            rows.append(_step(step, step.proof not in shown))
+            rows.append(_step(step, cause, step.proof not in shown))
             shown.add(step.proof)
     for wish in cause.raised_by:
         for number, how in enumerate(wish.how):
@@ -143,10 +143,13 @@ def _when(cause: Cause) -> str:
     return f"{words.times(cause.count)}{last}; "
 
 
-def _step(step: Step, placed: bool) -> tuple[Text, Text]:
+def _step(step: Step, cause: Cause, placed: bool) -> tuple[Text, Text]:
+    place = "" if step.proof is None else words.place(step.proof)
+    if place and step.text in cause.title:
+        return styled((step.link, "cyan")), styled((place, "dim"))
     parts = [(step.text, "")]
     if placed and step.proof is not None and step.proof.path not in step.text:
-        parts.append((f"  {words.place(step.proof)}", "dim"))
+        parts.append((f"  {place}", "dim"))
     return styled((step.link, "cyan")), styled(*parts)
 
 
