@@ -13,6 +13,8 @@ _CLOSE = 2.0
 """Seconds between stamps of the same message: printk, journald and rsyslog stamp at different times."""
 _DRIFT = 0.001
 """printk's clock is not corrected by NTP: seconds it may go wrong in a second."""
+_LATE = 600.0
+"""Seconds that journald or rsyslog may be behind with a kill: it starves with the rest of the machine."""
 EARLY = 120.0
 """Seconds after boot in which messages may bear the time at which the logger started and read them."""
 _QUARTER = 900.0
@@ -102,21 +104,34 @@ def _same(known: Event, item: Event) -> bool:
     if known["time"] is None or item["time"] is None:
         return False
     distance = _distance(known, item)
+    if max(_rank(known), _rank(item)) == 3 and distance <= _DAY:
+        distance = min(distance % _QUARTER, _QUARTER - distance % _QUARTER)
+    # No process dies twice: a kill may be stamped late where all else of it agrees.
+    return distance <= (max(_LATE, _close(known, item)) if _same_kill(known, item) else _close(known, item))
+
+
+def _close(known: Event, item: Event) -> float:
+    """Return the seconds that may lie between what two logs stamp the same event with."""
     close = _CLOSE
     for one in (known, item):
         if _is_early(one):
-            close = EARLY
+            close = max(close, EARLY)
         elif _rank(one) == 2:
             close = max(close, _CLOSE + _DRIFT * (one["monotonic"] or 0.0))
-    if max(_rank(known), _rank(item)) == 3 and distance <= _DAY:
-        distance = min(distance % _QUARTER, _QUARTER - distance % _QUARTER)
-    return distance <= close
+    return close
+
+
+def _same_kill(known: Event, item: Event) -> bool:
+    """Return whether two kills of one pid are of a process that held the same memory."""
+    held = [(one["details"].get("pid"), one["details"].get("anon_rss")) for one in (known, item)]
+    return known["kind"] == "oom_kill" and None not in held[0] and held[0] == held[1]
 
 
 def _join(known: Event, item: Event) -> None:
     """Take into a known event what another log says of it."""
     details: dict[str, Any] = known["details"]
-    if _rank(item) < _rank(known) and not (_rank(known) == 2 and _is_early(known)):
+    late = _distance(known, item) > _close(known, item)
+    if _rank(item) < _rank(known) and not late and not (_rank(known) == 2 and _is_early(known)):
         known["time"] = item["time"]
         details["time_source"] = item["details"].get("time_source")
     if known["monotonic"] is None:

@@ -14,7 +14,7 @@ from typing import Optional
 
 from lastwords.collectors.kernel_log_oom import oom_events
 from lastwords.formats.crash_reports import Report, Reports
-from lastwords.formats.crash_signature import signature_of_report
+from lastwords.formats.crash_signature import signature_of_failure, signature_of_report
 from lastwords.formats.endings import ending_of
 from lastwords.formats.failure_texts import TEXTS
 from lastwords.formats.failures import Failure, Failures
@@ -222,6 +222,7 @@ class LogScan:
             "stage": failure.stage,
             "class": failure.name,
             "device": failure.device,
+            "signature": signature_of_failure(failure, title).split,
             "said": told.text,
             "time_source": source,
         }
@@ -311,5 +312,8 @@ def _entitle(events: list[Event], reports: list[Report]) -> None:
         item["details"]["signature"] = signature_of_report(report).split
         if report.frame is not None:
             item["details"]["frame"] = report.frame
+            module = next((f.module for f in report.frames if f.name == report.frame and f.module), None)
+            if module is not None:
+                item["details"]["module"] = module
         if report.corrupted is not None:
             item["details"]["corrupted"] = report.corrupted

@@ -39,7 +39,7 @@ _lastwords() {
     'open --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'open --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    'open --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
+    'open --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit kcidb sqlite timeline" -- "$cur")); return ;;
     'open --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'open --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'open --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;
@@ -49,7 +49,7 @@ _lastwords() {
     'check --html') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --section') [[ $cur == *,* ]] && head=${cur%,*},; COMPREPLY=($(compgen -P "$head" -W "oom kdump boot crash kernel processes" -- "${cur##*,}")); return ;;
     'check --compare') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
-    'check --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit sqlite timeline" -- "$cur")); return ;;
+    'check --format') COMPREPLY=($(compgen -W "terminal short markdown html json jsonl sarif junit kcidb sqlite timeline" -- "$cur")); return ;;
     'check --output') compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
     'check --fail-on') COMPREPLY=($(compgen -W "info warning critical" -- "$cur")); return ;;
     'check --color') COMPREPLY=($(compgen -W "auto always never" -- "$cur")); return ;;

@@ -112,6 +112,8 @@ class Look:
     color: bool = False
     sections: tuple[str, ...] = ()
     """Pages of facts that are wanted instead of the verdict."""
+    full: bool = False
+    """Whether to show all of what is only good to know, and what another line tells already."""
 
 
 class Whole:

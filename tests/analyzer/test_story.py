@@ -101,6 +101,26 @@ def test_the_root_is_named_with_its_chain(
     jsonschema.Draft202012Validator(schemas.load("findings")).validate(verdict.to_json())
 
 
+def test_a_dump_is_told_with_the_boot_whose_log_lies_beside_it() -> None:
+    panic = {**PANIC, "path": "/var/crash/x/dmesg.x", "boot": None}
+    early = {**VMCORE, "time": NOW - 60}
+    boots = told(panic, early, REBOOT).story.boots
+    assert [[moment.kind for moment in boot.moments] for boot in boots if boot.moments] == [["panic", "dump"]]
+
+
+def test_a_storm_is_told_by_its_program_and_what_it_looked_like_when_it_began() -> None:
+    kills = [
+        kill(n, "sh", scope="global", crowd="sh", cause=f"sh: {3500 - n:,} processes held {n} MiB", fix=["TasksMax="])
+        for n in (1, 2, 3)
+    ]  # fmt: skip
+    old = kill(-9000, "sh", scope="global", crowd="sh", cause="sh: 7 processes of old")
+    first = told(old, *kills).story.causes[0]
+    assert first.title == "So many processes of sh ran that the machine was out of memory"
+    assert first.chain[0].text == "sh: 3,499 processes held 1 MiB"
+    assert first.chain[-1].text == "4 processes of sh were killed, one after the other: there are always more"
+    assert first.findings[0].fix[0] == "TasksMax="
+
+
 def test_every_cause_has_a_case() -> None:
     assert {cause for cause, *_ in CASES} == {pattern.id for pattern in PATTERNS}
 

@@ -242,6 +242,24 @@ def test_local_stamps_of_an_unknown_zone_still_join_the_same_event_in_dmesg() ->
     assert event["details"]["time_source"] == "boot time and printk clock"
 
 
+def test_a_kill_that_the_journal_stamped_late_is_told_once_and_when_it_happened() -> None:
+    killed = "Killed process {} (sh) total-vm:400kB, anon-rss:200kB, file-rss:0kB, shmem-rss:0kB"
+    dmesg = "".join(f"[2500{n}.000000] Out of memory: {killed.format(700 + n)}\n" for n in range(3))
+    late = "".join(
+        f"2026-03-01T14:57:39+0000 web kernel: Out of memory: {killed.format(700 + n)}\n" for n in (0, 1, 9)
+    )
+    argv = " ".join(kernel_log.JOURNAL)
+    facts = collected(
+        text_root(f"=== /proc/stat\nbtime 1772351999\n=== $ dmesg exit=0\n{dmesg}=== $ {argv} exit=0\n{late}")
+    )
+    assert [(each["details"]["pid"], each["time"]) for each in facts["events"]] == [
+        (700, 1772376999.0),
+        (701, 1772377000.0),
+        (702, 1772377001.0),
+        (709, 1772377059.0),
+    ]
+
+
 def test_the_hosts_zone_is_used(tmp_path: Path) -> None:
     zone = Path("/usr/share/zoneinfo/America/New_York")
     if not zone.exists():

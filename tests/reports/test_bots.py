@@ -157,6 +157,45 @@ def test_sqlite_answers_questions(tmp_path: Path) -> None:
     base.close()
 
 
+# -- KCIDB -----------------------------------------------------------------------------------------------
+
+
+DEATHS = """\
+[   10.000000] BUG: kernel NULL pointer dereference, address: 0000000000000000
+[   10.000001] #PF: supervisor write access in kernel mode
+[   10.000002] Oops: 0002 [#1] PREEMPT SMP PTI
+[   10.000003] CPU: 0 PID: 7 Comm: sh Tainted: G           OE      6.1.0-18-amd64 #1  Debian 6.1.76-1
+[   10.000004] RIP: 0010:do_it+0x17/0x20 [sick]
+[   10.000005] Call Trace:
+[   10.000006]  <TASK>
+[   10.000007]  do_write+0x30/0x40 [sick]
+[   10.000008]  vfs_write+0xc0/0x3b0
+[   10.000009]  </TASK>
+[   10.000010] ---[ end trace 0000000000000000 ]---
+[   20.000000] Kernel panic - not syncing: Fatal exception
+"""
+
+
+def test_kcidb_has_the_issues_that_the_log_alone_has(tmp_path: Path) -> None:
+    kcidb_io = pytest.importorskip("kcidb_io", reason="kcidb-io is not installed")
+    (tmp_path / "console.log").write_text(DEATHS)
+    document = json.loads(lastwords("open", "-q", "--format", "kcidb", str(tmp_path / "console.log")))
+    assert kcidb_io.schema.V5_3.is_valid(document)
+    alone = json.loads(lastwords("oops", "--format", "kcidb", str(tmp_path / "console.log")))
+    assert {each["id"] for each in document["issues"]} == {each["id"] for each in alone["issues"]}
+    assert document["issues"] and document["incidents"]
+
+
+@pytest.mark.parametrize("odd", ["", ODD])
+def test_kcidb_of_many_hosts_is_valid(odd: str) -> None:
+    kcidb_io = pytest.importorskip("kcidb_io", reason="kcidb-io is not installed")
+    document = json.loads(whole("kcidb", *(verdict(host, odd) for host in HOSTS)))
+    assert kcidb_io.schema.V5_3.is_valid(document)
+    assert {each["issue_id"] for each in document["incidents"]} == {each["id"] for each in document["issues"]}
+    twice = json.loads(whole("kcidb", verdict(), verdict()))
+    assert twice == json.loads(whole("kcidb", verdict()))
+
+
 # -- the timeline ----------------------------------------------------------------------------------------
 
 
@@ -234,7 +273,9 @@ def test_documents_of_several_hosts_in_one_input_do_not_share_a_file(tmp_path: P
         def render(self, verdict: Verdict, look: Look) -> str:
             return "page\n"
 
-    arguments = argparse.Namespace(output=str(tmp_path / "one"), color="never", section=(), compare=None)
+    arguments = argparse.Namespace(
+        output=str(tmp_path / "one"), color="never", section=(), compare=None, verbose=False
+    )
     output = Output(arguments, Page(), ["collected.tar"])
     output.add(verdict())
     with pytest.raises(UsageError, match="expected a directory"):

@@ -28,6 +28,17 @@ def family_of(case: Case) -> str:
     return "mkinitcpio" if "arch" in words else "dracut"
 
 
+def remake(case: Case, version: Optional[str]) -> tuple[str, ...]:
+    """Return the steps that make the initramfs of a kernel anew, on the host or on its mounted disk."""
+    if not version:
+        return ("Make it anew.",)
+    command = rebuild(case, version)
+    if case.root_kind == "directory":
+        plan = f"$ lastwords plan initramfs --root DIR --kernel {version}   (a script: read it, then run it)"
+        return (plan, f"Or by hand, in a chroot on the disk: {command}")
+    return (f"$ {command}", "From rescue mode: lastwords plan initramfs --root DIR prints the script.")
+
+
 def rebuild(case: Case, version: str) -> str:
     """Return the command that makes the initramfs of a kernel on this distribution."""
     family = family_of(case)

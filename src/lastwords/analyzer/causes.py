@@ -37,13 +37,18 @@ STUCK = "hung_task|softlockup|[Ll]ockup|LOCKUP|RCU|rcu|blocked tasks"
 HARDWARE = "[Mm]achine check|MCE|NMI|[Hh]ardware [Ee]rror"
 GRAVE = Severity.CRITICAL
 KILL = "{summary}; {count} kills in all|{summary}"
+SHORTAGE = "{comm} asked for memory, and there was none|{summary}"
+CROWDED = "{count} processes of {crowd} were killed, one after the other: there are always more"
+GUILTY = "the fault lies in {frame}, of the module {module}|the fault lies in {frame}"
+HUNG_IN = "it hung in {frame}, of the module {module}|it hung in {frame}"
+LIMIT_MET = "the limit of {memcg}, {limit}, was reached|{comm} asked for more memory"
 EATER = "{cause}; {eater} held the most, and {comm} was killed|{cause}"
 KERNEL_LOOK = (
     "$ lastwords oops FILE   (the whole kernel log, or a console capture)",
     "$ lastwords vmcore FILE   (a crash dump of it)",
 )
 
-DUMPED = step("dump", "kdump saved a dump: {path}", on("dump"), told_by="crash_dumps")
+DUMPED = step("dump", "{summary}: {path}", on("dump"), told_by="crash_dumps")
 NOT_DUMPED = step(
     "no-dump",
     "no dump of it was saved: {title}",
@@ -87,7 +92,8 @@ PATTERNS: tuple[Pattern, ...] = (
         ("Memory ran out, and the kernel panicked instead of killing a process",),
         (
             step("setting", "{title}", found("panic-setting"), told_by="oom"),
-            step("shortage", "{summary}", on("oom_report")),
+            step("shortage", SHORTAGE, on("oom_report")),
+            step("eater", EATER, on("oom_kill", cause="*"), first=True),
             step("kill", KILL, on("oom_kill")),
             step("panic", "{summary}", on("panic", OUT_OF_MEMORY), core=True),
             *AFTERMATH,
@@ -137,16 +143,19 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "memory-limit",
         (
+            "So many processes of {crowd} run that {memcg} needs more memory than its limit of {limit}",
+            "{comm} needs more memory than the limit of {memcg}, {limit}, allows",
             "{comm} needs more memory than the limit of {memcg} allows",
             "{comm} needs more memory than its control group allows",
             "A program needs more memory than its control group allows",
         ),
         (
             step("limit", "{title}", found("limit")),
-            step("shortage", "the limit of {memcg} was reached: {summary}|{summary}", on("oom_report")),
-            step("eater", EATER, on("oom_kill", scope="memcg", cause="*")),
+            step("shortage", LIMIT_MET + "|{summary}", on("oom_report"),
+                 on("oom_kill", scope="memcg", limit="*")),
+            step("eater", EATER, on("oom_kill", scope="memcg", cause="*"), first=True),
             step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
-            step("again", "{comm} was killed {count} times: it is started again, and meets the limit again",
+            step("again", CROWDED + "|{comm} was killed {count} times: started again, it meets it again",
                  on("oom_kill", scope="memcg"), at_least=2),
         ),
         sure=True,
@@ -168,13 +177,18 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "out-of-memory",
-        ("The machine ran out of memory, and {comm} was killed", "The machine ran out of memory"),
         (
-            step("eater", EATER, on("oom_kill", scope="global", cause="*"), proof=True),
+            "So many processes of {crowd} ran that the machine was out of memory",
+            "The machine ran out of memory: {eater} held the most, and {comm} was killed",
+            "The machine ran out of memory, and {comm} was killed",
+            "The machine ran out of memory",
+        ),
+        (
+            step("eater", EATER, on("oom_kill", scope="global", cause="*"), proof=True, first=True),
             step("setting", "{title}", found("memory-setting", Severity.WARNING)),
-            step("shortage", "{summary}", on("oom_report")),
+            step("shortage", SHORTAGE, on("oom_report")),
             step("kill", KILL, on("oom_kill"), core=True),
-            step("again", "{comm} was killed {count} times: it is started again, and grows again",
+            step("again", CROWDED + "|{comm} was killed {count} times: started again, it grows again",
                  on("oom_kill", comm="*"), at_least=2),
         ),
         more=("$ lastwords oom FILE   (the whole kernel log: what held the memory)",),
@@ -206,7 +220,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ("The kernel hit a bug in its own code: {title}", "The kernel hit a bug in its own code: {summary}"),
         (
             step("fault", "{title}|{summary}", on("oops"), on("bug"), core=True),
-            step("guilty", "the fault lies in {frame}", on("oops", frame="*"), on("bug", frame="*"),
+            step("guilty", GUILTY, on("oops", frame="*"), on("bug", frame="*"),
                  proof=True),
             step("panic", "{summary}", on("panic")),
             step("not-caught", "{title}", found("not-caught"), unless="panic"),
@@ -221,7 +235,7 @@ PATTERNS: tuple[Pattern, ...] = (
         (
             step("disk", "{summary}; {count} in all|{summary}", on("io_error"), proof=True),
             step("hang", "{summary}; {count} reports|{summary}", on("hang"), core=True),
-            step("guilty", "it hung in {frame}", on("hang", frame="*"), proof=True),
+            step("guilty", HUNG_IN, on("hang", frame="*"), proof=True),
             step("panic", "{summary}", on("panic", STUCK)),
             *AFTERMATH,
         ),

@@ -81,6 +81,8 @@ class Link:
     """Seeing it makes the cause sure."""
     at_least: int = 1
     """Events with the same ``comm`` that it takes."""
+    first: bool = False
+    """Told by the first of the last events in a row: what it looked like when it began."""
     unless: str = ""
     """Not told when the step of that name was seen."""
     told_by: str = ""
@@ -227,7 +229,9 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         for event in seen:
             telling.causes.setdefault(id(event), pattern.id)
     telling.findings = [finding for finding in telling.findings if finding not in taken]
-    told = _fields(events[-1] if events else None, shown[0] if shown else None, len(events))
+    # Who dies with his group has no report of his own.
+    telling_most = next((e for e in reversed(events) if (e.get("details") or {}).get("cause")), None)
+    told = _fields(telling_most or (events[-1] if events else None), shown[0] if shown else None, len(events))
     return _Draft(pattern, steps, taken, told, last, len(events), news)
 
 
@@ -293,7 +297,7 @@ def _repeated(events: list[Event], at_least: int) -> list[Event]:
 
 
 def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> Step:
-    event = events[-1] if events else None
+    event = (_began(events) if link.first else events[-1]) if events else None
     finding = findings[0] if findings else None
     text = _filled(link.says, _fields(event, finding, len(events)))
     if event is not None:
@@ -308,6 +312,17 @@ def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> S
         proof=proof,
         finding=finding.fingerprint if finding else None,
     )
+
+
+def _began(events: Sequence[Event]) -> Event:
+    """Return the first of the last events between which no more than NEAR went by."""
+    first = events[-1]
+    for event in reversed(events):
+        time, later = event.get("time"), first.get("time")
+        if time is None or later is None or later - time > NEAR:
+            break
+        first = event
+    return first
 
 
 def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> dict[str, Any]:

@@ -27,9 +27,9 @@ GRAVITY = {
 ENDS = {"panic": "panic", "shutdown": "shutdown"}
 """Kinds of events after which a boot is over, and how it ended."""
 OF_NO_BOOT = ("dump",)
-"""Kinds of events that are known by time only: between two boots, told with the one that died."""
-SAME_OOM = 5.0
-"""Seconds in which the report of an OOM and the kills it led to lie."""
+"""Kinds of events that are told with the boot that died: its log lies beside, or it is the one before."""
+SAME_OOM = 600.0
+"""Seconds in which the report of an OOM and the kills it led to lie, in a log that may be stamped late."""
 _NUMBERS = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+")
 """What differs between alike events: numbers, and names that are made up of hexadecimal digits."""
 
@@ -63,7 +63,13 @@ def _chapters(events: Sequence[Event]) -> list[_Chapter]:
     by_id: dict[str, _Chapter] = {}
     chapters: list[_Chapter] = []
     current: Optional[_Chapter] = None
+    places: dict[str, _Chapter] = {}
+    logged = {_folder(event) for event in events if event["kind"] not in OF_NO_BOOT}
+    beside = []
     for event in sorted(events, key=_order):
+        if event["kind"] in OF_NO_BOOT and event["path"] in logged:
+            beside.append(event)
+            continue
         if event.get("boot"):
             chapter = by_id.get(event["boot"])
             if chapter is None:
@@ -75,7 +81,14 @@ def _chapters(events: Sequence[Event]) -> list[_Chapter]:
             chapters.append(current)
         current.events.append(event)
         current.ended = current.ended or event["kind"] in ENDS
+        places[_folder(event)] = current
+    for event in beside:
+        places[event["path"]].events.append(event)
     return chapters
+
+
+def _folder(event: Event) -> str:
+    return str(event["path"]).rpartition("/")[0]
 
 
 def _order(event: Event) -> tuple[Any, ...]:
@@ -107,24 +120,30 @@ def _boot(
 
 def _moments(events: Sequence[Event], causes: Mapping[int, str]) -> list[Moment]:
     groups: dict[tuple[str, str], list[Event]] = {}
-    for number, event in enumerate(events):
-        if event["kind"] == "boot" or _told_by_kill(events, number):
+    told = _told_by_kills(events)
+    for event in events:
+        if event["kind"] == "boot" or id(event) in told:
             continue
         groups.setdefault((event["kind"], _alike(event)), []).append(event)
     return [_moment(group, causes) for group in groups.values()]
 
 
-def _told_by_kill(events: Sequence[Event], number: int) -> bool:
-    """Return whether an OOM report led to a kill that is told as well."""
-    if events[number]["kind"] != "oom_report":
-        return False
-    for later in events[number + 1 : number + 50]:
-        near = (later.get("time") or 0.0) - (events[number].get("time") or 0.0) <= SAME_OOM
-        if later["kind"] == "oom_kill" and near:
-            return True
-        if later["kind"] == "oom_report" or not near:
-            return False
-    return False
+def _told_by_kills(events: Sequence[Event]) -> set[int]:
+    """Return the ``id()`` of the OOM reports after which a kill is told in the same log."""
+    logs: dict[str, list[tuple[int, Event]]] = {}
+    for event in events:
+        if event["kind"] in ("oom_report", "oom_kill"):
+            for place in (event, *(event["details"].get("also") or ())):
+                if place.get("line"):
+                    logs.setdefault(place["path"], []).append((place["line"], event))
+    told = set()
+    for log in logs.values():
+        log.sort(key=lambda entry: entry[0])
+        for (_, one), (_, after) in zip(log, log[1:]):
+            near = abs((after.get("time") or 0.0) - (one.get("time") or 0.0)) <= SAME_OOM
+            if near and one["kind"] == "oom_report" and after["kind"] == "oom_kill":
+                told.add(id(one))
+    return told
 
 
 def _alike(event: Event) -> str:

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
     """Add the options."""
     parser.description = "Gather this host and open it, keeping nothing."
     add_output(parser)
-    options.add_quiet(parser)
+    options.add_quiet(parser, "tell what is done, and all of what is only good to know")
     options.add_collectors(parser, plugins.collectors())
     parser.set_defaults(run=run)
 

@@ -41,7 +41,7 @@ def add_arguments(parser: CommandParser, plugins: Plugins) -> None:
         "--recollect", action="store_true", help="derive the facts of a bundle again from its evidence"
     )
     add_output(parser)
-    options.add_quiet(parser)
+    options.add_quiet(parser, "tell what is done, and all of what is only good to know")
     parser.rarely(partial(options.add_collectors, parser, plugins.collectors()))
     parser.set_defaults(run=run)
 

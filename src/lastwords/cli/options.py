@@ -20,10 +20,13 @@ class UsageError(LastwordsError):
     exit_code = ExitCode.USAGE
 
 
-def add_quiet(parser: argparse.ArgumentParser) -> None:
-    """Add -q and -v."""
+def add_quiet(parser: argparse.ArgumentParser, verbose: str = "tell what is done") -> None:
+    """Add -q and -v.
+
+    :param verbose: what -v does
+    """
     parser.add_argument("-q", "--quiet", action="store_true", help="no messages but errors")
-    parser.add_argument("-v", "--verbose", action="store_true", help="tell what is done")
+    parser.add_argument("-v", "--verbose", action="store_true", help=verbose)
 
 
 def add_formats(group: argparse._ActionsContainer) -> None:

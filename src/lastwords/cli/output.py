@@ -94,7 +94,7 @@ def _sections(text: str) -> tuple[str, ...]:
 class Output:
     """Takes verdicts, shows them at once or writes them at the end.
 
-    :param arguments: ``output``, ``color``, ``section``, ``compare``
+    :param arguments: ``output``, ``color``, ``section``, ``compare``, ``verbose``
     :param inputs: paths that are opened: nothing is written onto or into them
     :raises OutputError: the output is one of them
     :raises UsageError: it is one file, which the reports of several inputs cannot share
@@ -106,7 +106,9 @@ class Output:
         look = options.look(arguments)
         # A file has colours only if they were asked for.
         color = arguments.color == "always" if arguments.output else look.color
-        self._look = dataclasses.replace(look, color=color, sections=arguments.section)
+        self._look = dataclasses.replace(
+            look, color=color, sections=arguments.section, full=arguments.verbose
+        )
         self._parts: list[str] = []
         self._more = False
         self._names: set[str] = set()

@@ -13,6 +13,7 @@ def register_reports(register: Callable[[Report], None]) -> None:
     from lastwords.reports.html import HtmlReport
     from lastwords.reports.json_report import JsonLinesReport, JsonReport
     from lastwords.reports.junit import JunitReport
+    from lastwords.reports.kcidb import KcidbReport
     from lastwords.reports.markdown import MarkdownReport
     from lastwords.reports.sarif import SarifReport
     from lastwords.reports.short import ShortReport
@@ -26,6 +27,7 @@ def register_reports(register: Callable[[Report], None]) -> None:
         JsonLinesReport(),
         SarifReport(),
         JunitReport(),
+        KcidbReport(),
         SqliteReport(),
         TimelineReport(),
     )

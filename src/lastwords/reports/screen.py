@@ -58,15 +58,15 @@ class Screen:
         """Add a line of several styles: (text, style) each."""
         self.console.print(styled(*parts))
 
-    def ends(self, left: Any, right: Any, style: str) -> None:
-        """Add a line with something at its left end, and something dim at its right end."""
-        left, right = words.plain(left), words.plain(right)
-        space = self.width - len(left) - len(right)
+    def ends(self, left: Any, style: str, *right: tuple[Any, str]) -> None:
+        """Add a line with something at its left end, and parts of several styles at its right end."""
+        left = words.plain(left)
+        space = self.width - len(left) - sum(len(words.plain(text)) for text, _ in right)
         if space < 2:
             self.line(left, style)
-            self.line(right, "dim")
+            self.parts(*right)
         else:
-            self.parts((left, style), (" " * space + right, "dim"))
+            self.parts((left, style), (" " * space, ""), *right)
 
     def head(self, text: str) -> None:
         """Add a headline, with an empty line before it."""

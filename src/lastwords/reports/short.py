@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Severity, Verdict
+from lastwords.model import Cause, Severity, Verdict
 from lastwords.reports import words
-from lastwords.reports.screen import MARGIN, STYLES, Screen
+from lastwords.reports.screen import MARGIN, STYLES, Screen, styled
 from lastwords.reports.terminal import tally, worst_style
 
-ROWS = 5
+ROWS = 4
 """Causes and findings that are told; with them it is ten lines at most."""
 
 
@@ -23,31 +25,33 @@ class ShortReport(Report):
         screen, story, host = Screen(look), verdict.story, verdict.host
         who = (host["hostname"], host["distribution"], host["kernel_release"])
         name = ", ".join(str(part) for part in who if part) or verdict.path
-        screen.ends(_cut(name, look.width - 30), words.moment(verdict.case.taken_at), "bold")
-        screen.parts(*tally(verdict))
+        counts = tally(verdict)
+        screen.ends(words.cut(name, look.width - 2 - sum(len(text) for text, _ in counts)), "bold", *counts)
         told = [(cause.severity, cause.title, cause.id) for cause in story.causes]
         told += [(finding.severity, finding.title, finding.id) for finding in story.others]
         told.sort(key=lambda row: row[0] is Severity.INFO)
         if not told or told[0][1] != story.headline:
-            screen.line(_cut(story.headline, look.width), worst_style(verdict))
+            screen.line(words.cut(story.headline, look.width), worst_style(verdict))
         for number, (severity, title, mark) in enumerate(told[:ROWS]):
-            room = look.width - MARGIN - len(mark) - 4
-            screen.parts(
-                (severity.word.upper().ljust(MARGIN), STYLES[severity]),
-                (_cut(title, room), ""),
-                (f"  [{mark}]", "dim"),
-            )
-            if number == 0 and story.causes and len(story.causes[0].chain) > 1:
-                chain = " > ".join(step.link for step in story.causes[0].chain)
-                sure = f"{chain}; confidence {story.causes[0].confidence}"
-                screen.line(" " * MARGIN + _cut(sure, look.width - MARGIN), "dim")
+            # The first is told in full, with its story and what to do.
+            room = (look.width - MARGIN) * (2 if number == 0 else 1) - len(mark) - 4
+            lead = styled((severity.word.upper(), STYLES[severity]))
+            screen.block([(lead, styled((words.cut(title, room), ""), (f"  [{mark}]", "dim")))])
+            if number == 0 and story.causes and mark == story.causes[0].id:
+                for line, style in _told(story.causes[0]):
+                    screen.line(" " * MARGIN + words.cut(line, look.width - MARGIN), style)
         rest = [f"{len(told) - ROWS} more"] if len(told) > ROWS else []
         rest += ["not in the input: " + ", ".join(wish.topic for wish in story.missing)] * bool(story.missing)
         if rest:
-            screen.line(_cut("; ".join(rest), look.width), "dim")
+            screen.line(words.cut("; ".join(rest), look.width), "dim")
         return screen.text()
 
 
-def _cut(text: str, width: int) -> str:
-    text = words.plain(text)
-    return text if len(text) <= width else text[: max(1, width - 3)] + "..."
+def _told(cause: Cause) -> Iterator[tuple[str, str]]:
+    """Yield the chain of a cause, without what its title tells, and the first step that mends it."""
+    steps = list(dict.fromkeys(step.text for step in cause.chain if step.text not in cause.title))
+    if steps:
+        yield " > ".join(steps), "dim"
+    fix = next((step for finding in cause.findings for step in finding.fix), None)
+    if fix is not None:
+        yield f"to mend: {fix}", "green"

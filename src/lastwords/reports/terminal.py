@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Optional
 
 from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Severity, Step, Verdict
+from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Outcome, Proof, Severity, Step, Verdict
 from lastwords.reports import words
 from lastwords.reports.pages import page_of
 from lastwords.reports.screen import STYLES, Screen, styled
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 BOOTS_SHOWN = 5
 DATE = len("2026-03-02 ")
+EVIDENCE_SHOWN = 4
 MOMENTS_SHOWN = 8
 """Rows of the timeline in one boot."""
 ENDS = {
@@ -24,7 +26,10 @@ ENDS = {
     "shutdown": ("was shut down", "dim"),
     "running": ("running", "green"),
 }
+SAID = {"amd64": "x86_64", "arm64": "aarch64"}
+"""Architectures by the last word of a kernel release that tells them in its own way."""
 Rows = list["tuple[Text, Text]"]
+PARTIAL = Outcome.PARTIAL.value
 Place = tuple[str, Optional[int]]
 
 
@@ -42,30 +47,37 @@ class TerminalReport(Report):
             for name in look.sections:
                 _page(screen, verdict, name)
             return screen.text()
-        _headline(screen, verdict)
-        for cause in verdict.story.causes:
-            _cause(screen, cause)
-        for finding in verdict.story.others:
-            print_finding(screen, finding)
+        story = verdict.story
+        if not any(cause.title == story.headline for cause in story.causes):
+            screen.line()
+            screen.line(story.headline, worst_style(verdict))
+        for cause in story.causes:
+            _cause(screen, cause, _places(verdict, cause), look.full)
+        notes = [] if look.full else [each for each in story.others if each.severity is Severity.INFO]
+        for finding in story.others:
+            if finding not in notes:
+                print_finding(screen, finding, look.full)
         if verdict.compared is not None:
             _compared(screen, verdict.compared)
         _timeline(screen, verdict)
-        _missing(screen, verdict)
+        _missing(screen, verdict, look.full)
+        _notes(screen, notes)
         return screen.text()
 
 
 def heading(screen: Screen, verdict: Verdict) -> None:
     """Add who the machine is, and what is known of the input."""
     host, case = verdict.host, verdict.case
-    taken = "" if case.taken_at is None else f", {words.moment(case.taken_at)}"
-    screen.ends(host["hostname"] or verdict.path, f"{case.root_kind}{taken}", "bold")
+    screen.ends(host["hostname"] or verdict.path, "bold", *tally(verdict))
     facts = case.facts.get("host", {})
+    release, machine = host["kernel_release"], host["architecture"]
     parts = [
         host["distribution"],
-        f"kernel {host['kernel_release']}" if host["kernel_release"] else None,
-        host["architecture"],
-        size(host["memory_total"]) if host["memory_total"] else None,
+        f"kernel {release}" if release else None,
+        None if machine and machine in SAID.get(str(release).rpartition("-")[2], str(release)) else machine,
+        f"{size(host['memory_total'])} of memory" if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
+        case.root_kind if case.taken_at is None else f"{case.root_kind} of {words.moment(case.taken_at)}",
     ]
     screen.line(", ".join(str(part) for part in parts if part), "dim")
     for note in case.notes:
@@ -74,10 +86,11 @@ def heading(screen: Screen, verdict: Verdict) -> None:
 
 def tally(verdict: Verdict) -> list[tuple[str, str]]:
     """Return how many findings there are of each severity, as parts of a line."""
-    parts = []
+    parts: list[tuple[str, str]] = []
     for severity in reversed(Severity):
         number = verdict.count(severity)
-        parts.append((f"{number} {severity.word}   ", STYLES[severity] if number else "dim"))
+        parts += [("   ", "")] * bool(parts)
+        parts.append((f"{number} {severity.word}", STYLES[severity] if number else "dim"))
     return parts
 
 
@@ -87,14 +100,21 @@ def worst_style(verdict: Verdict) -> str:
     return "bold green" if worst is Severity.INFO else STYLES[worst]
 
 
-def _headline(screen: Screen, verdict: Verdict) -> None:
-    screen.line()
-    if not any(cause.title == verdict.story.headline for cause in verdict.story.causes):
-        screen.line(verdict.story.headline, worst_style(verdict))
-    screen.parts(*tally(verdict))
+def _places(verdict: Verdict, cause: Cause) -> set[Place]:
+    """Return where the events stand that a cause explains: its chain tells of them."""
+    told: set[Place] = set()
+    for event, its in zip(verdict.case.events, verdict.story.of_events):
+        if its == cause.id:
+            for place in (event, *((event.get("details") or {}).get("also") or ())):
+                told.add((place["path"], place.get("line")))
+    return told
 
 
-def _cause(screen: Screen, cause: Cause) -> None:
+def _cause(screen: Screen, cause: Cause, told: set[Place], full: bool) -> None:
+    """Add a cause.
+
+    :param told: places of evidence of which the chain tells already
+    """
     rows: Rows = [
         (
             styled((cause.severity.word.upper(), STYLES[cause.severity])),
@@ -103,15 +123,15 @@ def _cause(screen: Screen, cause: Cause) -> None:
         (styled(), styled((f"{_when(cause)}confidence {cause.confidence}", "dim"))),
     ]
     if len(cause.chain) > 1 or not cause.chain[0].finding:
-        rows += [_step(step) for step in cause.chain]
+        shown: set[Optional[Proof]] = set()
+        for step in cause.chain:
+            rows.append(_step(step, cause, step.proof not in shown))
+            shown.add(step.proof)
     for wish in cause.raised_by:
         for number, how in enumerate(wish.how):
             rows.append((styled(("surer by" if number == 0 else "", "dim")), _step_text(how)))
-    told: set[Place] = {
-        (step.proof.path, step.proof.line) for step in cause.chain if step.proof and step.proof.line
-    }
     for finding in cause.findings:
-        rows += _folded(finding, told)
+        rows += _folded(finding, cause, told, full)
     screen.line()
     screen.block(rows)
 
@@ -123,14 +143,17 @@ def _when(cause: Cause) -> str:
     return f"{words.times(cause.count)}{last}; "
 
 
-def _step(step: Step) -> tuple[Text, Text]:
+def _step(step: Step, cause: Cause, placed: bool) -> tuple[Text, Text]:
+    place = "" if step.proof is None else words.place(step.proof)
+    if place and step.text in cause.title:
+        return styled((step.link, "cyan")), styled((place, "dim"))
     parts = [(step.text, "")]
-    if step.proof is not None and step.proof.path not in step.text:
-        parts.append((f"  {words.place(step.proof)}", "dim"))
+    if placed and step.proof is not None and step.proof.path not in step.text:
+        parts.append((f"  {place}", "dim"))
     return styled((step.link, "cyan")), styled(*parts)
 
 
-def print_finding(screen: Screen, finding: Finding) -> None:
+def print_finding(screen: Screen, finding: Finding, full: bool = True) -> None:
     """Add a finding that stands alone, with an empty line before it."""
     rows: Rows = [
         (
@@ -138,25 +161,48 @@ def print_finding(screen: Screen, finding: Finding) -> None:
             styled((finding.title, "bold"), (f"  [{finding.id}]", "dim")),
         ),
         (styled(), styled((finding.why, ""))),
-        *_evidence(finding),
+        *_evidence(finding, full),
         *_fix(finding),
     ]
     screen.line()
     screen.block(rows)
 
 
-def _folded(finding: Finding, told: set[Place]) -> Rows:
-    """Return the rows of a finding under its cause, without what the chain tells."""
-    rows: Rows = [(styled(("found", "dim")), styled((finding.title, ""), (f"  [{finding.id}]", "dim")))]
-    if not all((proof.path, proof.line) in told for proof in finding.evidence):
-        rows += [(styled(), styled((finding.why, ""))), *_evidence(finding)]
-    return rows + _fix(finding)
+def _folded(finding: Finding, cause: Cause, told: set[Place], full: bool) -> Rows:
+    """Return the rows of a finding under its cause, without what the title and the chain tell."""
+    mark = (f"  [{finding.id}]", "dim")
+    if not full:
+        if finding.title == cause.title or all((item.path, item.line) in told for item in finding.evidence):
+            return _fix(finding)
+        if finding.severity is Severity.INFO < cause.severity:
+            also = [] if any(finding.title in step.text for step in cause.chain) else [finding.title]
+            return [(styled(("also", "dim")), styled((title, ""), mark)) for title in also]
+    if finding.title in cause.title:
+        rows: Rows = [(styled(("found", "dim")), styled((finding.why, ""), mark))]
+    else:
+        rows = [
+            (styled(("found", "dim")), styled((finding.title, ""), mark)),
+            (styled(), styled((finding.why, ""))),
+        ]
+    return rows + _evidence(finding, full) + _fix(finding)
 
 
-def _evidence(finding: Finding) -> Rows:
+def _notes(screen: Screen, findings: Sequence[Finding]) -> None:
+    """Add what is only good to know, a line each."""
+    if not findings:
+        return
+    screen.head("Good to know (more of each with -v)")
+    for finding in findings:
+        screen.parts((finding.title, ""), (f"  [{finding.id}]", "dim"))
+
+
+def _evidence(finding: Finding, full: bool) -> Rows:
+    shown = finding.evidence if full else finding.evidence[:EVIDENCE_SHOWN]
+    lines = [(words.proof(item), "") for item in shown]
+    left = len(finding.evidence) - len(shown)
+    lines += [(f"... and {left} more", "dim")] * bool(left)
     return [
-        (styled(("seen in" if number == 0 else "", "dim")), styled((words.proof(item), "")))
-        for number, item in enumerate(finding.evidence)
+        (styled(("seen in" if number == 0 else "", "dim")), styled(line)) for number, line in enumerate(lines)
     ]
 
 
@@ -219,12 +265,18 @@ def _short(time: Optional[float], monotonic: Optional[float], day: Optional[str]
     return text[DATE:].removesuffix(" UTC") if day and text.startswith(day) else text
 
 
-def _missing(screen: Screen, verdict: Verdict) -> None:
-    if not verdict.story.missing:
-        return
-    screen.head("Not in the input, or not all of it")
+def _missing(screen: Screen, verdict: Verdict, full: bool) -> None:
+    partial = [] if full else [wish for wish in verdict.story.missing if wish.reason.startswith(PARTIAL)]
+    if verdict.story.missing:
+        screen.head("Not in the input, or not all of it")
+    if partial:
+        topics = ", ".join(wish.topic for wish in partial)
+        screen.parts((topics, ""), (": read in part; what is missing, and what brings it, with -v", "dim"))
     for wish in verdict.story.missing:
-        screen.parts((wish.topic, ""), (f": {wish.reason}", "dim"))
+        if wish in partial:
+            continue
+        reason = wish.reason if full else words.cut(wish.reason, 2 * screen.width)
+        screen.parts((wish.topic, ""), (f": {reason}", "dim"))
         rows: Rows = []
         for number, how in enumerate(wish.how):
             rows.append((styled(("bring by" if number == 0 else "", "dim")), _step_text(how)))

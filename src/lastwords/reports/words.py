@@ -23,6 +23,16 @@ def plain(text: Any) -> str:
     return CONTROL.sub("\ufffd", str(text)).replace("\n", " ").replace("\t", " ")
 
 
+def cut(text: Any, width: int) -> str:
+    """Return text as :func:`plain` makes it, no longer than *width*.
+
+    >>> cut("out of memory", 8)
+    'out o...'
+    """
+    clean = plain(text)
+    return clean if len(clean) <= width else clean[: max(1, width - 3)] + "..."
+
+
 def moment(seconds: Optional[float]) -> str:
     """Return a time in UTC.
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Optional
 
 BLOCK = 512
-CHUNK = 1 << 16
+CHUNK = 1 << 18
 MAX_HEADER = 1 << 20
 """Bytes of a pax or GNU long-name header: the format has no limit of its own."""
 MAX_TAIL = 16 << 20

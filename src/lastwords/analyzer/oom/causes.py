@@ -11,19 +11,21 @@ from typing import Optional
 
 from lastwords.analyzer.oom.accounting import Held
 from lastwords.analyzer.oom.choice import Choice
-from lastwords.analyzer.oom.eaters import Process, Program
+from lastwords.analyzer.oom.eaters import Process, Program, crowd
 from lastwords.analyzer.oom.failure import Failure
 from lastwords.formats import sizes
 from lastwords.formats.oom_report import OomEvent
 
 CONFIDENCES = ("high", "medium", "low")
+CROWD = "many-processes"
+HOLDERS = frozenset(
+    (CROWD, "one-process", "jvm", "slab", "hugetlb", "tmpfs", "unowned", "page-tables", "threads", "locked")
+)
+"""The causes that name who or what held the memory; the others name a limit, or why it could not be used."""
 MIB = 1 << 20
 GIB = 1 << 30
 _SMALL = 4 * MIB
 """What is smaller is nobody's problem, whatever its portion."""
-_MANY = 50
-_SEVERAL = 4
-"""Processes of one program that are worth a word: whatever they hold, or when they hold much."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +96,7 @@ def memcg_limit(picture: Picture) -> Iterator[Cause]:
     if event.constraint != "memcg":
         return
     usage = event.group.usage if event.group is not None else {}
-    hit = next(
-        (
-            (name, values["limit"])
-            for name, values in usage.items()
-            if values["limit"] and (values["usage"] or 0) >= values["limit"] * 0.98 and name != "swap"
-        ),
-        None,
-    )
+    hit = limit_hit(event)
     path = event.memcg or "a memory cgroup"
     what = {"memory+swap": "memory and swap", "kmem": "kernel memory"}.get(hit[0] if hit else "", "memory")
     limit = f" of {sizes.size(hit[1])}" if hit else ""
@@ -117,10 +112,18 @@ def memcg_limit(picture: Picture) -> Iterator[Cause]:
         f"The memory limit of {path} is too small for what runs in it",
         why,
         (
-            "Decide whether what runs in it needs that much: see who holds it below.",
-            "Raise the limit (MemoryMax= of a unit, resources.limits.memory of a container), or use less.",
+            "Decide whether what runs in it needs that much.",
+            "If so, raise the limit (MemoryMax= of a unit, resources.limits.memory of a container).",
         ),
     )
+
+
+def limit_hit(event: OomEvent) -> Optional[tuple[str, int]]:
+    """Return which limit of its memory cgroup was reached, and its bytes; None where that is not told."""
+    for name, values in (event.group.usage if event.group is not None else {}).items():
+        if values["limit"] and (values["usage"] or 0) >= values["limit"] * 0.98 and name != "swap":
+            return name, values["limit"]
+    return None
 
 
 def nodes(picture: Picture) -> Iterator[Cause]:
@@ -141,23 +144,16 @@ def nodes(picture: Picture) -> Iterator[Cause]:
 
 def fork_storm(picture: Picture) -> Iterator[Cause]:
     """One program runs so often that all of it together is what matters."""
-    whole = picture.whole
-    many = [
-        item
-        for item in picture.programs
-        if item.processes >= _MANY or (item.processes >= _SEVERAL and whole and item.rss >= whole * 0.4)
-    ]
-    if not many:
+    most = crowd(picture.programs, picture.whole, len(picture.event.tasks))
+    if most is None:
         return
-    most = max(many, key=lambda item: item.rss + (item.swap or 0))
-    size = most.rss + (most.swap or 0)
-    portion = size / whole if whole else 0.0
-    if portion < 0.2 and most.processes < 0.5 * len(picture.event.tasks):
-        return
+    portion = most.held / picture.whole if picture.whole else 0.0
+    of = "the memory" if picture.machine else "the limit"
+    part = f", nearly all of {of}" if portion > 0.9 else f", {portion:.0%} of {of}" if portion else ""
     yield Cause(
-        "many-processes",
+        CROWD,
         _sure(portion, 0.4, 0.2),
-        f"{most.processes} processes of {most.comm} held {sizes.size(size)} together",
+        f"{most.comm}: {most.processes:,} processes held {sizes.size(most.held)} together{part}",
         "Not one of them is the problem: their number is. Pages that they share are counted for each, so the "
         "sum may be more than there is.",
         (f"Limit how many of {most.comm} may run (pm.max_children, MaxRequestWorkers, TasksMax= ...).",),
@@ -184,11 +180,13 @@ def one_process(picture: Picture) -> Iterator[Cause]:
         dumps = "jcmd PID Thread.print, jcmd PID GC.heap_dump FILE"
         fix.insert(0, f"Before it is restarted, take a thread dump and a heap dump: {dumps}")
         fix.append("Compare -Xmx and -XX:MaxDirectMemorySize with the memory there is: heap is not all.")
-    fix.append("Give it a limit of its own (MemoryMax=), so that it alone pays.")
+    if picture.machine:
+        fix.append("Give it a limit of its own (MemoryMax=), so that it alone pays.")
     yield Cause(
         "jvm" if java else "one-process",
         _sure(portion, 0.5, 0.3),
-        f"{most.comm} (pid {most.pid}) alone held {sizes.size(size)}, {portion:.0%} of what there is",
+        f"{most.comm} (pid {most.pid}) alone held {sizes.size(size)}, {portion:.0%} of "
+        + ("what there is" if picture.machine else "the limit"),
         f"{sizes.size(most.rss)} of RAM"
         + (f" and {sizes.size(most.swap)} of swap." if most.swap else ".")
         + spared,

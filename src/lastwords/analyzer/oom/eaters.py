@@ -9,6 +9,9 @@ from typing import Optional
 from lastwords.formats.oom_report import OomEvent
 
 SHOWN = 10
+_MANY = 50
+_SEVERAL = 4
+"""Processes of one program that are worth a word: whatever they hold, or when they hold much."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,11 @@ class Program:
     processes: int
     rss: int
     swap: Optional[int]
+
+    @property
+    def held(self) -> int:
+        """In RAM and in swap."""
+        return self.rss + (self.swap or 0)
 
 
 def processes(event: OomEvent) -> list[Process]:
@@ -81,7 +89,24 @@ def programs(found: list[Process], number: int = SHOWN) -> list[Program]:
     for comm, items in by_name.items():
         swaps = [item.swap for item in items if item.swap is not None]
         sums.append(Program(comm, len(items), sum(item.rss for item in items), sum(swaps) if swaps else None))
-    return sorted(sums, key=lambda item: -(item.rss + (item.swap or 0)))[:number]
+    return sorted(sums, key=lambda item: -item.held)[:number]
+
+
+def crowd(found: list[Program], memory: int, listed: int) -> Optional[Program]:
+    """Return the program whose number of processes is what matters, not one of them; None if there is none.
+
+    :param memory: what they could hold, in bytes; 0 when unknown
+    :param listed: processes there are
+    """
+    many = [
+        item
+        for item in found
+        if item.processes >= _MANY or (item.processes >= _SEVERAL and memory and item.rss >= memory * 0.4)
+    ]
+    most = max(many, key=lambda item: item.held, default=None)
+    if most is None or (most.held < memory * 0.2 and most.processes < 0.5 * listed):
+        return None
+    return most
 
 
 def groups(event: OomEvent, number: int = SHOWN) -> list[tuple[str, int]]:

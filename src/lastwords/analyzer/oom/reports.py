@@ -10,10 +10,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
+from lastwords.analyzer.oom.causes import CROWD, HOLDERS, Cause, limit_hit
+from lastwords.analyzer.oom.eaters import crowd
 from lastwords.analyzer.oom.explain import Explanation, explain
 from lastwords.formats.klog import Clock
 from lastwords.formats.klog_messages import ENTRY_LINES, Messages
 from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
+from lastwords.formats.sizes import size
 from lastwords.model import Event
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line, Search
@@ -51,21 +54,34 @@ def explained(events: Sequence[Event], root: Root) -> list[Event]:
                 document = report.to_json()
                 if document["explanation"]["choice"]:
                     del document["explanation"]["choice"]["ranking"][RANKED:]
-                more[id(told)] = {**{name: document[name] for name in EXPLAINED}, **_in_short(document)}
+                more[id(told)] = {**{name: document[name] for name in EXPLAINED}, **_in_short(report)}
     return [
         {**event, "details": {**event["details"], **more[id(event)]}} if id(event) in more else event
         for event in events
     ]
 
 
-def _in_short(document: dict[str, Any]) -> dict[str, str]:
-    """Return what the story tells of a report: why memory ran out, and who held it if not the victim."""
-    causes = document["explanation"]["causes"]
-    short = {"cause": causes[0]["title"]} if causes else {}
-    victims = {victim["comm"] for victim in document["victims"]}
-    programs = document["explanation"]["programs"]
-    if programs and victims and programs[0]["comm"] not in victims:
-        short["eater"] = programs[0]["comm"]
+def _in_short(report: Explanation) -> dict[str, Any]:
+    """Return what the story tells of a report: who or what held the memory, and what to do about it.
+
+    ``eater`` is the program that held the most, where another was killed; ``crowd`` the one whose many
+    processes held it together; ``limit`` the size of that of its control group.
+    """
+    if not report.causes:
+        return {}
+    lead = next((cause for cause in report.causes if cause.id in HOLDERS), report.causes[0])
+    short: dict[str, Any] = {"cause": lead.title}
+    advising: list[Cause] = [lead] if lead is report.causes[0] else [report.causes[0], lead]
+    short["fix"] = [step for cause in advising for step in cause.fix]
+    hit = limit_hit(report.event) if report.event.constraint == "memcg" else None
+    if hit is not None:
+        short["limit"] = size(hit[1])
+    victims = {victim.comm for victim in report.event.victims}
+    many = crowd(report.programs, report.held.total or 0 if report.held else 0, len(report.event.tasks))
+    if lead.id == CROWD and many is not None:
+        short["crowd"] = many.comm
+    elif report.programs and victims and report.programs[0].comm not in victims:
+        short["eater"] = report.programs[0].comm
     return short
 
 

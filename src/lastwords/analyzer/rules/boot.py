@@ -13,6 +13,7 @@ from lastwords.analyzer.boot_words import (
     kernel_of,
     next_version,
     rebuild,
+    remake,
     version_in,
     weight,
 )
@@ -49,7 +50,7 @@ def without_initramfs(case: Case) -> Iterator[Finding]:
                 Proof(kernel["vmlinuz"]["path"] or "/boot", value="there"),
                 Proof(image_path(case, version), value="missing"),
             ),
-            fix=("$ df -h /boot", f"$ {rebuild(case, version)}"),
+            fix=("$ df -h /boot", *remake(case, version)),
         )
 
 

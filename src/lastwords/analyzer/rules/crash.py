@@ -42,7 +42,7 @@ def dump_exists(case: Case) -> Iterator[Finding]:
             "This machine crashed, and the state of its kernel at that moment was saved.",
             subject=dump["path"],
             evidence=(Proof(f"{dump['path']}/{core}", value=_size(dump["size"])),),
-            fix=(f"Read the kernel log saved beside {core} first; then open {core} with crash or drgn.",),
+            fix=(f"$ lastwords vmcore {dump['path']}/{core}   (why it died, its log, its tasks)",),
         )
 
 

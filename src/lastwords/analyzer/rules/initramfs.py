@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
-from lastwords.analyzer.boot_words import kernel_of, rebuild, weight
+from lastwords.analyzer.boot_words import kernel_of, remake, weight
 from lastwords.analyzer.root_needs import Lack, lacks_of, needs_of_root
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
 CANNOT = "The kernel that loads it cannot find what it needs to mount its root."
-RESCUE = "From rescue mode: lastwords plan initramfs --root DIR prints the script for a mounted disk."
 
 
 def _images(case: Case, *uses: str) -> Iterator[dict[str, Any]]:
     for image in case.facts["initramfs"]["images"] or ():
         if image["use"] in uses:
             yield image
-
-
-def _fix(case: Case, version: Optional[str]) -> tuple[str, ...]:
-    return (f"$ {rebuild(case, version)}", RESCUE) if version else ("Make it anew.",)
 
 
 def _has_booted(case: Case, image: dict[str, Any]) -> bool:
@@ -57,7 +52,7 @@ def initramfs_damaged(case: Case) -> Iterator[Finding]:
             f"{why} {said}",
             subject=image["path"],
             evidence=(Proof(image["path"], value=image["damage"], threshold="whole to its end"),),
-            fix=("$ df -h /boot", *_fix(case, image["version"])),
+            fix=("$ df -h /boot", *remake(case, image["version"])),
         )
 
 
@@ -94,7 +89,7 @@ def wrong_version(case: Case) -> Iterator[Finding]:
             evidence=(
                 Proof(image["path"], value=f"modules of {', '.join(versions)}", threshold=f"of {version}"),
             ),
-            fix=_fix(case, version),
+            fix=remake(case, version),
         )
 
 
@@ -122,7 +117,7 @@ def without_init(case: Case) -> Iterator[Finding]:
             "The kernel unpacks it, finds no working /init and panics.",
             subject=image["path"],
             evidence=(Proof(image["path"], value=value, threshold="/init and what it needs"),),
-            fix=_fix(case, image["version"]),
+            fix=remake(case, image["version"]),
         )
 
 
@@ -176,7 +171,7 @@ def _more(case: Case, image: dict[str, Any], lacks: list[Lack]) -> tuple[str, ..
         first = [f"$ echo 'add_drivers+=\" {names} \"' > /etc/dracut.conf.d/root.conf"]
     elif names and builder == "initramfs-tools":
         first = [f"$ printf '%s\\n' {names} >> /etc/initramfs-tools/modules"]
-    return (*first, *_fix(case, image["version"]))
+    return (*first, *remake(case, image["version"]))
 
 
 @rule("microcode-not-first", needs=("initramfs",), shows="boot")
@@ -195,5 +190,5 @@ def microcode_not_first(case: Case) -> Iterator[Finding]:
                 "The kernel looks for it in the uncompressed archives at the start only.",
                 subject=image["path"],
                 evidence=(Proof(image["path"], value="behind compressed data", threshold="first"),),
-                fix=_fix(case, image["version"]),
+                fix=remake(case, image["version"]),
             )

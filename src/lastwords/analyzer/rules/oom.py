@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lastwords.analyzer.rules.crash import proof, recent
 from lastwords.hookspecs import rule
-from lastwords.model import Case, Finding, Proof, Severity
+from lastwords.model import Case, Event, Finding, Proof, Severity
 
 SHOWN = 3
+FIXES = 4
+LOOK = "$ lastwords oom FILE   (that log: who held the memory at each kill, which need not be the victim)"
 
 
 @rule("oom-kill-happened", needs=("kernel_log",))
@@ -25,8 +27,14 @@ def kill_happened(case: Case) -> Iterator[Finding]:
         f"Processes were killed for want of memory, {times}",
         "The last one: " + str(last["summary"]),
         evidence=tuple(map(proof, kills[-SHOWN:])),
-        fix=("Run lastwords oom on that log: it tells who held the memory, which need not be the victim.",),
+        fix=(*_fix(kills), LOOK),
     )
+
+
+def _fix(kills: Sequence[Event]) -> Sequence[str]:
+    """Return what the report of the last kill that has one advises."""
+    advised = (event["details"].get("fix") for event in reversed(kills))
+    return next((fix[:FIXES] for fix in advised if fix), ())
 
 
 @rule("oom-sysctl-differs", needs=("oom",))

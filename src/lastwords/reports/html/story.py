@@ -7,12 +7,13 @@ from typing import Optional
 
 from lastwords.model import Cause, Step, Verdict, Wish
 from lastwords.reports import words
-from lastwords.reports.html.findings import NAMES, numbers
+from lastwords.reports.html.findings import NAMES, fix, numbers
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import badge, command, fold, place, prose, text
 
 SHOWN = 20
 STEPS = 30
+FIXES = 5
 
 
 def section(verdict: Verdict) -> Optional[Markup]:
@@ -43,6 +44,7 @@ def _cause(cause: Cause, known: Mapping[str, int]) -> Markup:
             class_="none",
         ),
         tag("p", when, class_="none") if when else None,
+        fix(list(dict.fromkeys(step for finding in cause.findings for step in finding.fix))[:FIXES]),
         wishes("What would make it surer", cause.raised_by),
         class_=f"finding {cause.severity.word}",
         id=f"cause-{cause.id}",
