@@ -185,7 +185,7 @@ def test_split_dumps_hold_their_part() -> None:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "the file is empty"),
+        (b"", "an empty file"),
         (b"hello\n", "found text"),
         (bytes(4096), "zero bytes"),
         (b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(44), "no core"),
