@@ -20,6 +20,7 @@ import struct
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,6 +50,7 @@ SECONDS = 5.0
 MEMORY = 200 << 20
 ABSURD = (0, 1, 7, 0x7F, 0xFF, 0x7FFFFFFF, 0xFFFFFFFF, 1 << 40, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
 ALL = (1 << 64) - 1
+RAISED = "raised"
 POINTERS = 64
 """Bytes: what is read in greater pieces are tables."""
 SCHEMA = jsonschema.Draft202012Validator(schemas.load("vmcore"))
@@ -241,8 +243,8 @@ def mutations(
         try:
             end = read_all(path, number % VALIDATED in (3, 4))
         except Exception:
-            print(f"number {number}:", file=sys.stderr)
-            raise
+            print(f"number {number}:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+            end = RAISED
         yield f"{'memory' if before else 'file'} {end}", time.process_time() - start
         memory.mend(before)
 
@@ -261,7 +263,8 @@ def main() -> int:
     for end, times in ends.most_common():
         print(f"{times:6} {end}")
     print(f"{count} dumps; slowest no. {slowest[1]}, {slowest[0]:.2f} s; peak of memory {peak >> 20} MiB")
-    return int(slowest[0] > SECONDS or peak > MEMORY)
+    raised = any(end.endswith(RAISED) for end in ends)
+    return int(raised or slowest[0] > SECONDS or peak > MEMORY)
 
 
 if __name__ == "__main__":
