@@ -22,6 +22,7 @@ from lab.common import CACHE, LabError, TimeLimit, Unavailable, digest, locked, 
 from lab.images import IMAGES, build
 from lab.packages import Archive
 from lab.qmp import Monitor, connect
+from lab.runner import BUSY
 
 MODULE = "qemu_fw_cfg.ko"
 """Tells QEMU where VMCOREINFO is."""
@@ -213,7 +214,7 @@ def panicked(guest: Guest, work: str) -> Iterator[Monitor]:
     command += ["-device", "vmcoreinfo"]
     command += ["-serial", "file:serial.log", "-qmp", "unix:monitor,server=on,wait=off"]
     command += ["-kernel", f"{made}/vmlinuz", "-initrd", f"{made}/initrd", "-append"]
-    command.append(f"console={serial} ignore_loglevel printk.devkmsg=on rdinit=/init net.ifnames=0")
+    command.append(f"console={serial} ignore_loglevel printk.devkmsg=on rdinit=/init net.ifnames=0 {BUSY}")
     with machine_slot(), open(os.path.join(work, "qemu.log"), "wb") as log:
         process = subprocess.Popen(command, cwd=work, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:

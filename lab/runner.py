@@ -320,7 +320,10 @@ class _Player:
     def _boot_again(self) -> None:
         """Boot again and gather; from what is on the disk, where that was mended."""
         self._say("booting it again, to gather")
-        hardware = self._from_disk() if self._scenario.ends == "reboot" else self._hardware
+        if self._scenario.ends == "reboot":
+            hardware = self._from_disk()
+        else:
+            hardware = replace(self._hardware, append=f"{self._hardware.append} {BUSY}")
         with Machine(hardware, self._work) as machine:
             release = machine.wait_ready(BOOT_DEADLINE)
             if self._scenario.plan:

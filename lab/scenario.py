@@ -6,6 +6,7 @@ import configparser
 import os
 import re
 from dataclasses import dataclass, replace
+from typing import Optional
 
 from lab.common import HERE, LabError
 from lab.images import DEFAULT, IMAGES
@@ -33,6 +34,7 @@ KEYS = {
         "findings_disk",
         "findings_console",
         "findings_before",
+        "dumped",
         "also",
         "never",
     },
@@ -63,6 +65,8 @@ class Truth:
     """Ids that must be found on every input."""
     findings_before: tuple[str, ...] = ()
     """Ids that what was gathered before the fault must lead to: what was foretold."""
+    dumped: Optional[bool] = None
+    """Whether the crash left a whole dump: what was gathered before the fault must foretell it."""
     findings_live: tuple[str, ...] = ()
     """Ids that must be found on what was gathered inside the running machine."""
     findings_disk: tuple[str, ...] = ()
@@ -194,6 +198,7 @@ def load(name: str) -> list[Scenario]:
             findings=words("truth", "findings"),
             findings_live=words("truth", "findings_live"),
             findings_before=words("truth", "findings_before"),
+            dumped=flag("truth", "dumped") if parser.has_option("truth", "dumped") else None,
             findings_disk=words("truth", "findings_disk"),
             findings_console=words("truth", "findings_console"),
             also=(*words("truth", "also"), *TRUE_OF_ALL),
@@ -204,6 +209,8 @@ def load(name: str) -> list[Scenario]:
         raise LabError(f"{path}: [scenario] title: missing")
     if (first.fault or first.monitor) and not (first.proof or first.guest_proof):
         raise LabError(f"{path}: [proof]: missing; a fault is never assumed to have happened")
+    if (first.truth.dumped is not None or first.truth.findings_before) and not first.before:
+        raise LabError(f"{path}: [harvest]: expected before = yes: [truth] tells what must be foretold")
     if first.plan and first.ends != "reboot":
         raise LabError(f"{path}: [rescue]: expected ends = reboot: what is mended was seen to fail")
     scenarios = []

@@ -17,6 +17,7 @@ from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
 from lastwords import plugins
+from lastwords.analyzer.kdump.readiness import caught, readiness
 from lastwords.analyzer.opening import open_case
 from lastwords.analyzer.prediction import predict
 from lastwords.formats.kevents import KINDS
@@ -92,7 +93,16 @@ def score(scenario: Scenario, record: dict[str, Any], rules: Mapping[str, Rule])
 def foretold_by(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> list[Answer]:
     """Return found and missed of what should have been known before the fault."""
     found = {finding["id"] for finding in each.verdict["findings"]}
-    return [
+    answers = []
+    dumped = scenario.truth.dumped
+    if dumped is not None:
+        case = open_case(each.path, plugins.load().collectors())
+        verdict = caught(readiness(case)) if "kdump" in case.facts else None
+        judged = "missed" if verdict is None else "found" if verdict is dumped else "false"
+        answers.append(
+            Answer(scenario.name, each.kind, "verdict dump" if dumped else "verdict no dump", judged)
+        )
+    return answers + [
         Answer(
             scenario.name,
             each.kind,

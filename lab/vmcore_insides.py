@@ -26,6 +26,7 @@ TASK = re.compile(
     r"^[> ] +(\d+) +(\d+) +(\d+) +[0-9a-f]{16} +([A-Z]{2}) +[\d.]+ +(\d+) +(\d+) +(\S.*?)\s*$", re.MULTILINE
 )
 MOUNT = re.compile(r"^[0-9a-f]{16} [0-9a-f]{16} (\S+) +(\S+) +(\S+)\s*$", re.MULTILINE)
+ADDRESS = re.compile(r": 0x[0-9a-f]+")
 SUM = re.compile(r"^ *(TOTAL MEM|FREE|SLAB) +(\d+) ", re.MULTILINE)
 STATES = {"RU": "R", "IN": "S", "UN": "D", "ZO": "Z", "ID": "I", "ST": "T", "TR": "t", "DE": "X", "PA": "P"}
 DEADLINE = 600
@@ -125,7 +126,7 @@ def _with_drgn(ours: dict[str, Any], theirs: dict[str, Any], release: str) -> Co
     for what, key, view in views:
         if theirs[key] is None:
             why = next((each["why"] for each in theirs["missing"] if each["what"] == what), "not told")
-            compared.cells.append(f"it cannot: {why}")
+            compared.cells.append(f"it cannot: {ADDRESS.sub('', why or '').removeprefix('drgn: ')}")
         else:
             compared.add(what, view(ours), view(theirs))
     compared.cells.append("")

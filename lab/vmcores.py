@@ -11,6 +11,7 @@ docs/vmcore.md are of all that is kept.
 
 from __future__ import annotations
 
+import importlib.metadata
 import os
 import struct
 import sys
@@ -294,7 +295,8 @@ def main(arguments: Sequence[str]) -> int:
         images = [f"inside-{image}" for image in IMAGES_COMPARED]
         found = [Compared(**each) for record in _kept(images) for each in record]
         if found:
-            _tell("vmcore-insides", f"crash {peers.version('crash')}", insides_table(found))
+            against = f"crash {peers.version('crash')} and drgn {importlib.metadata.version('drgn')}"
+            _tell("vmcore-insides", against, insides_table(found))
     return int(wrong > 0)
 
 

@@ -131,7 +131,7 @@ def test_damaged_files_tell_what_is_wrong(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "the file is empty"),
+        (b"", "found an empty file"),
         (b"makedumpfile: unrecognized option '--nosuchopt'\n", "expected a crash dump, found text"),
         (b"KDUMP   " + bytes(400), "cut off"),
         (gzip.compress(b"hello"), "found text (inside gzip)"),
@@ -177,3 +177,8 @@ def test_open_and_collect_take_a_dump_as_a_root(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in bundle.rglob("*")) < 1 << 20
     again = json.loads(lastwords("open", "--json", bundle).stdout)
     assert again["findings"] == verdict["findings"]
+
+
+def test_who_said_it_is_of_the_log() -> None:
+    done = lastwords("vmcore", "--caller-id", corpus("6.1-sysrq-c.kdump"), code=2)
+    assert b"--dmesg" in done.stderr and not done.stdout

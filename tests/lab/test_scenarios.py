@@ -45,6 +45,8 @@ def test_what_must_be_found_is_not_forbidden(scenario: Scenario) -> None:
         ("[scenario]\ntitle = x\n[rescue]\nplan = initramfs\n", "expected ends = reboot"),
         ("[scenario]\ntitle = x\n[rescue]\nimage = hurd\n", "expected one of bookworm"),
         ("[scenario]\ntitle = x\n[proof]\nconsole = (\n", "console"),
+        ("[scenario]\ntitle = x\n[truth]\ndumped = no\n", "expected before = yes"),
+        ("[scenario]\ntitle = x\n[harvest]\nbefore = yes\n[truth]\ndumped = perhaps\n", "dumped = perhaps"),
         ("title = x\n", "section"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -14,6 +15,7 @@ from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.printk import KernelLog
 from lastwords.formats.vmcore.source import DumpError, Missing
 from lastwords.formats.vmcore.unpack import unpack
+from lastwords.roots.images import open_image
 
 NAME = "6.1-sysrq-c.kdump"
 
@@ -185,7 +187,7 @@ def test_split_dumps_hold_their_part() -> None:
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        (b"", "the file is empty"),
+        (b"", "an empty file"),
         (b"hello\n", "found text"),
         (bytes(4096), "zero bytes"),
         (b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 2, 62) + bytes(44), "no core"),
@@ -199,3 +201,12 @@ def test_split_dumps_hold_their_part() -> None:
 def test_what_is_no_dump(data: bytes, told: str) -> None:
     with pytest.raises(DumpError, match=told):
         opened(data)
+
+
+def test_places_that_no_file_has(tmp_path: Path) -> None:
+    """Offsets out of damaged headers, which the system call does not take."""
+    path = tmp_path / "dump"
+    path.write_bytes(b"abc")
+    with open_image(str(path)) as image:
+        assert image.read(1, 9) == b"bc"
+        assert [image.read(*at) for at in ((3, 1), (1 << 63, 8), (1 << 70, 8), (-1, 8), (0, -1))] == [b""] * 5

@@ -110,6 +110,29 @@ def test_mounts() -> None:
     ]
 
 
+def test_names_and_mounts_in_a_circle() -> None:
+    """The directory above a mount point is made one below it, and the mount above one that is in it."""
+    dump, get, offset = corpus_dump(FULL), layout().get, layout().offset
+    pages = {number: bytearray(page) for number, page in pages_of(dump).items()}
+
+    def put(address: int, value: int) -> None:
+        place, _ = layout().kernel._paging.translate(address)
+        struct.pack_into("<Q", pages[place >> 12], place & 4095, value)
+
+    proxy = get(layout().init_task, "task_struct", "nsproxy")
+    head = get(proxy, "nsproxy", "mnt_ns") + offset("mnt_namespace", "list")
+    top, *_, last = layout().entries(head, offset("mount", "mnt_list"), 100)
+    entry = get(last, "mount", "mnt_mountpoint")
+    put(entry + offset("dentry", "d_parent"), get(top, "mount", "mnt.mnt_root"))
+    put(get(top, "mount", "mnt.mnt_root") + offset("dentry", "d_parent"), entry)
+    put(get(last, "mount", "mnt.mnt_root") + offset("dentry", "d_parent"), entry)
+    put(top + offset("mount", "mnt_parent"), last)
+    put(top + offset("mount", "mnt_mountpoint"), get(last, "mount", "mnt.mnt_root"))
+    changed = Kdump({number: bytes(page) for number, page in pages.items()}, dump.file.info).file()
+    found = list_mounts(Layout(Kernel(open_dump(Bytes(changed)))))
+    assert len(found) == 5 and 100 < max(each.path.count("/") for each in found) <= 256
+
+
 def without_kallsyms(dump: Dump) -> Layout:
     """Return a dump whose VMCOREINFO does not tell of the symbol table, as before 6.0."""
     lines = [line for line in dump.file.info.split(b"\n") if b"kallsyms" not in line]
@@ -186,3 +209,28 @@ def test_a_task_that_is_in_the_dump_in_part() -> None:
 def test_what_is_no_btf(data: bytes) -> None:
     with pytest.raises(DumpError, match="BTF"):
         Types(data)
+
+
+def types_of(*words: int, names: bytes) -> Types:
+    """Return types whose words are these."""
+    data = struct.pack(f"<{len(words)}I", *words)
+    head = struct.pack("<HBBIIIII", 0xEB9F, 1, 0, 24, 0, len(data), len(data), len(names))
+    return Types(head + data + names)
+
+
+def test_types_that_hold_themselves() -> None:
+    """Structures without names that hold each other twice, and an array of itself: damage, not a puzzle."""
+    record, array = 4 << 24, 3 << 24
+    types = types_of(
+        *(1, record | 2, 8, 0, 2, 0, 7, 3, 32),  # 1: struct one { 2; last: 3 }
+        *(0, record | 2, 8, 0, 1, 0, 0, 2, 0),  # 2: struct { 1; 2 }
+        *(0, array, 0, 3, 3, 2),  # 3: itself twice
+        *(5, 1 << 24, 4),  # 4: an integer whose last word is cut off
+        names=b"\0one\0n\0last\0",
+    )
+    assert types.find("one", "no_such") is None
+    last = types.member("one", "last")
+    assert last.offset == 4
+    with pytest.raises(DumpError, match="has no size"):
+        types.size(last.type)
+    assert types.size(4) == 4 and not types.signed(4)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from mutations import SECONDS, mutations
+from mutations import RAISED, SECONDS, mutations
 
 
-def test_damaged_dumps_are_told_of_in_one_clear_line() -> None:
+def test_damaged_dumps_are_told_of_in_one_clear_line(tmp_path: Path) -> None:
     ends = set()
-    for end, seconds in mutations(200, seed=6):
+    for end, seconds in mutations(160, 6, str(tmp_path)):
         ends.add(end)
-        assert seconds < SECONDS
-    assert {"read whole", "read, damage told"} < ends and len(ends) > 10
+        assert seconds < SECONDS and not end.endswith(RAISED)
+    assert {"memory read, what is missing told", "file read, damage of the file told"} < ends and len(
+        ends
+    ) > 10

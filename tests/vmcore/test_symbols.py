@@ -56,10 +56,15 @@ def test_names_from_a_dump_lead_nowhere_else() -> None:
     assert how_to_get(None, None) == "install the debug symbols of that very kernel"
 
 
-def test_symbols_of_another_kernel_are_refused() -> None:
+def test_symbols_of_another_kernel_are_refused(tmp_path: Path) -> None:
     (line,) = lastwords("--bt", "--vmlinux", "/bin/sh", corpus(NAME), code=4).stderr.splitlines()
     assert "the dump is of 6.1.0-56-cloud-amd64" in line
     assert line.endswith("apt install linux-image-6.1.0-56-cloud-amd64-dbg")
+    other = tmp_path / "vmlinux"
+    banner = b"Linux version 6.1.0-55-cloud-amd64 (debian-kernel@lists.debian.org) (gcc-12"
+    other.write_bytes(Path("/bin/sh").read_bytes().ljust((1 << 20) - 9, b"\0") + banner)
+    (line,) = lastwords("--bt", "--vmlinux", other, corpus(NAME), code=4).stderr.splitlines()
+    assert "these symbols are of 6.1.0-55-cloud-amd64, build id" in line
     (line,) = lastwords("--bt", "--vmlinux", corpus(NAME), corpus(NAME), code=4).stderr.splitlines()
     assert line.endswith("expected a vmlinux: a 64-bit ELF file")
 

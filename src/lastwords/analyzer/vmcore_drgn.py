@@ -12,7 +12,7 @@ from lastwords.analyzer.vmcore_insides import memory_facts, task_facts
 from lastwords.formats.vmcore.memory import COUNTERS, Cache, Usage
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.formats.vmcore.tasks import Task, TaskMemory, state_letter
-from lastwords.formats.vmcore.vmlinux import build_id_of, how_to_get, usual_places
+from lastwords.formats.vmcore.vmlinux import build_id_of, how_to_get, release_of, usual_places
 from lastwords.model import LastwordsError
 from lastwords.roots.images import open_image
 from lastwords.roots.vmcore import Vmcore
@@ -42,10 +42,15 @@ def symbols_for(core: Vmcore, given: str) -> str:
     found = _build_id(given)
     if wanted and found != wanted:
         raise NoSymbols(
-            f"{given}: these symbols have build id {found or 'none'},"
-            f" but the dump is of {release} with {wanted}: {advice}"
+            f"{given}: these symbols are of {_release(given) or 'no kernel that they name'}, build id"
+            f" {found or 'none'}; the dump is of {release}, build id {wanted}: {advice}"
         )
     return given
+
+
+def _release(path: str) -> Optional[str]:
+    with open_image(path) as image:
+        return release_of(image)
 
 
 def _build_id(path: str) -> Optional[str]:

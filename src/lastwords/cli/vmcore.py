@@ -54,6 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the command. One file that cannot be read does not stop the others."""
+    if arguments.caller_id and not arguments.dmesg:
+        raise options.UsageError("--caller-id is of --dmesg: expected both")
     code = ExitCode.OK
     for path in arguments.paths:
         try:

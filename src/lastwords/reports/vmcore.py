@@ -75,7 +75,7 @@ def _file(file: dict[str, Any]) -> str:
     parts = [KINDS[file["kind"]] + (f" v{file['version']}" if file["version"] else "")]
     parts += [f"pages packed with {file['compression']}"] if file["compression"] else []
     parts += ["a stream (makedumpfile -F)"] if file["flattened"] else []
-    parts += [f"packed with {file['wrapped']}"] if file["wrapped"] else []
+    parts += [f"all of it packed with {file['wrapped']}"] if file["wrapped"] else []
     parts.append(sizes.size(file["size"]))
     parts.append(f"{sizes.size(file['dumped'])} of memory")
     if file["level"]:
@@ -85,7 +85,7 @@ def _file(file: dict[str, Any]) -> str:
 
 
 def _log(log: Any) -> str:
-    if log is None:
+    if log is None or not log["count"]:
         return "not readable"
     span = f", {log['first'] or 0:.3f} to {log['last']:.3f} s" if log["last"] else ""
     lost = f", {log['lost']} lost" if log["lost"] else ""

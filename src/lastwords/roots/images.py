@@ -40,8 +40,10 @@ class FileImage:
 
     def read(self, offset: int, size: int) -> bytes:
         """Return *size* bytes from *offset*; fewer where the file ends. :raises ImageError: I/O error"""
+        if not 0 <= offset < self.size or size <= 0:
+            return b""
         try:
-            data = os.pread(self._descriptor, max(0, min(size, self.size - offset)), offset)
+            data = os.pread(self._descriptor, min(size, self.size - offset), offset)
         except OSError as problem:
             raise ImageError(f"{self._path}: cannot read at {offset}: {reason_of(problem)}") from None
         return data

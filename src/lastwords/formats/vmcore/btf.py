@@ -25,6 +25,8 @@ _EACH = {4: 3, 5: 3, 6: 2, 13: 2, 15: 3, 19: 3}
 """Words that follow the three of every type: so many, or so many for each member."""
 _KINDS = 20
 _DEPTH = 32
+_NAMELESS = 256
+"""Structures without names that one may hold, those in others included."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ class Types:
                 raise DumpError(f"BTF: type {len(places)} is of unknown kind {kind}")
             places.append(at)
             at += fixed[kind] + each[kind] * (info & 0xFFFF)
+        words.extend((0,) * max(_FIXED.values()))  # the last one may be cut
 
     def _type(self, number: int) -> tuple[int, int, int, int, int]:
         """Return kind, count of members, flag, size or type, and where the members are."""
@@ -124,13 +127,17 @@ class Types:
 
     def size(self, number: int) -> int:
         """Return the bytes of a type."""
-        kind, _, _, size, at = self._type(self._plain(number))
-        if kind == _PTR:
-            return 8
-        if kind == _ARRAY:
-            return self.size(self._words[at]) * self._words[at + 2]
-        if kind in (_INT, _STRUCT, _UNION, _ENUM, _ENUM64):
-            return size
+        times = 1
+        for _ in range(_DEPTH):
+            kind, _, _, size, at = self._type(self._plain(number))
+            if kind == _ARRAY:
+                number, times = self._words[at], times * self._words[at + 2]
+            elif kind == _PTR:
+                return 8 * times
+            elif kind in (_INT, _STRUCT, _UNION, _ENUM, _ENUM64):
+                return size * times
+            else:
+                break
         raise DumpError(f"BTF: type {number} has no size")
 
     def signed(self, number: int) -> bool:
@@ -151,17 +158,22 @@ class Types:
         if known is None:
             number, bit, bits = self.struct(name), 0, 0
             for part in path.split("."):
-                found = self._search(self._plain(number), part.encode(), 0)
+                found = self._search(self._plain(number), part.encode(), set())
                 if found is None:
                     raise DumpError(f"this kernel's struct {name} has no member {path}")
                 bit, number, bits = bit + found.bit, found.type, found.bits
             known = self._known[name, path] = Member(bit, number, bits)
         return known
 
-    def _search(self, number: int, wanted: bytes, depth: int) -> Optional[Member]:
+    def _search(self, number: int, wanted: bytes, seen: set[int]) -> Optional[Member]:
+        """Search a structure and those without a name in it.
+
+        :param seen: those that were searched: damaged types may hold each other
+        """
         kind, count, flag, _, first = self._type(number)
-        if kind not in _RECORDS or depth > _DEPTH:
+        if kind not in _RECORDS or number in seen or len(seen) > _NAMELESS:
             return None
+        seen.add(number)
         words = self._words
         if first + 3 * count > len(words):
             raise DumpError("BTF: members beyond its end")
@@ -172,7 +184,7 @@ class Types:
             if name and self._strings.startswith(wanted + b"\0", name):
                 return Member(bit, words[at + 1], bits)
             if not name or self._strings[name : name + 1] == b"\0":
-                inner = self._search(self._plain(words[at + 1]), wanted, depth + 1)
+                inner = self._search(self._plain(words[at + 1]), wanted, seen)
                 if inner is not None:
                     return Member(bit + inner.bit, inner.type, inner.bits)
         return None

@@ -17,7 +17,7 @@ KINDS = ("kdump", "elf-core")
 _HEADERS = 64
 """Records of a stream among which the headers are."""
 _OTHERS = {
-    "empty": "the file is empty",
+    "empty": "an empty file",
     "zeros": "nothing but zero bytes at its start",
     "text": "text",
     "elf": "an ELF file, but no core",

@@ -104,8 +104,8 @@ def read_caches(layout: Layout, page_size: int) -> list[Cache]:
                     slabs += get(node, "kmem_cache_node", "nr_slabs.counter")
                     objects += get(node, "kmem_cache_node", "total_objects.counter")
             order = get(cache, "kmem_cache", "oo.x") >> _ORDER_SHIFT
-            if order > 20:
-                raise DumpError(f"slabs of 2^{order} pages: absurd")
+            if not 0 <= order <= 20 or min(slabs, objects) < 0:
+                raise DumpError(f"{slabs} slabs of 2^{order} pages, {objects} objects: absurd")
             found.append(
                 Cache(
                     layout.kernel.string(get(cache, "kmem_cache", "name")),

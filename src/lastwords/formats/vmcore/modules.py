@@ -6,6 +6,7 @@ Sources: include/linux/module.h (the code moved from ``core_layout`` to ``mem[]`
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Optional
@@ -17,6 +18,7 @@ from lastwords.formats.vmcore.source import DumpError
 
 MAX_MODULES = 4096
 MAX_SYMBOLS = 1 << 18
+_ALL = (1 << 64) - 1
 _SYMBOL = 24
 """Bytes of Elf64_Sym: name, info, other, section, value, size."""
 
@@ -51,29 +53,31 @@ class Module:
 
     @cached_property
     def _functions(self) -> list[tuple[int, int]]:
-        """Address of each symbol in the code, and where its name is, sorted."""
-        table = self.layout.get(self.address, "module", "kallsyms")
-        count = self.layout.get(table, "mod_kallsyms", "num_symtab")
-        if not 0 < count <= MAX_SYMBOLS:
-            return []
-        symbols = Region(
-            self.layout.kernel, self.layout.get(table, "mod_kallsyms", "symtab"), count * _SYMBOL
-        )
+        """Address of each symbol in the code, and where its name is, sorted; none where not all are there."""
         found = []
-        for i in range(count):
-            raw = symbols.read(i * _SYMBOL, _SYMBOL)
-            value = int.from_bytes(raw[8:16], "little")
-            if self.holds(value):
-                found.append((value, int.from_bytes(raw[:4], "little")))
+        try:
+            table = self.layout.get(self.address, "module", "kallsyms")
+            count = self.layout.get(table, "mod_kallsyms", "num_symtab")
+            if not 0 < count <= MAX_SYMBOLS:
+                return []
+            start = self.layout.get(table, "mod_kallsyms", "symtab")
+            symbols = Region(self.layout.kernel, start, count * _SYMBOL)
+            for i in range(count):
+                raw = symbols.read(i * _SYMBOL, _SYMBOL)
+                value = int.from_bytes(raw[8:16], "little")
+                if self.holds(value):
+                    found.append((value, int.from_bytes(raw[:4], "little")))
+        except DumpError:
+            return []
         return sorted(found)
 
     def symbol(self, address: int) -> Optional[tuple[str, int]]:
         """Return the function that holds an address, and how far in it is."""
         try:
-            below = [each for each in self._functions if each[0] <= address]
+            below = bisect_right(self._functions, (address, _ALL))
             if not below:
                 return None
-            value, name = below[-1]
+            value, name = self._functions[below - 1]
             table = self.layout.get(self.address, "module", "kallsyms")
             text = self.layout.kernel.string(self.layout.get(table, "mod_kallsyms", "strtab") + name)
         except DumpError:

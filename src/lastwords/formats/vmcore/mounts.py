@@ -12,6 +12,7 @@ from lastwords.formats.vmcore.source import DumpError
 
 MAX_MOUNTS = 1 << 16
 _DEPTH = 256
+"""Names in a path, and mounts on the way up: damaged ones lead in a circle."""
 _SB_RDONLY, _MNT_READONLY = 1, 0x40
 
 
@@ -70,7 +71,7 @@ def _path(layout: Layout, at: int) -> str:
             break
         entry = get(at, "mount", "mnt_mountpoint")
         root = get(parent, "mount", "mnt.mnt_root")
-        for _ in range(_DEPTH):
+        while len(parts) < _DEPTH:
             above = get(entry, "dentry", "d_parent")
             if entry in (root, above):
                 break

@@ -209,6 +209,7 @@ class Unwinder:
             frame = pointer(sp) + step.sp_offset
         else:
             frame = pointer(bp + step.sp_offset)
+        frame &= _ALL
         if step.kind == orc.CALL:
             at = pointer(frame - 8)
             if step.bp_reg == orc.PREVIOUS_SP:

@@ -22,6 +22,8 @@ _NOLOAD, _UNINTERRUPTIBLE = 0x400, 2
 _STATES = ((0x01, "S"), (0x02, "D"), (0x04, "T"), (0x08, "t"), (0x40, "P"), (0x80, "X"))
 _DEAD, _ZOMBIE = 0x10, 0x20
 _COMM = 16
+_MOST_ADJUSTMENT = 1000
+"""OOM_SCORE_ADJ_MAX; what is beyond is no struct signal_struct."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,9 @@ class Tasks:
         tgid, flags, mm, state, exit_state, parent, signal = (
             self._optional(at, "task_struct", name) for name in names
         )
+        adjustment = self._optional(signal, "signal_struct", "oom_score_adj") if signal else None
+        if adjustment is not None and abs(adjustment) > _MOST_ADJUSTMENT:
+            signal = adjustment = None
         running = self._optional(at, "task_struct", "on_cpu" if self._on_cpu else None)
         if None in (tgid, flags, mm, state, exit_state, parent, signal):
             self.partial += 1
@@ -182,7 +187,7 @@ class Tasks:
             None if running is None and self._on_cpu else bool(running),
             self._optional(parent, "task_struct", "pid") if parent else None,
             None if flags is None else bool(flags & _KTHREAD),
-            self._optional(signal, "signal_struct", "oom_score_adj") if signal else None,
+            adjustment,
             self._memory_of(at, mm) if mm else None,
         )
 

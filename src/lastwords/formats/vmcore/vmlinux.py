@@ -17,6 +17,11 @@ MAX_SECTIONS = 1 << 16
 _NOTE = 7
 _BUILD_ID = 3
 _NOTES_LIMIT = 1 << 20
+_BANNER = re.compile(rb"Linux version ([\w.+~-]{3,64}) \(")
+"""linux_banner of init/version.c."""
+_BANNER_LIMIT = 96 << 20
+"""Bytes of a vmlinux in which it is searched: it stands behind the code."""
+_PIECE = 1 << 20
 
 
 def build_id_of(source: Source) -> Optional[str]:
@@ -41,6 +46,15 @@ def build_id_of(source: Source) -> Optional[str]:
         for note in parse_notes(source.read(offset, length)):
             if note.name == b"GNU" and note.type == _BUILD_ID:
                 return note.data.hex()
+    return None
+
+
+def release_of(source: Source) -> Optional[str]:
+    """Return the release of the kernel whose vmlinux a file is; None where it does not tell."""
+    for at in range(0, min(source.size, _BANNER_LIMIT), _PIECE):
+        match = _BANNER.search(source.read(at, _PIECE + 128))
+        if match is not None:
+            return match[1].decode("ascii")
     return None
 
 
@@ -73,6 +87,10 @@ def how_to_get(release: Optional[str], version: Optional[str]) -> str:
     'apt install linux-image-6.1.0-56-cloud-amd64-dbg'
     >>> how_to_get("5.14.0-427.13.1.el9_4.x86_64", "#1 SMP PREEMPT_DYNAMIC Wed Apr 10 10:29:16 EDT 2024")
     'dnf debuginfo-install kernel-5.14.0-427.13.1.el9_4.x86_64'
+    >>> how_to_get("5.14.0-427.13.1.el9_4.aarch64+64k", None)
+    "dnf install --enablerepo='*debug*' kernel-64k-debuginfo-5.14.0-427.13.1.el9_4.aarch64"
+    >>> how_to_get("5.15.0-204.147.6.2.el9uek.x86_64", None)
+    "dnf install --enablerepo='*debug*' kernel-uek-debuginfo-5.15.0-204.147.6.2.el9uek.x86_64"
     >>> how_to_get("6.8.0-31-generic", "#31-Ubuntu SMP PREEMPT_DYNAMIC Sat Apr 20 00:40:06 UTC 2024")
     'apt install linux-image-6.8.0-31-generic-dbgsym (from ddebs.ubuntu.com)'
     >>> how_to_get("6.4.0-150600.21-default", None)
@@ -85,6 +103,10 @@ def how_to_get(release: Optional[str], version: Optional[str]) -> str:
     if "Debian" in (version or ""):
         return f"apt install linux-image-{release}-dbg"
     if re.search(r"\.(?:el|fc|amzn|oe|an|tl)\d", release):
+        base, _, variant = release.partition("+")
+        variant = variant or ("uek" if "uek" in release else "")
+        if variant:
+            return f"dnf install --enablerepo='*debug*' kernel-{variant}-debuginfo-{base}"
         return f"dnf debuginfo-install kernel-{release}"
     suse = re.fullmatch(r"(\S+)-(default|preempt|azure|rt|64kb)", release)
     if suse:
