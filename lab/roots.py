@@ -2,11 +2,11 @@
 
     python -m lab.roots [KIND...]           writes the table in docs/boot.md
 
-A machine makes the root on a second disk, as an installer does: layers, filesystem, a copy of itself. Then
-that disk is the root of a machine, on the bus it is for. There the initramfs is made for this root alone
-(MODULES=dep), and made again without each thing that the root cannot do without; each time lastwords gathers.
-At last each of the images boots, or does not. What was gathered and said is kept in .cache/lab/roots; only
-kinds that are new are played.
+A machine makes the root on a second disk, as an installer does: layers, filesystem, a copy of itself, an
+initramfs with what this root needs. Then that disk is the root of a machine, on the bus it is for. There the
+initramfs is packed anew, whole and without each thing that the root cannot do without; each time lastwords
+gathers. At last each of these images boots, or does not. What was gathered and said is kept in
+.cache/lab/roots; only kinds that are new are played.
 """
 
 from __future__ import annotations
@@ -66,23 +66,35 @@ class Kind:
     @property
     def folder(self) -> str:
         """Where what it left is kept; changes with how it is made."""
-        return os.path.join(HOME, f"{self.name}-{digest(asdict(self), MAKE, LAYERS, REBUILD, IMAGE.key)}")
+        return os.path.join(HOME, f"{self.name}-{digest(asdict(self), MAKE, LAYERS, BUSES, PACK, IMAGE.key)}")
 
 
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("ext4", "ext4, virtio-blk", "virtio-blk", "", "ext4", "virtio_blk ext4"),
-        Kind("xfs", "xfs, virtio-scsi", "virtio-scsi", "", "xfs", "virtio_scsi xfs"),
-        Kind("btrfs", "btrfs subvolume, NVMe", "nvme", "", "btrfs", "nvme btrfs"),
         Kind(
-            "stack", "xfs on LVM, LUKS, RAID 1, SATA", "ahci", "md luks lvm", "xfs", "ahci raid1 dm_crypt lvm"
+            "stack",
+            "xfs, LVM, LUKS, RAID 1, NVMe",
+            "nvme",
+            "md luks lvm",
+            "xfs",
+            "nvme raid1 dm_crypt lvm xfs",
         ),
-        Kind("lvm", "ext4 on LVM, virtio-blk", "virtio-blk", "lvm", "ext4", "dm_mod lvm"),
-        Kind("luks", "ext4 on LUKS, NVMe", "nvme", "luks", "ext4", "dm_crypt cryptsetup"),
-        Kind("md", "ext4 on RAID 1, virtio-scsi", "virtio-scsi", "md", "ext4", "raid1 mdadm"),
+        Kind("btrfs", "btrfs, virtio-scsi", "virtio-scsi", "", "btrfs", "virtio_scsi sd_mod btrfs"),
+        Kind("ext4", "ext4, virtio-blk", "virtio-blk", "", "ext4", "virtio_blk virtio_pci ext4"),
+        Kind("luks", "ext4, LUKS, SATA", "ahci", "luks", "ext4", "ahci dm_mod cryptsetup"),
+        Kind("md", "ext4, RAID 1, virtio-scsi", "virtio-scsi", "md", "ext4", "md_mod mdadm"),
+        Kind("lvm", "xfs, LVM, virtio-blk", "virtio-blk", "lvm", "xfs", "dm_mod lvm"),
     )
 }
+
+BUSES = {
+    "virtio-blk": "virtio_pci virtio_blk",
+    "virtio-scsi": "virtio_pci virtio_scsi sd_mod",
+    "nvme": "nvme",
+    "ahci": "ahci sd_mod",
+}
+"""What MODULES=list must name for a disk on this bus."""
 
 LAYERS = {
     "md": r"""
@@ -136,15 +148,13 @@ if [ -e /run/crypttab ]; then
     echo UMASK=0077 >>/mnt/etc/initramfs-tools/initramfs.conf
 fi
 [ ! -e /dev/md0 ] || mdadm --detail --scan >>/mnt/etc/mdadm/mdadm.conf
-# For any bus: which it will be is seen by the machine that has it.
-printf '%s\n' virtio_pci virtio_blk virtio_scsi nvme ahci sd_mod {filesystem} \
-    >/mnt/etc/initramfs-tools/modules
+printf '%s\n' {bus} {filesystem} >/mnt/etc/initramfs-tools/modules
 for part in dev proc sys run; do mount --bind /$part /mnt/$part; done
 chroot /mnt update-initramfs -u
 chroot /mnt update-grub
 for part in dev proc sys run; do umount /mnt/$part; done
 mkdir -p /var/lab
-cp /mnt/boot/initrd.img-* /var/lab/any.img
+cp /mnt/boot/initrd.img-* /var/lab/first.img
 {gather}
 umount /mnt
 [ ! -e /dev/mapper/vg-root ] || vgchange -q -an vg
@@ -155,18 +165,16 @@ sync
 """
 PREPARE = r"""
 mount /dev/vda /media
-echo MODULES=dep >/etc/initramfs-tools/conf.d/lab
-: >/etc/initramfs-tools/modules
-printf '#!/bin/sh\n[ "$1" = prereqs ] || sh /run/without "$DESTDIR"\n' >/etc/initramfs-tools/hooks/without
-chmod +x /etc/initramfs-tools/hooks/without
+unmkinitramfs /boot/initrd.img-* /var/tmp/tree
 """
-REBUILD = r"""
-cat >/run/without <<'end'
-for name in {patterns}; do
-    find "$1" -path "*/kernel/*/$name.ko*" -delete -o -path "*/*bin/$name" -delete
+PACK = r"""
+cp -al /var/tmp/tree /var/tmp/less
+cd /var/tmp/less
+for name in {without}; do
+    find . -path "*/kernel/*/$name.ko*" -delete -o -path "*bin/$name" -delete
 done
-end
-update-initramfs -u
+find . | cpio --quiet -o -H newc | zstd -q >/boot/initrd.img-$(uname -r)
+rm -r /var/tmp/less
 cp /boot/initrd.img-* /media/var/lab/{name}.img
 {gather}
 """
@@ -210,12 +218,12 @@ def play(kind: Kind, built: Built, say: Callable[[str], None]) -> None:
         hardware = replace(hardware, spare_on=kind.bus, append=append)
         say("booting it, to make its images")
         names = [WHOLE, *kind.without.split()]
-        with Machine(replace(hardware, initrd=_left(hardware.disk, "any.img", work)), work) as machine:
+        with Machine(replace(hardware, initrd=_left(hardware.disk, "first.img", work)), work) as machine:
             machine.wait_ready(BOOT_DEADLINE)
             machine.call(PREPARE, 60 * PATIENCE)
             for name in names:
                 say(f"its image without {name}" if name != WHOLE else "its image")
-                machine.call(_rebuilding(name), MAKE_DEADLINE)
+                machine.call(_packing(name), MAKE_DEADLINE)
             machine.call("umount /media; sync", 60 * PATIENCE)
             machine.quit()
         fates = {}
@@ -240,6 +248,7 @@ def _make(kind: Kind, built: Built, hardware: Hardware, say: Callable[[str], Non
         partitions=r"size=1500M\nsize=1500M\n" if "md" in layers else r"size=+\n",
         layers="".join(LAYERS[layer] for layer in layers),
         filesystem=kind.filesystem,
+        bus=BUSES[kind.bus],
         gather=GATHER.format(options="--root /mnt", lab="", name="disk", topics=RESCUE_TOPICS),
     )
     work = os.path.dirname(hardware.disk)
@@ -250,11 +259,11 @@ def _make(kind: Kind, built: Built, hardware: Hardware, say: Callable[[str], Non
         machine.quit()
 
 
-def _rebuilding(name: str) -> str:
-    """Return what makes the image that lacks *name*, and gathers."""
-    patterns = " ".join(dict.fromkeys((name, name.replace("_", "-"))))
+def _packing(name: str) -> str:
+    """Return what packs the image that lacks *name*, and gathers."""
+    files = "" if name == WHOLE else f"{name} {name.replace('_', '-')}"
     gather = GATHER.format(options="", lab="/media", name=name, topics=RESCUE_TOPICS)
-    return REBUILD.format(name=name, patterns="" if name == WHOLE else patterns, gather=gather)
+    return PACK.format(name=name, without=files, gather=gather)
 
 
 def _fate(hardware: Hardware, console: str) -> str:

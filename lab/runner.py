@@ -146,7 +146,7 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
             job=job,
             kernel=built.kernel,
             initrd=built.initrd,
-            append=f"{BASE_APPEND} {scenario.append}",
+            append=f"{BASE_APPEND} {scenario.append}".rstrip(),
             cpus=scenario.cpus,
             nodes=scenario.nodes,
         )
