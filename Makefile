@@ -50,6 +50,7 @@ lab: $(VENV)/.dev ## what takes longer: real kernels in QEMU (docs/accuracy.md),
 	tools/bring lab
 	$(BIN)/python -m lab run
 	$(BIN)/python -m lab.damaged
+	$(BIN)/python -m lab.roots
 	tools/venv $(VENV) '[test,lint,vmcore,fuzz]'
 	$(BIN)/python -m lab.vmcores
 	$(BIN)/python -m lab.sos_chroots run

@@ -16,6 +16,7 @@ from lastwords.roots.base import Root
 from lastwords.roots.lines import Line
 
 BLOCK = "/sys/class/block"
+BTRFS = "/sys/fs/btrfs"
 LSBLK = ("lsblk",)
 LSPCI = ("lspci", "-nnvv")
 MAX_DEVICES = 64
@@ -27,6 +28,7 @@ STORAGE_READS = (
     f"{BLOCK}/*/dm/name",
     f"{BLOCK}/*/dm/uuid",
     f"{BLOCK}/*/md/level",
+    f"{BTRFS}/*/devices/*",
     "/lib/modules/*/modules.builtin",
     "/lib/modules/*/modules.dep",
     "/lib/modules/*/modules.softdep",
@@ -49,7 +51,7 @@ def root_device(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
         return facts
     top = _device_of(root, mount.spec)
     if top is not None:
-        facts.update(found_in="sysfs", devices=_chain(root, top))
+        facts.update(found_in="sysfs", devices=_chain(root, _with_others(root, top)))
     elif root.kind != "live":
         devices = _from_lsblk(root, mount.spec)
         facts.update(found_in="lsblk" if devices else None, devices=devices)
@@ -75,9 +77,17 @@ def _device_of(root: Root, spec: str) -> Optional[str]:
     return name if "/" not in name and root.stat(f"{BLOCK}/{name}", follow=False) else None
 
 
-def _chain(root: Root, top: str) -> list[dict[str, Any]]:
+def _with_others(root: Root, top: str) -> list[str]:
+    """Return the devices of a filesystem, of which *top* is one: btrfs may have several."""
+    for path in root.glob(f"{BTRFS}/*/devices/{top}"):
+        devices = root.glob(f"{posixpath.dirname(path)}/*")
+        return [top, *(name for name in map(posixpath.basename, devices) if name != top)]
+    return [top]
+
+
+def _chain(root: Root, tops: list[str]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
-    waiting, seen = [top], {top}
+    waiting, seen = [*tops], {*tops}
     while waiting and len(found) < MAX_DEVICES:
         name = waiting.pop(0)
         device = _device(root, name)

@@ -14,9 +14,9 @@ JOB_DISK_SIZE = 16 << 20
 """Fixed, since a machine that was saved with one job disk goes on with another."""
 
 
-def layer(path: str, base: str) -> None:
-    """Make a disk image that holds only what will differ from the raw image *base*."""
-    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", "raw", "-b", base, path])
+def layer(path: str, base: str, form: str = "raw") -> None:
+    """Make a disk image that holds only what will differ from the image *base*, which is of that format."""
+    run(["qemu-img", "create", "-q", "-f", "qcow2", "-F", form, "-b", base, path])
 
 
 def empty(path: str, size: str) -> None:

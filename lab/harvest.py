@@ -63,7 +63,7 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
     inputs += [Input("vmcore", path) for path in dumps if is_vmcore(path)]
     for each in inputs:
         if each.error is None:
-            _open(each)
+            open_input(each)
     return inputs
 
 
@@ -99,7 +99,8 @@ def _cleaned(report: str, out: str) -> Input:
     return Input("sos-cleaned", archives[0])
 
 
-def _open(each: Input) -> None:
+def open_input(each: Input) -> None:
+    """Have lastwords open an input; note its verdict, or what went wrong."""
     command = [sys.executable, "-m", "lastwords", "open", "--json"]
     command += ["--root", each.path] if each.kind == "disk" else [each.path]
     try:

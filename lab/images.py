@@ -65,6 +65,15 @@ IMAGES = {
         Image("bullseye", "bullseye", None, "initramfs-tools kdump-tools sosreport"),
         Image("trixie", "trixie", "trixie-security", "initramfs-tools kdump-tools sos", "192M", 768),
         Image("sid", "sid", None, "initramfs-tools kdump-tools sos", "192M", 768),
+        # The kernel that has nothing of disks and filesystems built in, and what roots are made with.
+        Image(
+            "bookworm-roots",
+            "bookworm",
+            "bookworm-security",
+            "linux-image-amd64 initramfs-tools lvm2 cryptsetup-initramfs mdadm btrfs-progs xfsprogs fdisk",
+            crashkernel="",
+            memory=768,
+        ),
     )
 }
 
@@ -177,7 +186,12 @@ def _bootstrap(image: Image, disk: str) -> None:
     hooks += [f"--customize-hook={ENABLE_AGENT}"]
     _writable(os.path.dirname(disk), os.path.basename(disk))
     hooks += [f"--customize-hook={MAKE_DISK}".format(disk=disk, size=DISK_SIZE)]
-    _mmdebstrap(image, "minbase", [*BASE.split(), *image.packages.split()], hooks)
+    own = image.packages.split()
+    if any(name.startswith("linux-image-") for name in own):
+        base = [name for name in BASE.split() if not name.startswith("linux-image-")]
+    else:
+        base = BASE.split()
+    _mmdebstrap(image, "minbase", [*base, *own], hooks)
 
 
 def bare_tree(

@@ -23,6 +23,13 @@ CONSOLE_LIMIT = 32 << 20
 DONE = re.compile(rb"\nlab-done (\d+)\r?\n")
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]")
 READY = re.compile(rb"lab-ready (\S+)\r?\n")
+ATTACHED = {
+    "virtio-blk": ("virtio-blk-pci",),
+    "virtio-scsi": ("virtio-scsi-pci", "scsi-hd"),
+    "nvme": ("nvme,serial=lab",),
+    "ahci": ("ide-hd",),
+}
+"""How a disk may be attached: the devices of QEMU, of which the last is the disk."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +51,8 @@ class Hardware:
     append: str = ""
     loader: Optional[str] = None
     """raw, read only: the disk that the firmware boots from."""
+    spare_on: str = "virtio-blk"
+    """How the spare disk is attached: one of ``ATTACHED``. Otherwise than by virtio, the job is /dev/vdb."""
     cpus: int = 1
     nodes: int = 1
     """NUMA nodes, memory shared out evenly."""
@@ -135,8 +144,10 @@ class Machine:
         command += ["-serial", "unix:agent,server=on,wait=off", "-qmp", "unix:monitor,server=on,wait=off"]
         for number, (path, form, options) in enumerate(self._disks()):
             command += ["-drive", f"file={path},format={form},if=none,id=disk{number}{options}"]
+            *buses, disk = ATTACHED[hardware.spare_on if path == hardware.spare else "virtio-blk"]
             first = ",bootindex=1" if path == hardware.loader else ""
-            command += ["-device", f"virtio-blk-pci,drive=disk{number}{first}"]
+            for device in (*buses, f"{disk},drive=disk{number}{first}"):
+                command += ["-device", device]
         for node in range(hardware.nodes if hardware.nodes > 1 else 0):
             size = f"size={hardware.memory // hardware.nodes}M"
             command += ["-object", f"memory-backend-ram,id=node{node},{size}"]

@@ -146,12 +146,12 @@ def play(scenario: Scenario, accel: str, say: Callable[[str], None], quick: bool
             job=job,
             kernel=built.kernel,
             initrd=built.initrd,
-            append=f"{BASE_APPEND} {scenario.append}",
+            append=f"{BASE_APPEND} {scenario.append}".rstrip(),
             cpus=scenario.cpus,
             nodes=scenario.nodes,
         )
         try:
-            saved = _ready(built, hardware, say)
+            saved = ready(built, hardware, say)
             started = time.monotonic()
             for name in ("disk.qcow2", "spare.qcow2"):
                 shutil.copyfile(os.path.join(saved, name), os.path.join(work, name))
@@ -185,7 +185,7 @@ def _keep(built: Built, scenario: Scenario, work: str, record: dict[str, Any]) -
         os.unlink(spare)
 
 
-def _ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
+def ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
     """Return a directory with the disks of a machine that is saved in them, booted and idle."""
     key = digest(
         hardware.append,
@@ -303,7 +303,7 @@ class _Player:
             append=BASE_APPEND + crashkernel,
             nodes=1,
         )
-        saved = _ready(built, hardware, self._say)
+        saved = ready(built, hardware, self._say)
         shutil.copyfile(os.path.join(saved, "disk.qcow2"), disk)
         hardware = replace(hardware, disk=disk, spare=self._hardware.disk)
         self._say(f"mending it from a rescue machine ({scenario.rescue_image})")

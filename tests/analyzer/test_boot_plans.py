@@ -134,31 +134,94 @@ def test_a_wrong_root_is_corrected_where_nothing_generates_it() -> None:
 
 
 LEFTOVERS = Path("boot/initramfs-5.img.new")
+BORROWED = """
+mount --bind /usr "$0/usr"
+for each in bin lib lib64 sbin; do ln -sfn "usr/$each" "$0/$each"; done
+"""
+
+
+def disk_in(folder: Path) -> Path:
+    """Return a tree that, with this machine's programs, is the disk of a host."""
+    disk = folder / "disk"
+    for name in ("etc", "boot", "proc", "sys", "dev", "run", "tmp", "var/tmp", "usr"):
+        (disk / name).mkdir(parents=True)
+    (disk / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
+    return disk
+
+
+def with_programs(disk: Path, command: str) -> str:
+    """Run a shell command in a namespace of its own, where the disk has this machine's /usr; return its output."""
+    if os.geteuid() or not shutil.which("unshare"):
+        pytest.skip("needs root and unshare")
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", BORROWED + command, disk], capture_output=True, text=True
+    )
+    if "unshare failed" in done.stderr or "permission denied" in done.stderr:
+        pytest.skip(f"no mount namespaces here: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 def test_a_plan_for_a_disk_is_really_run_and_taken_back(tmp_path: Path) -> None:
-    """In a namespace of its own, on a tree with this machine's programs: leftovers go aside and come back."""
-    if os.geteuid() or not shutil.which("unshare"):
-        pytest.skip("needs root and unshare")
-    disk = tmp_path / "disk"
-    for name in ("etc", "boot", "proc", "sys", "dev", "run", "var/tmp", "usr"):
-        (disk / name).mkdir(parents=True)
-    (disk / "etc/fstab").write_text("/dev/vda / ext4 defaults 0 1\n")
+    """On a tree with this machine's programs: leftovers go aside and come back."""
+    disk = disk_in(tmp_path)
     (disk / LEFTOVERS).write_text("cut")
     case = crowded_case()
     case.facts["boot"]["kernels"] = case.facts["boot"]["kernels"][:1]
     path = tmp_path / "plan.sh"
     path.write_text(script("clean-boot", case=case, root=str(disk)))
-    binds = f'mount --bind /usr "{disk}/usr"; for each in bin lib lib64 sbin; do ln -s "usr/$each" "{disk}/"; done; '
-    command = f'{binds} sh "{path}" "$1"; status=$?; grep -c "{disk}/" /proc/self/mounts; exit $status'
     for word, there in (("apply", False), ("apply", False), ("undo", True), ("undo", True)):
-        for each in ("bin", "lib", "lib64", "sbin"):
-            (disk / each).unlink(missing_ok=True)
-        done = subprocess.run(
-            ["unshare", "-m", "sh", "-c", command, "sh", word], capture_output=True, text=True
-        )
-        if "unshare failed" in done.stderr or "permission denied" in done.stderr:
-            pytest.skip(f"no mount namespaces here: {done.stderr.strip()}")
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.splitlines()[-1] == "1"  # our own bind of /usr: the script left none
+        command = f'sh "{path}" {word}; status=$?; grep -c "$0/" /proc/self/mounts; exit $status'
+        said = with_programs(disk, command)
+        assert said.splitlines()[-1] == "1"  # our own bind of /usr: the script left none
         assert (disk / LEFTOVERS).exists() is there
+
+
+def test_kernels_that_were_removed_come_back_from_their_repository(tmp_path: Path) -> None:
+    """With the real apt and dpkg, and packages of a repository on the disk itself."""
+    if not all(map(shutil.which, ("apt-get", "dpkg-deb", "dpkg-scanpackages"))):
+        pytest.skip("needs apt and dpkg-dev")
+    disk = disk_in(tmp_path)
+    case = crowded_case("debian12")
+    kernels = case.facts["boot"]["kernels"]
+    for number, kernel in enumerate(kernels[-3:]):
+        kernel["version"] = f"6.1.0-{9 - number}-amd64"
+    versions = [each["version"] for each in kernels]
+    for name in ("var/lib/dpkg/updates", "var/lib/dpkg/info", "var/lib/apt/lists/partial", "var/log/apt"):
+        (disk / name).mkdir(parents=True)
+    for name in ("var/cache/apt/archives/partial", "etc/apt/apt.conf.d", "repository"):
+        (disk / name).mkdir(parents=True)
+    (disk / "var/lib/dpkg/status").touch()
+    (disk / "etc/apt/sources.list").write_text("deb [trusted=yes] file:/repository ./\n")
+    (disk / "etc/apt/apt.conf.d/own").write_text('APT::Sandbox::User "root";\n')
+    for version in versions:
+        package = tmp_path / version
+        (package / "DEBIAN").mkdir(parents=True)
+        (package / "boot").mkdir()
+        (package / f"boot/vmlinuz-{version}").write_text(version)
+        control = f"Package: linux-image-{version}\nVersion: 1\nArchitecture: all\n"
+        (package / "DEBIAN/control").write_text(
+            control + "Maintainer: a@example.com\nDescription: a kernel\n"
+        )
+        subprocess.run(
+            ["dpkg-deb", "--build", package, disk / f"repository/linux-image-{version}_1_all.deb"],
+            check=True,
+            capture_output=True,
+        )
+    packages = " ".join(f"linux-image-{version}" for version in versions)
+    with_programs(
+        disk,
+        f'cd "$0/repository" && dpkg-scanpackages . >Packages && chroot "$0" sh -c '
+        f'"PATH=$PATH:/usr/sbin:/sbin; apt-get -q update && apt-get -qy install {packages}"',
+    )
+
+    def there() -> list[str]:
+        return sorted(path.name.partition("-")[2] for path in (disk / "boot").glob("vmlinuz-*"))
+
+    assert there() == sorted(versions)
+    path = tmp_path / "plan.sh"
+    path.write_text(script("clean-boot", case=case, root=str(disk)))
+    with_programs(disk, f'sh "{path}"')
+    assert there() == sorted(versions[:-3])
+    with_programs(disk, f'sh "{path}" undo')
+    assert there() == sorted(versions)

@@ -106,6 +106,11 @@ KINDS = {
     "ext4 on virtio-blk": Kind("/dev/vda2 / ext4", VDA, f"ext4 jbd2 crc16 {VIRTIO}"),
     "xfs on virtio-scsi": Kind("/dev/sda / xfs", SDA, "xfs libcrc32c virtio_scsi virtio_pci virtio virtio_ring"),
     "btrfs on NVMe": Kind("/dev/nvme0n1 / btrfs", NVME, "btrfs raid6_pq xor nvme nvme_core"),
+    "btrfs on two disks": Kind(
+        "/dev/vda2 / btrfs",
+        VDA + NVME + "".join(f"=== /sys/fs/btrfs/0a-1b/devices/{name} link=../../{name}\n" for name in ("nvme0n1", "vda2")),
+        f"btrfs raid6_pq xor nvme nvme_core {VIRTIO}",
+    ),
     "ext3 on AHCI": Kind("/dev/sdb / ext3", AHCI, "ext4 jbd2 crc16 ahci libahci"),
     "ext4 on LVM": Kind(
         "/dev/mapper/vg-root / ext4",

@@ -11,6 +11,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any, BinaryIO, Optional
 
 from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
@@ -54,6 +55,9 @@ class BundleTree(Tree):
         self._items: dict[str, dict[str, Any]] = {}
         self._nodes: dict[str, Node] = {"/": Node("/", "dir")}
         self._children: dict[str, set[str]] = {"/": set()}
+        self._parts: dict[str, list[dict[str, Any]]] = {}
+        """Of files that more than one collector has kept parts of: all of these."""
+        self._joined: dict[str, tuple[bytes, list[dict[str, int]]]] = {}
         self._listed: set[str] = set()
         self._errors: dict[str, dict[str, Any]] = {}
         self._cells: dict[str, bytes] = {}
@@ -85,9 +89,12 @@ class BundleTree(Tree):
                     self._place(Node(join(row, file), "file"))
         else:
             known = self._items.get(path)
-            # Two collectors may have kept one file, this one parts of it and that one all.
+            # Two collectors may have kept one file: this one parts of it and that one all, or other parts.
             if known is None or ("windows" in known and "windows" not in item):
                 self._items[path] = item
+                self._parts[path] = [item]
+            elif "windows" in known and "windows" in item:
+                self._parts[path].append(item)
             if path.startswith("/"):
                 self._place(Node(path, "file", size=item.get("size")))
 
@@ -149,6 +156,8 @@ class BundleTree(Tree):
         return bool(self._errors.get(path, {}).get("absent")) or super().knows_absence(path)
 
     def windows(self, path: str) -> Sequence[dict[str, int]]:
+        if len(self._parts.get(path, ())) > 1:
+            return self._join(path)[1]
         windows: Sequence[dict[str, int]] = self._items.get(path, {}).get("windows", ())
         return windows
 
@@ -181,7 +190,29 @@ class BundleTree(Tree):
             if path in self._nodes and path not in self._errors:
                 raise OSError(errno.ENODATA, "seen then, but not copied into the bundle", path)
             raise self._failure(path)
+        if len(self._parts[path]) > 1:
+            return io.BytesIO(self._join(path)[0])
         return self._stored(item["stored"])
+
+    def _join(self, path: str) -> tuple[bytes, list[dict[str, int]]]:
+        """Return the lines of all parts of a file, in order, and where each stood."""
+        if path not in self._joined:
+            lines: dict[int, tuple[int, bytes]] = {}
+            for part in self._parts[path]:
+                with self._stored(part["stored"]) as stream:
+                    stored = io.BytesIO(read_up_to(stream, TABLE_LIMIT)[0])
+                try:
+                    for window in part["windows"]:
+                        at, first = int(window["offset"]), int(window["line"])
+                        for number, line in enumerate(islice(stored, int(window["lines"])), first):
+                            lines.setdefault(number, (at, line))
+                            at += len(line)
+                except (ValueError, TypeError, KeyError):
+                    continue  # hostile: what cannot be understood is not there
+            found = sorted(lines.items())
+            windows = [{"line": number, "offset": at, "lines": 1} for number, (at, _) in found]
+            self._joined[path] = b"".join(line for _, (_, line) in found), windows
+        return self._joined[path]
 
     def peek(self, path: str, size: int, offset: int) -> bytes:
         data = self._heads.get(path, {}).get(offset)
