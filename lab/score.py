@@ -122,6 +122,8 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
     expected = [] if mended else [*truth.findings]
     if each.kind not in ALONE and not mended:
         expected += truth.findings_live if each.live else truth.findings_disk
+    if each.kind == "console":
+        expected += truth.findings_console
     answers = []
 
     def add(what: str, judged: str) -> None:
@@ -134,8 +136,6 @@ def answers_on(scenario: Scenario, each: Input, rules: Mapping[str, Rule]) -> li
             add(f"finding {name}", "not covered")
         else:
             add(f"finding {name}", "missed" if gathered.issuperset(rules[name].needs) else "cannot know")
-    if each.kind == "console":
-        expected += truth.findings_console
     known = {*expected, *truth.also}
     if not mended:
         known.update(truth.findings_live, truth.findings_disk)

@@ -7,12 +7,14 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-# What decides whether a change may land must not depend on chance; at home every run looks elsewhere.
-settings.register_profile("decided", derandomize=True, deadline=None)
-if os.environ.get("CI"):
-    settings.load_profile("decided")
+# How long examples take to make says nothing on a busy machine. What decides whether a change may land must
+# not depend on chance either; at home every run looks elsewhere.
+NO_CLOCK = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("home", **NO_CLOCK)
+settings.register_profile("decided", derandomize=True, **NO_CLOCK)
+settings.load_profile("decided" if os.environ.get("CI") else "home")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
