@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from crash_texts import SAMPLES
 
-from lastwords.formats.crash_reports import KINDS
+from lastwords.formats.crash.reports import KINDS
 
 MOST_TIMES_GREP = 1.0
 MOST_GROWTH = 6.0

@@ -2,7 +2,7 @@
 
     $ python bench/crash_words.py
 
-The functions that are never to blame are families of words (:mod:`lastwords.formats.crash_skip`). Takes away
+The functions that are never to blame are families of words (:mod:`lastwords.formats.crash.skip`). Takes away
 the words that one log alone needs, and those that only a third of the logs needs, and prints which titles are
 still right. Both are lower bounds: a word that comes from the kernel's source and not from a log is taken
 away as well when only one log holds such a function.
@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "formats"))
 
 from test_crash_corpus import Case, cases, reports
 
-from lastwords.formats import crash_frame_pick, crash_skip
+from lastwords.formats.crash import frame_pick as crash_frame_pick
+from lastwords.formats.crash import skip as crash_skip
 
 DRAWS = 12
 FAMILIES = {

@@ -27,8 +27,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
 
-from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents
+from lastwords.formats.oom.report import OomEvent
 from lastwords.roots.logfile import open_log
 
 TOP = Path(__file__).parent.parent

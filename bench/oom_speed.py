@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lastwords.formats.oom_events import WORDS
+from lastwords.formats.oom.events import WORDS
 
 MOST_TIMES = 1.25
 MOST_MEMORY = 100 << 20

@@ -25,11 +25,11 @@ from lastwords.collectors.boot_storage import (
 )
 from lastwords.collectors.kdump_config import MOUNTS, read_mounts
 from lastwords.collectors.programs import program
-from lastwords.formats.bls import compare_versions
-from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.fstab import Mount, mounted_on, parse_fstab
-from lastwords.formats.kernel_files import KernelFile, classify
-from lastwords.formats.vmlinuz import HEAD, VERSION, parse_kernel_image, release_of
+from lastwords.formats.boot.bls import compare_versions
+from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.boot.fstab import Mount, mounted_on, parse_fstab
+from lastwords.formats.boot.kernel_files import KernelFile, classify
+from lastwords.formats.boot.vmlinuz import HEAD, VERSION, parse_kernel_image, release_of
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from lastwords.formats import FormatError
-from lastwords.formats.bls import BootEntry, grub_order, parse_bls
-from lastwords.formats.efi_boot import (
+from lastwords.formats.boot.bls import BootEntry, grub_order, parse_bls
+from lastwords.formats.boot.efi_boot import (
     GLOBAL,
     EfiBoot,
     EfiEntry,
@@ -17,9 +17,9 @@ from lastwords.formats.efi_boot import (
     parse_load_option,
     parse_numbers,
 )
-from lastwords.formats.grub_cfg import GrubConfig, find_item, parse_grub_cfg
-from lastwords.formats.grubenv import parse_grubenv
-from lastwords.formats.shell_vars import parse_shell_vars
+from lastwords.formats.boot.grub_cfg import GrubConfig, find_item, parse_grub_cfg
+from lastwords.formats.boot.grubenv import parse_grubenv
+from lastwords.formats.system.shell_vars import parse_shell_vars
 from lastwords.roots.base import Root
 
 GRUB_CONFIGS = (

@@ -6,12 +6,12 @@ import posixpath
 from collections.abc import Iterable
 from typing import Any, Optional
 
-from lastwords.formats.fstab import Mount, mounted_on
-from lastwords.formats.kconfig import BOOT as BOOT_OPTIONS
-from lastwords.formats.kconfig import parse_option
-from lastwords.formats.lsblk import PciDevice, parse_lsblk, parse_lspci
-from lastwords.formats.module_files import module_name, needed_by, parse_modules_dep, parse_softdep
-from lastwords.formats.storage_modules import BOOT_MODULES, kind_of
+from lastwords.formats.boot.fstab import Mount, mounted_on
+from lastwords.formats.boot.kconfig import BOOT as BOOT_OPTIONS
+from lastwords.formats.boot.kconfig import parse_option
+from lastwords.formats.boot.module_files import module_name, needed_by, parse_modules_dep, parse_softdep
+from lastwords.formats.boot.storage_modules import BOOT_MODULES, kind_of
+from lastwords.formats.system.lsblk import PciDevice, parse_lsblk, parse_lspci
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from lastwords.formats.os_release import parse_os_release
+from lastwords.formats.system.os_release import parse_os_release
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts
 from lastwords.roots.base import Root

@@ -7,11 +7,11 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, Optional
 
-from lastwords.formats.initrd_head import Segment, recognise
-from lastwords.formats.initrd_inside import Inside
-from lastwords.formats.kernel_files import KernelFile, classify
-from lastwords.formats.pe import Section
-from lastwords.formats.redact import redact
+from lastwords.formats.boot.kernel_files import KernelFile, classify
+from lastwords.formats.boot.pe import Section
+from lastwords.formats.initrd.head import Segment, recognise
+from lastwords.formats.initrd.inside import Inside
+from lastwords.formats.redact.secrets import redact
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root, read_up_to

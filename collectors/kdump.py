@@ -20,10 +20,10 @@ from lastwords.collectors.kdump_config import (
 from lastwords.collectors.kdump_storage import READS, storage_of
 from lastwords.collectors.listing import unmerged
 from lastwords.collectors.programs import program
-from lastwords.formats.fstab import Mount
-from lastwords.formats.iomem import crash_kernel_ranges, kernel_size, parse_iomem, system_ram
-from lastwords.formats.packages import Package, parse_dpkg_list, parse_dpkg_status, parse_rpm_list
-from lastwords.formats.systemctl import parse_show, parse_status
+from lastwords.formats.boot.fstab import Mount
+from lastwords.formats.kdump.iomem import crash_kernel_ranges, kernel_size, parse_iomem, system_ram
+from lastwords.formats.system.packages import Package, parse_dpkg_list, parse_dpkg_status, parse_rpm_list
+from lastwords.formats.system.systemctl import parse_show, parse_status
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Optional
 
-from lastwords.formats.fstab import Mount, parse_fstab
-from lastwords.formats.kdump_conf import parse_kdump_conf
-from lastwords.formats.kdump_target import Target, debian_targets, kdump_conf_targets, suse_targets
-from lastwords.formats.shell_vars import Assignment, last_values, parse_shell_vars
+from lastwords.formats.boot.fstab import Mount, parse_fstab
+from lastwords.formats.kdump.conf import parse_kdump_conf
+from lastwords.formats.kdump.target import Target, debian_targets, kdump_conf_targets, suse_targets
+from lastwords.formats.system.shell_vars import Assignment, last_values, parse_shell_vars
 from lastwords.roots.base import Root
 
 KDUMP_CONF = "/etc/kdump.conf"

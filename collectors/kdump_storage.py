@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Optional
 
-from lastwords.formats.fstab import Mount
+from lastwords.formats.boot.fstab import Mount
 from lastwords.roots.base import Root, join
 
 BLOCK = "/sys/class/block"

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from lastwords.collectors.sysctls import SYSCTL, Runtime
-from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.kconfig import parse_option
-from lastwords.formats.modules import parse_lsmod, parse_modules
-from lastwords.formats.proc_version import parse_proc_version, parse_uname, parse_uts_version
-from lastwords.formats.taint import decode_taint, vendor_of
+from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.boot.kconfig import parse_option
+from lastwords.formats.crash.taint import decode_taint, vendor_of
+from lastwords.formats.system.modules import parse_lsmod, parse_modules
+from lastwords.formats.system.proc_version import parse_proc_version, parse_uname, parse_uts_version
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts
 from lastwords.roots.base import Root

@@ -28,9 +28,11 @@ from lastwords.collectors.kernel_log_dumps import (
 )
 from lastwords.collectors.kernel_log_join import EARLY, EventList
 from lastwords.collectors.kernel_log_scan import KEPT_BYTES, LogScan
-from lastwords.formats import failures, kevents, oom_events
-from lastwords.formats.boots import Boot, parse_boots
-from lastwords.formats.klog import Clock, parse_line
+from lastwords.formats.failures import reader as failures
+from lastwords.formats.log import events as kevents
+from lastwords.formats.log.boots import Boot, parse_boots
+from lastwords.formats.log.klog import Clock, parse_line
+from lastwords.formats.oom import events as oom_events
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root

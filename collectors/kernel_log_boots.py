@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from lastwords.formats.boots import Boot
-from lastwords.formats.endings import ABRUPT, ORDERLY
-from lastwords.formats.klog import Clock, parse_line
+from lastwords.formats.log.boots import Boot
+from lastwords.formats.log.endings import ABRUPT, ORDERLY
+from lastwords.formats.log.klog import Clock, parse_line
 from lastwords.roots.base import Root
 
 # journald says that it stops (SD_MESSAGE_JOURNAL_STOP), systemd that it has reached shutdown.target.

@@ -17,7 +17,7 @@ from lastwords.collectors.kdump_config import (
     read_config,
     read_mounts,
 )
-from lastwords.formats.crash_names import kind_of_dump_file
+from lastwords.formats.kdump.dump_names import kind_of_dump_file
 from lastwords.formats.vmcore.dump import open_dump
 from lastwords.formats.vmcore.head import HEAD_SIZE, VmcoreHead, parse_vmcore_head
 from lastwords.formats.vmcore.kernel import Kernel

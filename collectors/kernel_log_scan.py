@@ -13,16 +13,16 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.collectors.kernel_log_oom import oom_events
-from lastwords.formats.crash_reports import Report, Reports
-from lastwords.formats.crash_signature import signature_of_failure, signature_of_report
-from lastwords.formats.endings import ending_of
-from lastwords.formats.failure_texts import TEXTS
-from lastwords.formats.failures import Failure, Failures
-from lastwords.formats.kevents import Found, detect
-from lastwords.formats.klog import Clock, LogLine
-from lastwords.formats.klog_messages import Message, Messages
-from lastwords.formats.oom_events import BEFORE, OomEvents
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.crash.reports import Report, Reports
+from lastwords.formats.crash.signature import signature_of_failure, signature_of_report
+from lastwords.formats.failures.reader import Failure, Failures
+from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.log.endings import ending_of
+from lastwords.formats.log.events import Found, detect
+from lastwords.formats.log.klog import Clock, LogLine
+from lastwords.formats.log.messages import Message, Messages
+from lastwords.formats.oom.events import BEFORE, OomEvents
+from lastwords.formats.oom.report import OomEvent
 from lastwords.model import Event, event
 from lastwords.roots.lines import Line
 

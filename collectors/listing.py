@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from typing import Optional
 
-from lastwords.formats.conf_dirs import Chosen, merge_directories
+from lastwords.formats.system.conf_dirs import Chosen, merge_directories
 from lastwords.roots.base import Root
 from lastwords.roots.trees import Node
 

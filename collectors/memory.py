@@ -7,14 +7,14 @@ from typing import Any, Optional, TypeVar
 
 from lastwords.collectors.memory_groups import FILES as GROUP_FILES
 from lastwords.collectors.memory_groups import control_groups
-from lastwords.formats.buddyinfo import FreeBlocks, parse_buddyinfo, parse_pagetypeinfo
-from lastwords.formats.counters import parse_counters
-from lastwords.formats.meminfo import Meminfo, parse_meminfo
-from lastwords.formats.mounts import Mount, parse_mounts
-from lastwords.formats.psi import parse_pressure
-from lastwords.formats.slabinfo import parse_slabinfo
-from lastwords.formats.swaps import chosen, parse_swaps, parse_zram_mm_stat
-from lastwords.formats.zoneinfo import Zone, parse_zoneinfo
+from lastwords.formats.memory.buddyinfo import FreeBlocks, parse_buddyinfo, parse_pagetypeinfo
+from lastwords.formats.memory.counters import parse_counters
+from lastwords.formats.memory.meminfo import Meminfo, parse_meminfo
+from lastwords.formats.memory.psi import parse_pressure
+from lastwords.formats.memory.slabinfo import parse_slabinfo
+from lastwords.formats.memory.swaps import chosen, parse_swaps, parse_zram_mm_stat
+from lastwords.formats.memory.zoneinfo import Zone, parse_zoneinfo
+from lastwords.formats.system.mounts import Mount, parse_mounts
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Optional
 
-from lastwords.formats.cgroup import parse_limit
-from lastwords.formats.counters import parse_counters
-from lastwords.formats.mounts import Mount
-from lastwords.formats.psi import parse_pressure
+from lastwords.formats.memory.cgroup import parse_limit
+from lastwords.formats.memory.counters import parse_counters
+from lastwords.formats.memory.psi import parse_pressure
+from lastwords.formats.system.mounts import Mount
 from lastwords.roots.base import Root
 
 MAX_GROUPS = 10_000

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from lastwords.collectors.oom_units import Units, configuration
-from lastwords.formats.shell_vars import parse_shell_vars
+from lastwords.formats.system.shell_vars import parse_shell_vars
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line
 

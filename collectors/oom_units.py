@@ -7,8 +7,8 @@ from typing import Any, Optional
 
 from lastwords.collectors.listing import NOTHING, ConfDirs, entries, target_of, unmerged
 from lastwords.collectors.oom_writers import hit, names_it
-from lastwords.formats.conf_dirs import merge_directories
-from lastwords.formats.unit_files import (
+from lastwords.formats.system.conf_dirs import merge_directories
+from lastwords.formats.system.unit_files import (
     CONFIGURATION_PATH,
     SYSTEM_UNIT_PATH,
     Assignment,

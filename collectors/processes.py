@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.formats import FormatError
-from lastwords.formats.badness import oom_adj_of
-from lastwords.formats.mounts import parse_mounts
-from lastwords.formats.proc_pid import (
+from lastwords.formats.memory.proc_pid import (
     PF_KTHREAD,
     TICKS_PER_SECOND,
     Membership,
@@ -19,7 +17,9 @@ from lastwords.formats.proc_pid import (
     parse_stat,
     parse_status,
 )
-from lastwords.formats.ps import parse_ps
+from lastwords.formats.oom.badness import oom_adj_of
+from lastwords.formats.system.mounts import parse_mounts
+from lastwords.formats.system.ps import parse_ps
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
 from lastwords.roots.base import Root, Row

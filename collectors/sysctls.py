@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional, Union
 
 from lastwords.collectors.listing import NOTHING, ConfDirs, target_of
-from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.sysctl_d import (
+from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.system.sysctl_d import (
     Setting,
     canonical_key,
     effective,

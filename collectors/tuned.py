@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from lastwords.collectors.oom_units import read_settings
-from lastwords.formats.unit_files import Assignment
+from lastwords.formats.system.unit_files import Assignment
 from lastwords.roots.base import Root
 
 ACTIVE = "/etc/tuned/active_profile"

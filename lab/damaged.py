@@ -33,9 +33,9 @@ from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.collectors.initramfs import look_inside, unknown_image
-from lastwords.formats.cpio import TRAILER, read_header
-from lastwords.formats.initrd_head import module_version
-from lastwords.formats.kernel_files import KernelFile
+from lastwords.formats.boot.kernel_files import KernelFile
+from lastwords.formats.initrd.cpio import TRAILER, read_header
+from lastwords.formats.initrd.head import module_version
 from lastwords.model import Case, Finding, Severity
 
 HOME = os.path.join(CACHE, "damaged")

@@ -48,7 +48,7 @@ TEXTS = ("str", "bytes", "Iterable[str]", "Sequence[str]")
 def oom(data: bytes) -> None:
     """Read the OOM events of a log, explain and show them."""
     from lastwords.analyzer.oom.explain import explain
-    from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
+    from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
     from lastwords.hookspecs import Look
     from lastwords.reports.oom_terminal import Page
     from lastwords.roots.logfile import LogReader
@@ -87,7 +87,7 @@ def deaths(data: bytes) -> None:
 
 def messages(data: bytes) -> None:
     """Read all messages of a log, secrets removed, as bundles hold them; look for events in each."""
-    from lastwords.formats.kevents import detect
+    from lastwords.formats.log.events import detect
     from lastwords.roots.logfile import LogReader
 
     for message in LogReader(io.BytesIO(data)):

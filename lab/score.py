@@ -20,7 +20,7 @@ from lastwords import plugins
 from lastwords.analyzer.kdump.readiness import caught, readiness
 from lastwords.analyzer.opening import open_case
 from lastwords.analyzer.prediction import predict
-from lastwords.formats.kevents import KINDS
+from lastwords.formats.log.events import KINDS
 from lastwords.hookspecs import Rule
 
 REPORT = os.path.join(REPOSITORY, "docs", "accuracy.md")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lastwords.formats.klog_messages import messages
-from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.log.messages import messages
+from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
+from lastwords.formats.oom.report import OomEvent
 from lastwords.roots.logfile import LogReader
 
 CORPUS = (

@@ -17,7 +17,7 @@ from lastwords.analyzer.judge import judge
 from lastwords.analyzer.root_needs import Need, lacks_of, needs_of_root
 from lastwords.collectors.boot import BootCollector
 from lastwords.collectors.initramfs import look_inside, unknown_image
-from lastwords.formats.kernel_files import classify
+from lastwords.formats.boot.kernel_files import classify
 from lastwords.model import Case, Severity
 
 RULES = plugins.load().rules().values()

@@ -7,8 +7,8 @@ from crash_texts import SAMPLES
 
 from lastwords.analyzer.crash_log import CrashLog, read_messages
 from lastwords.analyzer.same import grouped
-from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.log.klog import Clock
+from lastwords.formats.log.messages import messages
 
 
 def read(text: str, path: str = "log") -> CrashLog:

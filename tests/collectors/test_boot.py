@@ -16,7 +16,7 @@ from hosttree import TextTree, host_tree, root_of, text_root, write_tree
 
 from lastwords import schemas
 from lastwords.collectors.boot import BootCollector
-from lastwords.formats.efi_boot import GLOBAL
+from lastwords.formats.boot.efi_boot import GLOBAL
 from lastwords.model import Facts, NoData
 from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root

@@ -13,7 +13,7 @@ from hosttree import text_root
 
 from lastwords import schemas
 from lastwords.collectors.boot import BootCollector
-from lastwords.formats.vmlinuz import parse_kernel_image
+from lastwords.formats.boot.vmlinuz import parse_kernel_image
 from lastwords.roots.live import live_root
 
 LVM_ON_CRYPT_ON_RAID = """

@@ -28,8 +28,8 @@ from lastwords.analyzer.opening import open_tree
 from lastwords.collectors import kernel_log
 from lastwords.collectors.kernel_log import WORDS, KernelLogCollector
 from lastwords.collectors.kernel_log_scan import LogScan
-from lastwords.formats import oom_events
-from lastwords.formats.klog import Clock
+from lastwords.formats.log.klog import Clock
+from lastwords.formats.oom import events as oom_events
 from lastwords.model import Event, Facts, NoData
 from lastwords.roots.base import Root
 from lastwords.roots.bundle import bundle_root

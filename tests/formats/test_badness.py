@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats import badness
-from lastwords.formats.badness import (
+from lastwords.formats.memory.meminfo import parse_meminfo
+from lastwords.formats.memory.proc_pid import parse_stat, parse_status
+from lastwords.formats.oom import badness
+from lastwords.formats.oom.badness import (
     ERAS,
     EXACT,
     LEGACY,
@@ -33,8 +35,6 @@ from lastwords.formats.badness import (
     score_adj_of,
     total_pages,
 )
-from lastwords.formats.meminfo import parse_meminfo
-from lastwords.formats.proc_pid import parse_stat, parse_status
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 ALL = [LEGACY, *(era for _, era in ERAS)]

@@ -16,12 +16,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastwords.formats import FormatError
-from lastwords.formats.bls import compare_versions, grub_order, parse_bls
-from lastwords.formats.efi_boot import parse_efibootmgr, parse_load_option, parse_numbers
-from lastwords.formats.fstab import mounted_on, parse_fstab
-from lastwords.formats.grub_cfg import MenuItem, find_item, parse_grub_cfg
-from lastwords.formats.grubenv import parse_grubenv
-from lastwords.formats.kernel_files import classify
+from lastwords.formats.boot.bls import compare_versions, grub_order, parse_bls
+from lastwords.formats.boot.efi_boot import parse_efibootmgr, parse_load_option, parse_numbers
+from lastwords.formats.boot.fstab import mounted_on, parse_fstab
+from lastwords.formats.boot.grub_cfg import MenuItem, find_item, parse_grub_cfg
+from lastwords.formats.boot.grubenv import parse_grubenv
+from lastwords.formats.boot.kernel_files import classify
 
 QUICK = settings(max_examples=150, deadline=None)
 ROOT = Path(__file__).parent.parent / "roots"

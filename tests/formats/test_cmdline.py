@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.cmdline import parse_cmdline
+from lastwords.formats.boot.cmdline import parse_cmdline
 
 
 def pairs(text: str) -> list[tuple[str, Optional[str]]]:

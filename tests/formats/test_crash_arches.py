@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lastwords.formats.crash_reports import Report, find_reports
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.crash.reports import Report, find_reports
+from lastwords.formats.log.messages import messages
 
 CUT = "------------[ cut here ]------------\n"
 WARNED = "WARNING: CPU: 0 PID: 7 at drivers/acme/x.c:7 acme_probe+0x1c/0x40\nModules linked in:\n"

@@ -14,12 +14,12 @@ import pytest
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
-from lastwords.formats.crash_reports import Report, find_reports
-from lastwords.formats.crash_title import normalize
-from lastwords.formats.failure_signs import STAGES
-from lastwords.formats.failure_texts import TEXTS
-from lastwords.formats.failures import Failure, Failures
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.crash.reports import Report, find_reports
+from lastwords.formats.crash.title import normalize
+from lastwords.formats.failures.reader import Failure, Failures
+from lastwords.formats.failures.signs import STAGES
+from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.log.messages import messages
 
 CORPUS = Path(os.environ.get("LASTWORDS_CORPUS") or Path(__file__).parents[3] / "shared" / "corpus")
 CRASHES = CORPUS / "crash" / "syzkaller"

@@ -7,13 +7,13 @@ import string
 
 import pytest
 
-from lastwords.formats.crash_frame_pick import PICKS, function_names
-from lastwords.formats.crash_frames import frames_of
-from lastwords.formats.crash_kinds import REBOOT, Kind
-from lastwords.formats.crash_reports import KINDS, WORDS
-from lastwords.formats.crash_skip import COMMON
-from lastwords.formats.crash_title import LENGTH, normalize
-from lastwords.formats.kevents import KINDS as EVENTS
+from lastwords.formats.crash.frame_pick import PICKS, function_names
+from lastwords.formats.crash.frames import frames_of
+from lastwords.formats.crash.kinds import REBOOT, Kind
+from lastwords.formats.crash.reports import KINDS, WORDS
+from lastwords.formats.crash.skip import COMMON
+from lastwords.formats.crash.title import LENGTH, normalize
+from lastwords.formats.log.events import KINDS as EVENTS
 
 ALL = (*KINDS, REBOOT)
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from klog_forms import FORMS
 
-from lastwords.formats.crash_reports import LINES, LISTED, Report, find_reports
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.crash.reports import LINES, LISTED, Report, find_reports
+from lastwords.formats.log.messages import messages
 
 
 def found(log: bytes) -> list[Report]:
@@ -114,7 +114,7 @@ def test_a_program_cannot_write_a_report_into_a_syslog() -> None:
 
 def test_a_flood_of_reports_is_counted_not_kept() -> None:
     text = SAMPLES["hung task"].text
-    from lastwords.formats.crash_reports import Reports
+    from lastwords.formats.crash.reports import Reports
 
     reports = Reports()
     lines = (text * (LISTED + 50)).encode().split(b"\n")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lastwords.formats.crash_reports import find_reports
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.crash.reports import find_reports
+from lastwords.formats.log.messages import messages
 
 REGISTERS = "Code: 0f 0b 48 89\nRSP: 0018:ffffc90000a17b60 EFLAGS: 00010246\nCR2: 0000000000000008\n"
 ENTRY = (" do_syscall_64+0x5c/0x90", " entry_SYSCALL_64_after_hwframe+0x6e/0xd8")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from lastwords.formats.core_collector import parse_core_collector
-from lastwords.formats.crashkernel import Dialect, dialect_of, evaluate, memparse
-from lastwords.formats.crashkernel_defaults import default_of
+from lastwords.formats.kdump.core_collector import parse_core_collector
+from lastwords.formats.kdump.crashkernel import Dialect, dialect_of, evaluate, memparse
+from lastwords.formats.kdump.crashkernel_defaults import default_of
 
 M, G = 1 << 20, 1 << 30
 REDHAT = "1G-4G:192M,4G-64G:256M,64G-:512M"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.df import Filesystem, filesystem_of, parse_df
+from lastwords.formats.system.df import Filesystem, filesystem_of, parse_df
 
 
 def run(*argv: str) -> str:

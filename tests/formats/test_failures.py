@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats.failure_texts import TEXTS
-from lastwords.formats.failures import SIGNS, Failure, Failures
-from lastwords.formats.klog_messages import messages
+from lastwords.formats.failures.reader import SIGNS, Failure, Failures
+from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.log.messages import messages
 
 START = "[    0.000000] Linux version 6.1.0-18-amd64 (gcc-12)\n"
 UP = "Debian GNU/Linux 12 web ttyS0\n\nweb login: \n"

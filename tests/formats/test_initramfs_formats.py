@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastwords.formats import FormatError
-from lastwords.formats.cpio import CpioError, CpioReader, Member
-from lastwords.formats.initrd_head import Segment, compression_of, recognise
+from lastwords.formats.initrd.cpio import CpioError, CpioReader, Member
+from lastwords.formats.initrd.head import Segment, compression_of, recognise
 
 QUICK = settings(max_examples=100, deadline=None)
 

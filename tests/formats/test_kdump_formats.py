@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats.crash_names import kind_of_dump_file, parse_dump_name
-from lastwords.formats.iomem import crash_kernel_ranges, parse_iomem
-from lastwords.formats.kdump_conf import parse_kdump_conf
-from lastwords.formats.kdump_target import debian_targets, kdump_conf_targets, suse_targets
-from lastwords.formats.packages import parse_dpkg_list, parse_dpkg_status, parse_rpm_list
-from lastwords.formats.shell_vars import last_values, parse_shell_vars
-from lastwords.formats.systemctl import parse_show, parse_status
+from lastwords.formats.kdump.conf import parse_kdump_conf
+from lastwords.formats.kdump.dump_names import kind_of_dump_file, parse_dump_name
+from lastwords.formats.kdump.iomem import crash_kernel_ranges, parse_iomem
+from lastwords.formats.kdump.target import debian_targets, kdump_conf_targets, suse_targets
+from lastwords.formats.system.packages import parse_dpkg_list, parse_dpkg_status, parse_rpm_list
+from lastwords.formats.system.shell_vars import last_values, parse_shell_vars
+from lastwords.formats.system.systemctl import parse_show, parse_status
 from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
 
 # The start of a dump that makedumpfile 1.7.2 wrote of a crashed Debian 12 kernel.

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.kconfig import parse_option
-from lastwords.formats.modules import Module, parse_lsmod, parse_modules
-from lastwords.formats.proc_version import Build, parse_proc_version, parse_uname, parse_uts_version
-from lastwords.formats.taint import decode_taint, vendor_of
+from lastwords.formats.boot.kconfig import parse_option
+from lastwords.formats.crash.taint import decode_taint, vendor_of
+from lastwords.formats.system.modules import Module, parse_lsmod, parse_modules
+from lastwords.formats.system.proc_version import Build, parse_proc_version, parse_uname, parse_uts_version
 
 RHEL7 = (
     "Linux version 3.10.0-1160.el7.x86_64 (mockbuild@build.example.com) "

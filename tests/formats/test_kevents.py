@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats.kevents import KINDS, WORDS, detect
+from lastwords.formats.log.events import KINDS, WORDS, detect
 
 SAMPLES: list[tuple[str, str, dict[str, Any]]] = [
     (

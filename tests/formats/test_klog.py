@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats.boots import parse_boots
-from lastwords.formats.klog import Clock, LogLine, Stamp, parse_line
+from lastwords.formats.log.boots import parse_boots
+from lastwords.formats.log.klog import Clock, LogLine, Stamp, parse_line
 
 TEXT = "Out of memory: Killed process 812 (tmux: server) total-vm:40kB"
 AT = 1772331247.0  # 2026-03-01T02:14:07Z

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from klog_forms import FORMS, WRAPPED
 
-from lastwords.formats.klog_messages import Message, Messages, messages
+from lastwords.formats.log.messages import Message, Messages, messages
 
 TEXTS = [
     "tmux: server invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=0",

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.ls import Listed, parse_ls
+from lastwords.formats.system.ls import Listed, parse_ls
 
 TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "dir", stat.S_IFLNK: "link"}
 ODD = [

@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.buddyinfo import parse_buddyinfo, parse_pagetypeinfo
-from lastwords.formats.cgroup import parse_limit
-from lastwords.formats.counters import parse_counters
-from lastwords.formats.meminfo import parse_meminfo
-from lastwords.formats.mounts import parse_mounts
-from lastwords.formats.psi import parse_pressure
-from lastwords.formats.slabinfo import parse_slabinfo
-from lastwords.formats.swaps import chosen, parse_swaps, parse_zram_mm_stat
-from lastwords.formats.zoneinfo import parse_zoneinfo
+from lastwords.formats.memory.buddyinfo import parse_buddyinfo, parse_pagetypeinfo
+from lastwords.formats.memory.cgroup import parse_limit
+from lastwords.formats.memory.counters import parse_counters
+from lastwords.formats.memory.meminfo import parse_meminfo
+from lastwords.formats.memory.psi import parse_pressure
+from lastwords.formats.memory.slabinfo import parse_slabinfo
+from lastwords.formats.memory.swaps import chosen, parse_swaps, parse_zram_mm_stat
+from lastwords.formats.memory.zoneinfo import parse_zoneinfo
+from lastwords.formats.system.mounts import parse_mounts
 
 ZONEINFO_3_10 = """Node 0, zone   Normal
   pages free     5120

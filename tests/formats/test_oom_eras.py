@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from oom_corpus import events_of
 
-from lastwords.formats.gfp import decode, expand, zones_allowed
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.gfp import decode, expand, zones_allowed
+from lastwords.formats.oom.report import OomEvent
 
 EL5 = """\
 java invoked oom-killer: gfp_mask=0x201d2, order=0, oomkilladj=0

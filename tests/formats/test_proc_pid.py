@@ -14,15 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lastwords.formats import FormatError
-from lastwords.formats.badness import oom_adj_of
-from lastwords.formats.proc_pid import (
+from lastwords.formats.memory.proc_pid import (
     PF_KTHREAD,
     TICKS_PER_SECOND,
     parse_membership,
     parse_stat,
     parse_status,
 )
-from lastwords.formats.ps import parse_ps
+from lastwords.formats.oom.badness import oom_adj_of
+from lastwords.formats.system.ps import parse_ps
 
 ODD_NAMES = ["a) S 1 (b", "tmux: server", "x\n) y", "back\\slash", "(sd-pam)"]
 

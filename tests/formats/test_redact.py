@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.redact import MARK, redact, suspicious
+from lastwords.formats.redact.secrets import MARK, redact, suspicious
 
 # In each text, S3cr and t stand for parts of a secret: no letter of "S3cr" or "t~" may be left, and what is
 # left must be the second text.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats import redact as module
+from lastwords.formats.redact import secrets as module
 
 WORDS = [
     *(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lastwords.formats.crash_frames import frames_of
-from lastwords.formats.rust_symbols import LENGTH, demangle
+from lastwords.formats.crash.frames import frames_of
+from lastwords.formats.crash.rust_symbols import LENGTH, demangle
 
 
 @pytest.mark.parametrize(

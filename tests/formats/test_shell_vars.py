@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.shell_vars import last_values, parse_shell_vars
+from lastwords.formats.system.shell_vars import last_values, parse_shell_vars
 
 SAMPLE = r"""
 # comment

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.conf_dirs import merge_directories
-from lastwords.formats.sysctl_d import (
+from lastwords.formats.system.conf_dirs import merge_directories
+from lastwords.formats.system.sysctl_d import (
     canonical_key,
     effective,
     is_glob_for,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lastwords.formats.unit_files import (
+from lastwords.formats.system.unit_files import (
     Assignment,
     dropin_directories,
     dropin_names,

@@ -13,7 +13,7 @@ from lab.common import LabError
 from lab.scenario import Scenario, load_all
 
 from lastwords.collectors.kernel_log_scan import LogScan
-from lastwords.formats.klog import Clock
+from lastwords.formats.log.klog import Clock
 from lastwords.roots.lines import Search, read_lines
 
 CONSOLES = Path(__file__).parent / "consoles"

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lastwords.collectors.kernel_log import JOURNAL, LIST_BOOTS
-from lastwords.formats.boots import parse_boots
-from lastwords.formats.journal_file import JournalError, JournalFile
+from lastwords.formats.log.boots import parse_boots
+from lastwords.formats.log.journal_file import JournalError, JournalFile
 from lastwords.roots.live import directory_root
 
 WRITER = next(

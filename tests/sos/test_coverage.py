@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from lastwords.formats.proc_pid import parse_status
+from lastwords.formats.memory.proc_pid import parse_status
 from lastwords.plugins import load
 from lastwords.roots import sos_tables
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lastwords.formats.kernel_files import classify
+from lastwords.formats.boot.kernel_files import classify
 from lastwords.model import Case, Facts, Severity
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from lastwords.formats.badness import INIT, NEVER, Era, Task
+from lastwords.formats.oom.badness import INIT, NEVER, Era, Task
 from lastwords.formats.sizes import size
-from lastwords.formats.unit_files import units_of
+from lastwords.formats.system.unit_files import units_of
 from lastwords.model import Facts
 
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lastwords.formats import crash_reports, failures
-from lastwords.formats.crash_frames import Frame
-from lastwords.formats.crash_reports import Report, Reports
-from lastwords.formats.crash_signature import signature_of_failure, signature_of_report
-from lastwords.formats.failure_texts import TEXTS
-from lastwords.formats.failures import Failure, Failures
-from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import Message
+from lastwords.formats.crash import reports as crash_reports
+from lastwords.formats.crash.frames import Frame
+from lastwords.formats.crash.reports import Report, Reports
+from lastwords.formats.crash.signature import signature_of_failure, signature_of_report
+from lastwords.formats.failures import reader as failures
+from lastwords.formats.failures.reader import Failure, Failures
+from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.log.klog import Clock
+from lastwords.formats.log.messages import Message
 from lastwords.roots.logfile import open_log, open_parts
 
 SCHEMA = "urn:lastwords:schema:crash_log:1.0"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from lastwords.analyzer.candidates import Candidate, reason
-from lastwords.formats.badness import (
+from lastwords.formats.oom.badness import (
     EXACT,
     INIT,
     LEGACY,

@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.storage_modules import BUSES, FILESYSTEMS, KINDS, PROGRAMS, RAID_LEVELS, disk_module
+from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.boot.storage_modules import (
+    BUSES,
+    FILESYSTEMS,
+    KINDS,
+    PROGRAMS,
+    RAID_LEVELS,
+    disk_module,
+)
 from lastwords.model import Facts
 
 _RD = {

@@ -34,7 +34,7 @@ def events_of(core: Vmcore) -> list[Event]:
     """Return what the log of a dump tells of."""
     # Not at the top: who asks for nothing but the log need not wait for all those patterns.
     from lastwords.collectors.kernel_log_scan import LogScan
-    from lastwords.formats.klog import Clock
+    from lastwords.formats.log.klog import Clock
     from lastwords.roots.lines import LINE_LIMIT, Line
 
     path = "$ dmesg"

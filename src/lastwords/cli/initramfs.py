@@ -16,8 +16,8 @@ from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of, open_case
 from lastwords.cli import options
 from lastwords.collectors.initramfs import look_inside, unknown_image
-from lastwords.formats.cpio import Member
-from lastwords.formats.kernel_files import classify
+from lastwords.formats.boot.kernel_files import classify
+from lastwords.formats.initrd.cpio import Member
 from lastwords.gather.run import gather
 from lastwords.hookspecs import Rule
 from lastwords.model import Case, ExitCode, Finding, LastwordsError, Severity

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from lastwords import __version__
 from lastwords.analyzer.oom.explain import SCHEMA, Explanation, explain
 from lastwords.cli import options
-from lastwords.formats.oom_events import BEFORE, STEMS, WORDS, OomEvents
+from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.plugins import Plugins
 from lastwords.roots.logfile import LogReader, open_log

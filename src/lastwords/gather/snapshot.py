@@ -11,9 +11,9 @@ from typing import Any, Optional
 
 from lastwords.collectors.memory_groups import control_groups
 from lastwords.collectors.processes import ProcessesCollector
-from lastwords.formats.meminfo import parse_meminfo
-from lastwords.formats.mounts import parse_mounts
-from lastwords.formats.psi import parse_pressure
+from lastwords.formats.memory.meminfo import parse_meminfo
+from lastwords.formats.memory.psi import parse_pressure
+from lastwords.formats.system.mounts import parse_mounts
 from lastwords.model import Facts
 from lastwords.roots.base import Root
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Optional
 
 from lastwords.analyzer.crash_log import CrashLog, Entry
-from lastwords.formats.crash_frames import plain_name
-from lastwords.formats.crash_skip import TELLS_LITTLE
+from lastwords.formats.crash.frames import plain_name
+from lastwords.formats.crash.skip import TELLS_LITTLE
 from lastwords.reports import words
 
 FRAMES_SHOWN = 6

@@ -6,8 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from lastwords.formats.boot.storage_modules import BOOT_MODULES
 from lastwords.formats.sizes import size
-from lastwords.formats.storage_modules import BOOT_MODULES
 from lastwords.hookspecs import Look
 from lastwords.model import Finding
 from lastwords.reports.screen import MARGIN, Screen, styled

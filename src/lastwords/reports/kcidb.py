@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from lastwords.formats.crash_signature import VERSION
-from lastwords.formats.failure_texts import TEXTS
+from lastwords.formats.crash.signature import VERSION
+from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import Report, Whole
 from lastwords.model import Event, Verdict
 from lastwords.reports import words

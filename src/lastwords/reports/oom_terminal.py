@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 from lastwords.analyzer.oom.explain import Explanation
 from lastwords.analyzer.oom.failure import ZoneState
 from lastwords.formats import sizes
-from lastwords.formats.oom_report import OomEvent, Victim
+from lastwords.formats.oom.report import OomEvent, Victim
 from lastwords.hookspecs import Look
 from lastwords.reports import words
 from lastwords.reports.screen import page_console, page_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Optional
 
 from lastwords.analyzer.candidates import Candidate
 from lastwords.analyzer.prediction import Arena, Prediction
-from lastwords.formats.badness import NEVER
+from lastwords.formats.oom.badness import NEVER
 from lastwords.formats.sizes import short_size, size
 from lastwords.reports.words import duration, plain
 

@@ -20,7 +20,7 @@ from json.encoder import encode_basestring_ascii as quote
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats import text_of
-from lastwords.formats.redact import redact, suspicious
+from lastwords.formats.redact.secrets import redact, suspicious
 from lastwords.roots.evidence import (
     EvidenceLog,
     Store,

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import BinaryIO, Optional
 
 from lastwords.formats import FormatError
-from lastwords.formats.cpio import CpioError, CpioReader, Member
-from lastwords.formats.initrd_head import Segment, compression_of, is_microcode
-from lastwords.formats.initrd_inside import Inside, bytes_wanted
-from lastwords.formats.pe import HEAD, Section, parse_pe
+from lastwords.formats.boot.pe import HEAD, Section, parse_pe
+from lastwords.formats.initrd.cpio import CpioError, CpioReader, Member
+from lastwords.formats.initrd.head import Segment, compression_of, is_microcode
+from lastwords.formats.initrd.inside import Inside, bytes_wanted
 from lastwords.roots.initrd_decoders import Damaged, Unsupported, decoder_of
 from lastwords.roots.streams import CHUNK, Chunks
 

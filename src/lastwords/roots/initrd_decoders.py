@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.formats import FormatError
-from lastwords.formats.lz4_block import decompress_lz4
-from lastwords.formats.lzo import decompress_lzo
+from lastwords.formats.initrd.lz4_block import decompress_lz4
+from lastwords.formats.initrd.lzo import decompress_lzo
 from lastwords.roots.streams import CompressionError, new_decoder
 
 FAILED = "decompressor failed"
@@ -96,7 +96,7 @@ _CORRUPT = {
 
 
 def decoder_of(name: str) -> Decoder:
-    """Return a decoder of a compression that :func:`~lastwords.formats.initrd_head.compression_of` names."""
+    """Return a decoder of a compression that :func:`~lastwords.formats.initrd.head.compression_of` names."""
     if name == "gzip":
         return _Gzip(name)
     return {"lz4": _Lz4, "lzo": _Lzo}.get(name, _Library)(name)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import BinaryIO, Optional
 
-from lastwords.formats.journal_file import Entry, JournalError, JournalFile, Read
+from lastwords.formats.log.journal_file import Entry, JournalError, JournalFile, Read
 from lastwords.roots.base import CommandSource, Output, join
 from lastwords.roots.streams import Chunks
 from lastwords.roots.trees import Tree

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import BinaryIO, Optional
 
 from lastwords.formats import text_of
-from lastwords.formats.redact import redact
+from lastwords.formats.redact.secrets import redact
 from lastwords.roots.words import Finder
 
 LINE_LIMIT = 64 << 10

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Optional, cast
 
-from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
-from lastwords.formats.pstore import HEAD as PART_HEAD
-from lastwords.formats.pstore import Part, part_of
+from lastwords.formats.log.klog import Clock
+from lastwords.formats.log.messages import ENTRY_LINES, Message, Messages, is_tagged, lines_each
+from lastwords.formats.log.pstore import HEAD as PART_HEAD
+from lastwords.formats.log.pstore import Part, part_of
 from lastwords.model import LastwordsError
 from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
 from lastwords.roots.streams import HEAD, open_decompressed, sniff

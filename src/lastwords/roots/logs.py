@@ -7,11 +7,11 @@ import re
 from typing import BinaryIO, Optional
 
 from lastwords.formats import text_of
-from lastwords.formats.failures import Failures
-from lastwords.formats.kevents import detect
-from lastwords.formats.klog import parse_line
-from lastwords.formats.klog_messages import Message
-from lastwords.formats.oom_events import tells
+from lastwords.formats.failures.reader import Failures
+from lastwords.formats.log.events import detect
+from lastwords.formats.log.klog import parse_line
+from lastwords.formats.log.messages import Message
+from lastwords.formats.oom.events import tells
 from lastwords.roots.base import Root
 from lastwords.roots.logfile import is_text
 from lastwords.roots.streams import CompressionError, open_decompressed

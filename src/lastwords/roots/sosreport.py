@@ -18,10 +18,10 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats import text_of
-from lastwords.formats.date import parse_date, parse_zone_offset
-from lastwords.formats.df import filesystem_of, parse_df
-from lastwords.formats.ls import Listed, parse_ls
-from lastwords.formats.mounts import parse_mounts
+from lastwords.formats.system.date import parse_date, parse_zone_offset
+from lastwords.formats.system.df import filesystem_of, parse_df
+from lastwords.formats.system.ls import Listed, parse_ls
+from lastwords.formats.system.mounts import parse_mounts
 from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
 from lastwords.roots.evidence import mangle
 from lastwords.roots.sos_tables import with_tables

@@ -15,7 +15,7 @@ from lastwords.analyzer.kdump.setup import (
     keeps_free_pages,
     ram,
 )
-from lastwords.formats.core_collector import CACHE, CACHE_PRIVATE, FREE, USER
+from lastwords.formats.kdump.core_collector import CACHE, CACHE_PRIVATE, FREE, USER
 from lastwords.model import Case
 
 SHRINKS = {"zlib": 3.0, "zstd": 3.0, "lzo": 2.3, "snappy": 2.2, None: 1.0}

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Optional
 
-from lastwords.formats.core_collector import CoreCollector, parse_core_collector, supported_kernel
-from lastwords.formats.crashkernel import Asked, dialect_of, evaluate
-from lastwords.formats.crashkernel_defaults import Default, default_of
-from lastwords.formats.kernel_files import classify
+from lastwords.formats.boot.kernel_files import classify
+from lastwords.formats.kdump.core_collector import CoreCollector, parse_core_collector, supported_kernel
+from lastwords.formats.kdump.crashkernel import Asked, dialect_of, evaluate
+from lastwords.formats.kdump.crashkernel_defaults import Default, default_of
 from lastwords.model import Case, Facts
 
 SERVICES = {

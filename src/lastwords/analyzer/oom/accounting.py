@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.oom_memcg import MemoryGroup
-from lastwords.formats.oom_memory import MemoryInfo
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.memcg import MemoryGroup
+from lastwords.formats.oom.memory import MemoryInfo
+from lastwords.formats.oom.report import OomEvent
 
 
 @dataclass(frozen=True)

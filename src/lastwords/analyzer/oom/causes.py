@@ -14,7 +14,7 @@ from lastwords.analyzer.oom.choice import Choice
 from lastwords.analyzer.oom.eaters import Process, Program, crowd
 from lastwords.analyzer.oom.failure import Failure
 from lastwords.formats import sizes
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.report import OomEvent
 
 CONFIDENCES = ("high", "medium", "low")
 CROWD = "many-processes"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from lastwords.analyzer.oom.eaters import Process, processes
-from lastwords.formats.badness import (
+from lastwords.formats.oom.badness import (
     INIT,
     LEGACY,
     NO_BONUS_LAST,
@@ -21,7 +21,7 @@ from lastwords.formats.badness import (
     rank,
     total_pages,
 )
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.report import OomEvent
 
 SHOWN = 5
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.report import OomEvent
 
 SHOWN = 10
 _MANY = 50

@@ -10,7 +10,7 @@ from lastwords.analyzer.oom.causes import Cause, Picture, causes
 from lastwords.analyzer.oom.choice import Choice, choice, implied_swap
 from lastwords.analyzer.oom.eaters import Process, Program, groups, largest, processes, programs
 from lastwords.analyzer.oom.failure import Failure, failure
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.report import OomEvent
 
 SCHEMA = "urn:lastwords:schema:oom_events:1.0"
 _EVENT = (

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Optional
 
-from lastwords.formats.gfp import expand, highest_zone, zones_allowed
-from lastwords.formats.oom_memory import Zone
-from lastwords.formats.oom_report import OomEvent
+from lastwords.formats.oom.gfp import expand, highest_zone, zones_allowed
+from lastwords.formats.oom.memory import Zone
+from lastwords.formats.oom.report import OomEvent
 
 _LOST_TYPES = set("CHI")
 """Free blocks of these migration types serve few: CMA, high-order atomic, isolated."""

@@ -13,9 +13,9 @@ from typing import Any, Optional
 from lastwords.analyzer.oom.causes import CROWD, HOLDERS, Cause, limit_hit
 from lastwords.analyzer.oom.eaters import crowd
 from lastwords.analyzer.oom.explain import Explanation, explain
-from lastwords.formats.klog import Clock
-from lastwords.formats.klog_messages import ENTRY_LINES, Messages
-from lastwords.formats.oom_events import BEFORE, WORDS, OomEvents
+from lastwords.formats.log.klog import Clock
+from lastwords.formats.log.messages import ENTRY_LINES, Messages
+from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents
 from lastwords.formats.sizes import size
 from lastwords.model import Event
 from lastwords.roots.base import Root

@@ -15,7 +15,7 @@ from lastwords.analyzer.plans.units import (
     group_function,
     section_of,
 )
-from lastwords.formats.unit_files import unit_type
+from lastwords.formats.system.unit_files import unit_type
 from lastwords.hookspecs import Plan, Script
 from lastwords.model import Case
 

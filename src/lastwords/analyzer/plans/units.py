@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from lastwords.analyzer.plans.script import NotPlannable, quote
-from lastwords.formats.unit_files import unit_type, units_of
+from lastwords.formats.system.unit_files import unit_type, units_of
 from lastwords.model import Case, Facts
 
 _NAME = re.compile(r"[A-Za-z0-9:_.@\\-]{1,255}")

@@ -18,8 +18,8 @@ from lastwords.analyzer.boot_words import (
     weight,
 )
 from lastwords.analyzer.kdump.setup import in_container
-from lastwords.formats.cmdline import parse_cmdline
-from lastwords.formats.grub_cfg import searched_uuid
+from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.boot.grub_cfg import searched_uuid
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 

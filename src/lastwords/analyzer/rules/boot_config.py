@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from lastwords.analyzer.boot_words import weight
 from lastwords.analyzer.root_needs import needs_of_root
-from lastwords.formats.kconfig import INIT, NFS, OF_MODULES, RD
+from lastwords.formats.boot.kconfig import INIT, NFS, OF_MODULES, RD
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Facts, Finding, Proof, Severity
 

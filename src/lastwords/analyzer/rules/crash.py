@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from lastwords.formats.failure_texts import TEXTS
+from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 

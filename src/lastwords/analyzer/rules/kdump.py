@@ -26,7 +26,7 @@ from lastwords.analyzer.kdump.setup import (
     units,
     wanted,
 )
-from lastwords.formats.crashkernel import Asked
+from lastwords.formats.kdump.crashkernel import Asked
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 

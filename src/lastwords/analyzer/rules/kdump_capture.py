@@ -30,7 +30,7 @@ from lastwords.analyzer.kdump.setup import (
     setting,
     wanted,
 )
-from lastwords.formats.kdump_conf import FILESYSTEMS
+from lastwords.formats.kdump.conf import FILESYSTEMS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 

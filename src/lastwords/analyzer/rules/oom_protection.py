@@ -8,9 +8,9 @@ from typing import Any, Optional
 
 from lastwords.analyzer.kdump.setup import in_container
 from lastwords.analyzer.rules.crash import proof, recent
-from lastwords.formats.badness import NEVER, score_adj_of
+from lastwords.formats.oom.badness import NEVER, score_adj_of
 from lastwords.formats.sizes import size
-from lastwords.formats.unit_files import units_of
+from lastwords.formats.system.unit_files import units_of
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 
-from lastwords.formats.lzo import decompress_lzo
+from lastwords.formats.initrd.lzo import decompress_lzo
 from lastwords.formats.vmcore.source import DumpError
 
 ZLIB, LZO, SNAPPY, ZSTD = 1, 2, 4, 0x20

@@ -1,0 +1,1 @@
+"""What a boot needs: loaders, kernels, modules, parameters, filesystems."""

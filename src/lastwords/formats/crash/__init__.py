@@ -1,0 +1,1 @@
+"""Reports of kernels that died: headers, traces, whom to blame, titles and signatures."""

@@ -1,0 +1,1 @@
+"""Boots and crash dumps that failed: what consoles say of it."""

@@ -1,0 +1,1 @@
+"""Initramfs images: archives, how they are packed, what is inside."""

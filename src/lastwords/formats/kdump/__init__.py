@@ -1,0 +1,1 @@
+"""kdump: crashkernel=, configuration, targets, names of dumps."""

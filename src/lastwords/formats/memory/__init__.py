@@ -1,0 +1,1 @@
+"""Memory and who holds it: /proc, /sys and control groups."""

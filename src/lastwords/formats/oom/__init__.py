@@ -1,0 +1,1 @@
+"""Reports of the OOM killer, of every kernel, and how it weighs processes."""
