@@ -42,9 +42,11 @@ def test_any_name_of_a_program_is_understood(name: str, tmp_path: Path) -> None:
     with subprocess.Popen(["nice", "-n", "3", str(program), "60"]) as process:
         try:
             deadline = time.monotonic() + 10
-            while parse_stat(read(process.pid, "stat")).comm != name and time.monotonic() < deadline:
+            stat = parse_stat(read(process.pid, "stat"))
+            while (stat.comm, stat.state) != (name, "S") and time.monotonic() < deadline:
                 time.sleep(0.01)
-            stat, status = parse_stat(read(process.pid, "stat")), parse_status(read(process.pid, "status"))
+                stat = parse_stat(read(process.pid, "stat"))
+            status = parse_status(read(process.pid, "status"))
             known = psutil.Process(process.pid)
             assert (stat.pid, stat.comm, status.comm) == (process.pid, name, name)
             assert stat.ppid == status.ppid == os.getpid()

@@ -1,9 +1,9 @@
 """The messages of a log: its raw lines taken apart and put together again as the kernel wrote them.
 
 :mod:`lastwords.formats.log.klog` knows the prefix of one line; here is what concerns several: records that
-hold several lines (rsyslog's ``#012``, ``\\x0a`` in /dev/kmsg, dmesg's indented ones), records that span several
-(journalctl ``-o export`` and ``json-pretty``, fragments of extended netconsole), and what was done to a line
-on its way: CR/LF, NULs, terminal escapes, mail quoting.
+hold several lines (rsyslog's ``#012``, ``\\x0a`` in /dev/kmsg, dmesg's indented ones), records that span
+several (journalctl ``-o export`` and ``json-pretty``, fragments of extended netconsole), and what was done
+to a line on its way: CR/LF, NULs, terminal escapes, mail quoting.
 
 Sources: systemd docs/JOURNAL_EXPORT_FORMATS, util-linux dmesg.c, rsyslog's
 ``$EscapeControlCharactersOnReceive``, kernel/printk/printk.c (``msg_print_ext_body``),
