@@ -246,6 +246,7 @@ COPY_SPECS = (
     '/sys/firmware/efi/efivars/Boot*',
     '/sys/firmware/efi/efivars/'
     'SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c',
+    '/sys/fs/btrfs/*/devices/*',
     '/sys/fs/pstore/*',
     '/sys/hypervisor/type',
     '/sys/kernel/debug/zswap/*',
