@@ -31,15 +31,28 @@ class EventList:
         self.dropped = 0
 
     def add(self, events: list[Event]) -> None:
-        """Add the events of one log; those already known are joined."""
+        """Add the events of one log; those already known are joined, each with the nearest in time."""
+        groups: dict[tuple[Any, ...], list[Event]] = {}
         for item in events:
-            alike = self._alike.setdefault(_key(item), [])
-            same = [known for known in alike if _same(known, item)]
-            if same:
-                _join(min(same, key=lambda known: _distance(known, item)), item)
-            else:
-                alike.append(item)
-                self._events.append(item)
+            groups.setdefault(_key(item), []).append(item)
+        for key, items in groups.items():
+            alike = self._alike.setdefault(key, [])
+            pairs = [
+                (_distance(known, item), at, place)
+                for at, item in enumerate(items)
+                for place, known in enumerate(alike)
+                if _same(known, item)
+            ]
+            joined: set[int] = set()
+            taken: set[int] = set()
+            for _, at, place in sorted(pairs):
+                if at not in joined and place not in taken:
+                    joined.add(at)
+                    taken.add(place)
+                    _join(alike[place], items[at])
+            new = [item for at, item in enumerate(items) if at not in joined]
+            alike += new
+            self._events += new
 
     def listed(self, boot_at: Callable[[float, bool], Optional[str]]) -> list[Event]:
         """Return the events, oldest first, each with its boot where its time tells that.
@@ -93,7 +106,7 @@ def _same(known: Event, item: Event) -> bool:
     """Return whether two events with the same words are the same event."""
     places = {known["path"], *(place["path"] for place in known["details"].get("also", ()))}
     if item["path"] in places:
-        return False  # one log tells of one event once
+        return False  # one log tells of one event once, whether it is read at once or in parts
     if known["boot"] and item["boot"] and known["boot"] != item["boot"]:
         return False
     if known["monotonic"] is not None and item["monotonic"] is not None:

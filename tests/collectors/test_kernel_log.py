@@ -260,6 +260,21 @@ def test_a_kill_that_the_journal_stamped_late_is_told_once_and_when_it_happened(
     ]
 
 
+def test_boots_a_minute_apart_are_told_apart() -> None:
+    begun = "Linux version 6.1.0-18-amd64 (debian-kernel@lists.debian.org) #1 SMP Debian 6.1.76-1\n"
+    journal = f"2026-03-01T07:58:50+0000 web kernel: {begun}2026-03-01T08:00:12+0000 web kernel: {begun}"
+    argv = " ".join(kernel_log.JOURNAL)
+    facts = collected(
+        text_root(
+            f"=== /proc/stat\nbtime 1772351999\n=== $ dmesg exit=0\n[    0.000000] {begun}"
+            f"=== $ {argv} exit=0\n{journal}"
+        )
+    )
+    first, second = facts["events"]
+    assert first["time"] == 1772351930.0 and "also" not in first["details"]
+    assert second["time"] == 1772351999.0 and len(second["details"]["also"]) == 1
+
+
 def test_the_hosts_zone_is_used(tmp_path: Path) -> None:
     zone = Path("/usr/share/zoneinfo/America/New_York")
     if not zone.exists():
