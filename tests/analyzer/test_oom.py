@@ -113,6 +113,12 @@ def test_memory_of_nobody_is_what_the_parts_leave() -> None:
     assert found.unaccounted == (4096000 << 10) - (200_000 << 12) - (20000 << 10)
 
 
+def test_where_more_is_held_than_there_is_the_total_is_unknown() -> None:
+    found = machine(anon=2_000_000).held
+    assert found is not None
+    assert (found.total, found.unaccounted) == (None, None)
+
+
 def test_a_boosted_watermark_is_told_apart() -> None:
     zones = "Node 0 Normal free:29116kB boost:18432kB min:26624kB low:33280kB high:39936kB managed:988000kB free_cma:4376kB"
     (zone,) = machine(zones=zones).failure.zones

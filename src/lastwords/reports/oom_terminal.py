@@ -304,17 +304,19 @@ def _memory(grid: Table, item: Explanation) -> None:
     if held.unaccounted is not None and held.unaccounted > (held.total or 0) // 50:
         rows = sorted([*rows, ("nobody's", held.unaccounted)], key=lambda row: -row[1])
     whole = max(held.total or 0, max(size for _, size in rows)) or 1
-    of = "of RAM" if held.scope == "machine" else "in use"
+    of, much = ("of RAM", "RAM there is") if held.scope == "machine" else ("in use", "is in use")
     swap = ""
     if held.scope == "machine" and held.swap_total is not None:
         free = (
             f", {sizes.size(held.swap_free)} free" if held.swap_free is not None and held.swap_total else ""
         )
         swap = f"; swap {sizes.size(held.swap_total)}{free}" if held.swap_total else "; no swap"
-    grid.add_row(_label("memory"), Text(f"{sizes.size(held.total)} {of}{swap}"))
+    total = f"{sizes.size(held.total)} {of}" if held.total is not None else f"not told how much {much}"
+    grid.add_row(_label("memory"), Text(total + swap))
     for name, size in rows[:SHARES_SHOWN]:
         bar = "#" * max(1, round(BAR * size / whole))
-        line = Text(f"{name:<18} {sizes.size(size):>10} {size / whole:>4.0%} ")
+        share = "" if held.total is None else f"{size / whole:.0%}"
+        line = Text(f"{name:<18} {sizes.size(size):>10} {share:>4} ")
         line.append(
             bar, style="red" if name == "nobody's" else "green" if name.startswith("free") else "blue"
         )

@@ -90,7 +90,7 @@ def _of_machine(info: MemoryInfo) -> Held:
     listed = any(size is not None for name, size in parts if name in ("anon", "lru"))
     rest = ram - known if ram is not None and listed else None
     if ram is not None and rest is not None and rest < -ram // 20:
-        rest = None  # zones are missing in the report, or its numbers contradict each other
+        ram = rest = None  # zones are missing in the report, or its numbers contradict each other
     return Held("machine", ram, shares, rest, info.swap_total, info.swap_free)
 
 
