@@ -97,6 +97,11 @@ def test_a_programs_line_is_not_the_kernels(line: str) -> None:
     assert parse_line(line).text == TEXT
 
 
+@pytest.mark.parametrize("carrier", ["x:<1>", "kern:err: ", "2026-03-01T02:14:07Z stdout F "])
+def test_carriers_in_carriers_come_to_an_end(carrier: str) -> None:
+    assert parse_line(carrier * 5000 + TEXT).text.endswith(TEXT)
+
+
 def test_what_has_no_prefix_is_all_text() -> None:
     assert parse_line(TEXT) == LogLine(TEXT)
     assert (

@@ -172,6 +172,8 @@ _TAG_ONLY = re.compile(r"(kernel): ")
 _FIELDS = re.compile(
     r"(\S{1,255}) (\S{1,48}) (\S{1,128}) \S{1,32} (?:-|(?:\[(?:[^\]\"\\]|\\.|\"(?:[^\"\\]|\\.)*\")*\])+) ?"
 )
+_CARRIERS = 3
+"""Most that is taken off a line before its prefix: each of the following, or ``dmesg --decode``."""
 _CONTAINER = re.compile(r"std(?:out|err) [FP] ")
 # grep names file and line.
 _FOUND_IN = re.compile(r"[\w./+@-]{1,200}?[:-](?:\d{1,9}[:-])?(?=\[|<\d|\d{4}-|[^\W\d]{3,4} [ \d]\d \d\d:)")
@@ -188,15 +190,18 @@ def parse_line(line: str) -> LogLine:
     >>> parse_line("2026-03-01T03:14:07+0100 web app[12]: WARNING: retry").is_kernel
     False
     """
-    line = line.rstrip("\r\n")
+    return _parsed(line.rstrip("\r\n"), _CARRIERS)
+
+
+def _parsed(line: str, carriers: int) -> LogLine:
     priority = None
     if line[:1] == "<" and (match := _PRIORITY.match(line)) is not None:
         priority = int(match[1]) & 7
         line = line[match.end() :]
     if line[:1].isdigit() and (match := _KMSG.match(line)) is not None:
         return _record(match, line)
-    if (match := _DECODED.match(line)) is not None and match[2] in _LEVELS:
-        found = parse_line(line[match.end() :])
+    if carriers and (match := _DECODED.match(line)) is not None and match[2] in _LEVELS:
+        found = _parsed(line[match.end() :], carriers - 1)
         return replace(found, priority=_LEVELS.index(match[2]), is_kernel=match[1] == "kern")
     for pattern, make in ((_ISO, _iso), (_SYSLOG, _traditional)):
         if (match := pattern.match(line)) is not None and (stamp := make(match)) is not None:
@@ -204,8 +209,8 @@ def parse_line(line: str) -> LogLine:
             if pattern is _ISO and "," in match[6]:  # dmesg's alone, which writes neither host nor tag
                 caller, rest = _caller(rest)
                 return LogLine(rest, stamp, priority=priority, caller=caller, is_kernel=True)
-            if (match := _CONTAINER.match(rest)) is not None:
-                found = parse_line(rest[match.end() :])
+            if carriers and (match := _CONTAINER.match(rest)) is not None:
+                found = _parsed(rest[match.end() :], carriers - 1)
                 return found if found.stamp is not None else replace(found, stamp=stamp)
             return _tagged(rest, priority, stamp=stamp, fields=line.startswith("1 "))
     if (match := _UNIX.match(line)) is not None:
@@ -214,15 +219,14 @@ def parse_line(line: str) -> LogLine:
         monotonic = float(match[1])
         caller, rest = _caller(line[match.end() :])
         return _printk(rest, priority, monotonic, caller)
-    if (match := _DMESG_T.match(line)) is not None:
-        caller, rest = _caller(line[match.end() :])
-        return LogLine(rest, stamp=_bracketed(match), priority=priority, caller=caller, is_kernel=True)
-    if line[:1] == "[" and (match := _HUMAN.match(line)) is not None:
-        caller, rest = _caller(line[match.end() :])
-        return LogLine(rest, stamp=_minute(match), priority=priority, caller=caller, is_kernel=True)
-    if (match := _FOUND_IN.match(line)) is not None:
-        found = parse_line(line[match.end() :])
-        if found.text != line[match.end() :]:
+    for pattern, make in ((_DMESG_T, _bracketed), (_HUMAN, _minute)):
+        if (match := pattern.match(line)) is not None:
+            caller, rest = _caller(line[match.end() :])
+            return LogLine(rest, stamp=make(match), priority=priority, caller=caller, is_kernel=True)
+    if carriers and (match := _FOUND_IN.match(line)) is not None:
+        rest = line[match.end() :]
+        found = _parsed(rest, carriers - 1)
+        if found.text != rest:
             return found
     if (match := _PRINTK_LATER.match(line)) is not None:
         # A console shows what programs write too: a login prompt, half a line of output.
