@@ -27,7 +27,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Optional
 
-from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents
+from lastwords.analyzer.oom.reports import events_in
+from lastwords.formats.oom.events import BEFORE, WORDS
 from lastwords.formats.oom.report import OomEvent
 from lastwords.roots.logfile import open_log
 
@@ -41,13 +42,8 @@ VERDICTS = ("right", "partly right", "refused", "crashed", "wrong, without a wor
 
 def events_of(path: Path) -> list[OomEvent]:
     """Return the events that lastwords finds."""
-    found: list[OomEvent] = []
     with open_log(str(path), WORDS, before=BEFORE) as reader:
-        made = OomEvents(reader.clock)
-        for message in reader:
-            found += made.feed(message)
-            reader.want(made.wanted)
-        return found + made.end()
+        return list(events_in(reader))
 
 
 def ours(path: Path, known: dict[str, str]) -> str:

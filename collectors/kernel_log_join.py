@@ -120,7 +120,7 @@ def _same(known: Event, item: Event) -> bool:
     if max(_rank(known), _rank(item)) == 3 and distance <= _DAY:
         distance = min(distance % _QUARTER, _QUARTER - distance % _QUARTER)
     # No process dies twice: a kill may be stamped late where all else of it agrees.
-    return distance <= (max(_LATE, _close(known, item)) if _same_kill(known, item) else _close(known, item))
+    return distance <= max(_close(known, item), _LATE if _same_kill(known, item) else 0.0)
 
 
 def _close(known: Event, item: Event) -> float:

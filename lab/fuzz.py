@@ -48,19 +48,14 @@ TEXTS = ("str", "bytes", "Iterable[str]", "Sequence[str]")
 def oom(data: bytes) -> None:
     """Read the OOM events of a log, explain and show them."""
     from lastwords.analyzer.oom.explain import explain
-    from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
+    from lastwords.analyzer.oom.reports import events_in
+    from lastwords.formats.oom.events import BEFORE, STEMS, WORDS
     from lastwords.hookspecs import Look
     from lastwords.reports.oom_terminal import Page
     from lastwords.roots.logfile import LogReader
 
     reader = LogReader(io.BytesIO(data), WORDS, stems=STEMS, before=BEFORE, redacted=False)
-    made = OomEvents(reader.clock)
-    events = []
-    for message in reader:
-        events += made.feed(message)
-        reader.want(made.wanted)
-    for event in events + made.end():
-        item = explain(event)
+    for item in map(explain, events_in(reader)):
         json.dumps(item.to_json())
         page = Page(Look(width=80))
         page.event(1, item)
@@ -69,18 +64,12 @@ def oom(data: bytes) -> None:
 
 def deaths(data: bytes) -> None:
     """Read the reports and failures of a log, and write them in every format."""
-    from lastwords.analyzer.crash_log import GATES, WORDS, CrashLogReader
+    from lastwords.analyzer.crash_log import GATES, WORDS, read_opened
     from lastwords.hookspecs import Look
     from lastwords.reports.crash_formats import FORMATS
     from lastwords.roots.logfile import LogReader
 
-    log = LogReader(io.BytesIO(data), WORDS, gates=GATES)
-    reader = CrashLogReader("log")
-    for message in log:
-        wanted = reader.feed(message)
-        if wanted:
-            log.want(wanted)
-    found = reader.end(log.clock)
+    found = read_opened("log", LogReader(io.BytesIO(data), WORDS, gates=GATES))
     for form in FORMATS.values():
         form.render([found], Look(width=80))
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from lastwords.analyzer.oom.reports import events_in
 from lastwords.formats.log.messages import messages
-from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
+from lastwords.formats.oom.events import BEFORE, STEMS, WORDS
 from lastwords.formats.oom.report import OomEvent
 from lastwords.roots.logfile import LogReader
 
@@ -38,12 +39,7 @@ def index() -> dict[str, dict[str, str]]:
 def events_of(log: bytes) -> list[OomEvent]:
     """Return the events of a log, found as the command finds them."""
     reader = LogReader(io.BytesIO(log), WORDS, stems=STEMS, before=BEFORE, reference=1772445600.0)
-    made = OomEvents(reader.clock)
-    found = []
-    for message in reader:
-        found += made.feed(message)
-        reader.want(made.wanted)
-    return found + made.end()
+    return list(events_in(reader))
 
 
 def texts_of(log: bytes) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from lastwords.collectors.boot import BUILDERS
 from lastwords.formats.boot.kernel_files import classify
 from lastwords.model import Case, Facts, Severity
 
@@ -20,7 +21,7 @@ def family_of(case: Case) -> str:
     made = {(image.get("contents") or {}).get("builder") for image in images if image["use"] == "boot"}
     installed = set((case.facts.get("boot") or {}).get("builders") or ())
     for known in (made, installed):
-        for builder in ("dracut", "initramfs-tools", "mkinitcpio"):
+        for builder in BUILDERS:
             if known - {None} == {builder}:
                 return builder
     if {"debian", "ubuntu"} & set(words):

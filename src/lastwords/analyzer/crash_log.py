@@ -15,7 +15,7 @@ from lastwords.formats.failures.reader import Failure, Failures
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import Message
-from lastwords.roots.logfile import open_log, open_parts
+from lastwords.roots.logfile import LogReader, open_log, open_parts
 
 SCHEMA = "urn:lastwords:schema:crash_log:1.0"
 
@@ -131,14 +131,19 @@ def read_log(path: str, *more: str) -> CrashLog:
     """
     opened = open_parts((path, *more), WORDS) if more else open_log(path, WORDS, gates=GATES)
     with opened as log:
-        reader = CrashLogReader(path)
-        for message in log:
-            wanted = reader.feed(message)
-            if wanted:
-                log.want(wanted)
-        found = reader.end(log.clock)
-        found.lines, found.size, found.problem = log.lines, log.size, log.problem
-        return found
+        return read_opened(path, log)
+
+
+def read_opened(path: str, log: LogReader) -> CrashLog:
+    """Return what a log tells that was opened for :data:`WORDS`."""
+    reader = CrashLogReader(path)
+    for message in log:
+        wanted = reader.feed(message)
+        if wanted:
+            log.want(wanted)
+    found = reader.end(log.clock)
+    found.lines, found.size, found.problem = log.lines, log.size, log.problem
+    return found
 
 
 def read_messages(path: str, messages: Iterable[Message], clock: Clock) -> CrashLog:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
 
 from lastwords import __version__
-from lastwords.analyzer.oom.explain import SCHEMA, Explanation, explain
+from lastwords.analyzer.oom.explain import SCHEMA, explain
+from lastwords.analyzer.oom.reports import events_in
 from lastwords.cli import options
-from lastwords.formats.oom.events import BEFORE, STEMS, WORDS, OomEvents
+from lastwords.formats.oom.events import BEFORE, STEMS, WORDS
 from lastwords.model import ExitCode, LastwordsError
 from lastwords.plugins import Plugins
 from lastwords.roots.logfile import LogReader, open_log
@@ -57,22 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.BAD_INPUT if failed else ExitCode.OK
 
 
-def _explained(reader: LogReader) -> Iterator[Explanation]:
-    """Yield the events of a log as they are found: it may hold more than memory does."""
-    made = OomEvents(reader.clock)
-    for message in reader:
-        yield from map(explain, made.feed(message))
-        reader.want(made.wanted)
-    yield from map(explain, made.end())
-
-
 def _terminal(arguments: argparse.Namespace, path: str, reader: LogReader) -> None:
     from lastwords.reports.oom_terminal import Page, Screen
 
     look = options.look(arguments, least=60)
     if arguments.all:
         count = 0
-        for count, item in enumerate(_explained(reader), 1):
+        for count, item in enumerate(map(explain, events_in(reader)), 1):
             page = Page(look)
             page.event(count, item)
             sys.stdout.write(page.text().lstrip("\n") if count == 1 else page.text())
@@ -81,7 +72,7 @@ def _terminal(arguments: argparse.Namespace, path: str, reader: LogReader) -> No
         sys.stdout.write("\n" + page.text() if count else page.text())
         return
     screen = Screen(arguments.event)
-    for item in _explained(reader):
+    for item in map(explain, events_in(reader)):
         screen.add(item)
     if arguments.event is not None and not 1 <= arguments.event <= screen.count:
         raise options.UsageError(f"--event {arguments.event}: {path} has events 1 to {screen.count}")
@@ -98,7 +89,7 @@ def _json(arguments: argparse.Namespace, path: str, reader: LogReader) -> None:
     for name, value in head.items():
         out.write(f"{pad}{json.dumps(name)}: {json.dumps(value)}, {line}")
     out.write(f'{pad}"events": [')
-    for number, item in enumerate(_explained(reader)):
+    for number, item in enumerate(map(explain, events_in(reader))):
         out.write((", " if number else "") + line + json.dumps(item.to_json(), indent=indent))
     out.write("]")
     tail = {"lines": reader.lines, "bytes": reader.size, "problem": reader.problem}

@@ -7,7 +7,7 @@ from typing import Any
 
 from lastwords.analyzer.crash_log import CrashLog
 from lastwords.hookspecs import Look
-from lastwords.reports.kcidb import document, incident, issue
+from lastwords.reports.kcidb import document, incident, issue, without_nul
 
 _MISC = (
     "cpu",
@@ -34,6 +34,6 @@ def kcidb(logs: Sequence[CrashLog], look: Look) -> str:
             its = issue(entry["title"], entry["signature"]["split"], entry["event"], told)
             issues.setdefault(its["id"], its)
             misc = {name: entry[name] for name in _MISC if entry.get(name) is not None}
-            misc.update(log=log.path, excerpt=[line.replace("\0", "?") for line in entry["excerpt"]])
+            misc.update(log=log.path, excerpt=[without_nul(line) for line in entry["excerpt"]])
             incidents.append(incident(its["id"], entry["title"], (log.path, str(entry["line"])), misc))
     return document(issues.values(), incidents)

@@ -81,7 +81,7 @@ def issue(title: str, signature: str, kind: str, misc: Mapping[str, Any]) -> dic
     :param signature: the one by which bugs of the same title are split
     :param kind: of the event that tells of it
     """
-    title = _plain(title)
+    title = without_nul(title)
     return {
         "id": f"{ORIGIN}:{_hash(title, signature)}",
         "version": VERSION,
@@ -105,7 +105,7 @@ def incident(issue_id: str, title: str, place: Iterable[str], misc: Mapping[str,
         "issue_id": issue_id,
         "issue_version": VERSION,
         "present": True,
-        "comment": _plain(title),
+        "comment": without_nul(title),
         "misc": dict(misc),
     }
 
@@ -114,5 +114,6 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:32]
 
 
-def _plain(text: str) -> str:
+def without_nul(text: str) -> str:
+    """Return text that KCIDB can hold."""
     return text.replace("\0", "?")

@@ -16,10 +16,12 @@ from lastwords.analyzer.oom.explain import Explanation, explain
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import ENTRY_LINES, Messages
 from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents
+from lastwords.formats.oom.report import OomEvent
 from lastwords.formats.sizes import size
 from lastwords.model import Event
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line, Search
+from lastwords.roots.logfile import LogReader
 
 KINDS = ("oom_kill", "oom_report")
 MOST_EXPLAINED = 100
@@ -83,6 +85,18 @@ def _in_short(report: Explanation) -> dict[str, Any]:
     elif report.programs and victims and report.programs[0].comm not in victims:
         short["eater"] = report.programs[0].comm
     return short
+
+
+def events_in(log: LogReader) -> Iterator[OomEvent]:
+    """Yield the OOM events of a log as they are found: it may hold more than memory does.
+
+    :param log: opened for :data:`~lastwords.formats.oom.events.WORDS`
+    """
+    made = OomEvents(log.clock)
+    for message in log:
+        yield from made.feed(message)
+        log.want(made.wanted)
+    yield from made.end()
 
 
 def _reports(path: str, root: Root) -> Iterator[Explanation]:
