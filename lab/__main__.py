@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
-from lab import accel, runner, score
+from lab import accel, ledger, runner, score
 from lab.common import MACHINES_AT_ONCE, LabError, Unavailable
 from lab.images import IMAGES, build, built
 from lab.scenario import Scenario, load_all
@@ -122,21 +122,18 @@ def do_run(arguments: argparse.Namespace) -> int:
 
 
 def do_score(arguments: argparse.Namespace) -> int:
-    """Print the table; write the report when it is about all scenarios."""
-    scenarios = chosen(arguments)
-    scored = score.score_all(scenarios, list(runner.records()))
+    """Print what is found; keep it, and write the report, unless it was a quick selection."""
+    scored = score.score_all(chosen(arguments), list(runner.records()))
     if not scored:
         raise LabError("nothing was played yet: python -m lab run")
-    print(score.table(scored))
-    for each in scored:
-        for answer in each.answers:
-            if answer.verdict in ("missed", "false", "not covered"):
-                print(f"{answer.verdict}: {answer.scenario}, {answer.input}: {answer.what}")
-        for line in (*score.differing(each), *(f"{each.scenario.name}: {p}" for p in each.problems)):
-            print(line)
-    if not arguments.scenario and not arguments.selection:
-        score.write_report(scored, scenarios)
-        print(f"written: {score.REPORT}")
+    version = ledger.version()
+    new = [ledger.row_of(each, version) for each in scored]
+    print(ledger.table(new))
+    print("\n".join(ledger.complaints(new)))
+    if not arguments.selection:
+        everything = load_all()
+        ledger.write_report(ledger.keep(new, everything), everything)
+        print(f"written: {ledger.REPORT}")
     return 0
 
 

@@ -1,10 +1,9 @@
-"""Holds what lastwords says of every input of every run against the truth, and writes docs/accuracy.md."""
+"""Holds what lastwords says of every input of every run against the truth."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lab.common import MACHINES_AT_ONCE, REPOSITORY, LabError, run, write_measured
+from lab.common import MACHINES_AT_ONCE, LabError
 from lab.harvest import Input, inputs_of
 from lab.runner import RUNS
 from lab.scenario import Scenario
@@ -23,7 +22,6 @@ from lastwords.analyzer.prediction import predict
 from lastwords.formats.log.events import KINDS
 from lastwords.hookspecs import Rule
 
-REPORT = os.path.join(REPOSITORY, "docs", "accuracy.md")
 EVENT_KINDS = frozenset((*KINDS, "dump"))
 """What lastwords can tell of today."""
 
@@ -221,95 +219,3 @@ def score_all(scenarios: Sequence[Scenario], records: Sequence[dict[str, Any]]) 
                 [scenario for scenario in scenarios if scenario.name in by_name],
             )
         )
-
-
-def ratio(part: int, whole: int) -> str:
-    """Return a share as people read it."""
-    return f"{part}/{whole} ({100 * part / whole:.0f} %)" if whole else "none"
-
-
-def table(scored: Sequence[Scored]) -> str:
-    """Return the table of runs as Markdown."""
-    lines = [
-        "| scenario | kernel | fault proved | found | missed | false | not yet covered | cannot know | s |",
-        "|---|---|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for each in scored:
-        proof = "no" if each.record["error"] else "yes" if each.record["proof"] else "no fault"
-        counts = [each.count(v) for v in ("found", "missed", "false", "not covered", "cannot know")]
-        cells = [each.scenario.name, each.record["kernel"], proof, *map(str, counts)]
-        lines.append(f"| {' | '.join(cells)} | {each.record['seconds']:.0f} |")
-    return "\n".join(lines)
-
-
-def report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> str:
-    """Return what docs/accuracy.md says of the lab."""
-    totals = Counter(answer.verdict for each in scored for answer in each.answers)
-    found, missed, false, absent = (totals[v] for v in ("found", "missed", "false", "not covered"))
-    accelerators = sorted({each.record["accel"].upper() for each in scored})
-    dates = sorted({each.record["date"] for each in scored})
-    tool = run_version()
-    parts = [
-        "Made by `python -m lab score` from runs of `make lab`: real kernels that were killed in a known way,"
-        " and what lastwords said of what they left. Not written by hand.",
-        f"{tool}; machines run on {' to '.join(dict.fromkeys((dates[0], dates[-1])))} under"
-        f" {', '.join(accelerators)}; {len(scored)} of {len(scenarios)} scenarios run,"
-        f" {sum(each.record['seconds'] for each in scored) / 60:.0f} minutes in all.",
-        "\n".join(
-            [
-                "| | |",
-                "|---|---|",
-                f"| precision: of what was said, true | {ratio(found, found + false)} |",
-                f"| recall: of what lastwords has a rule for, found | {ratio(found, found + missed)} |",
-                f"| the same, counting what is not yet covered as missed |"
-                f" {ratio(found, found + missed + absent)} |",
-                f"| victim named before the fault | {_predictions(scored)} |",
-            ]
-        ),
-        "One answer is one finding, event or victim on one input: a bundle made inside the machine, a"
-        " sosreport made inside it with our plugin, the same after `sos clean`, the disk afterwards, the"
-        " serial console, and the crash dump."
-        " *Cannot know*: the input lacks what the rule needs, and lastwords says so.",
-        "### Scenarios",
-        table(scored),
-    ]
-    kinds = (("Missed", "missed"), ("False", "false"), ("Not yet covered", "not covered"))
-    for title, verdict in kinds:
-        wrong = sorted(
-            {
-                f"- {a.scenario}, {a.input}: {a.what}"
-                for s in scored
-                for a in s.answers
-                if a.verdict == verdict
-            }
-        )
-        parts += [f"### {title}", "\n".join(wrong) or "Nothing."]
-    differences = [f"- {line}" for each in scored for line in differing(each)]
-    parts += ["### Inputs of one machine that disagree", "\n".join(differences) or "None."]
-    problems = [f"- {each.scenario.name}: {problem}" for each in scored for problem in each.problems]
-    parts += ["### Could not be scored", "\n".join(problems) or "Nothing."]
-    parts += ["### Proofs", "\n".join(_proofs(scored))]
-    return ("\n\n".join(parts) + "\n").replace(f"{REPOSITORY}/", "")
-
-
-def write_report(scored: Sequence[Scored], scenarios: Sequence[Scenario]) -> None:
-    """Put the report into its place in docs/accuracy.md."""
-    write_measured(REPORT, "lab", report(scored, scenarios))
-
-
-def run_version() -> str:
-    """Return the version of lastwords."""
-    return run([sys.executable, "-m", "lastwords", "--version"]).stdout.strip()
-
-
-def _predictions(scored: Sequence[Scored]) -> str:
-    made = [each.prediction for each in scored if each.prediction]
-    return ratio(sum(predicted == actual for predicted, actual in made), len(made))
-
-
-def _proofs(scored: Sequence[Scored]) -> list[str]:
-    lines = []
-    for each in scored:
-        for pattern, seen in (each.record.get("proof") or {}).items():
-            lines.append(f"- {each.scenario.name}: `{seen if seen != 'succeeded' else pattern}`")
-    return lines
