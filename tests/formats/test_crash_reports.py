@@ -187,3 +187,26 @@ AGAIN = "[    0.000000] Linux version 6.1.0 (gcc-12)\n"
 )
 def test_a_console_on_which_a_kernel_starts_anew_without_end(log: str, kinds: list[str]) -> None:
     assert [report.kind for report in found(log.encode())] == kinds
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "Command line: root=/dev/vda ro reset_devices nr_cpus=1 elfcorehdr=425332K",
+        "Kernel command line: root=/dev/vda ro elfcorehdr=0x2e000000@786432",
+        "OF: fdt: Reserving 1 KiB of memory at 0x5fe00000 for elfcorehdr",
+        "Reserving 1KB of memory at 0x5fe00000 for elfcorehdr",
+    ],
+)
+def test_what_the_crash_kernel_starts_after_is_what_the_other_died_of(told: str) -> None:
+    died = printk(
+        ["kernel BUG at fs/inode.c:77!", "RIP: 0010:evict+0x1a/0x2b", "Call Trace:", " iput+0x3/0x9"]
+    )
+    capture = ["[    0.000000] Linux version 6.12.0", f"[    0.000000] {told}"]
+    (report,) = found("\n".join([*died, *capture]).encode())
+    assert (report.title, report.fatal) == ("kernel BUG in evict", True)
+    other = ["[    0.000000] Linux version 6.12.0", "[    0.000000] Command line: root=/dev/vda ro"]
+    bug, reset = found("\n".join([*died, *other]).encode())
+    assert (bug.fatal, reset.kind) == (False, "reboot")
+    quiet = ["[  100.000000] eth0: link is up", *capture]
+    assert [each.kind for each in found("\n".join(quiet).encode())] == ["reboot"]

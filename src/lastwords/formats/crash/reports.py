@@ -31,6 +31,10 @@ _SHUTDOWN = re.compile(
     r"^reboot: |^kexec_core: Starting|^Starting (?:new|crashdump) kernel|^sysrq: Reset|^SysRq : Reset"
     r"|^Restarting system|^Power down|^machine restart|^Rebooting in \d|^Rebooting automatically|^Bye!"
 )
+# The kernel that starts is kdump's: it is told, here or by a device tree, where the dead one's headers are.
+_CRASH_KERNEL = re.compile(
+    r"^(?:Kernel c|C)ommand line: .*\belfcorehdr=|^(?:OF: fdt: )?Reserving \d+ ?Ki?B .* for elfcorehdr"
+)
 _END = re.compile(r"^---\[ end (?:trace|Kernel panic)")
 _ALIEN = re.compile(
     r"FAULT_INJECTION: forcing a failure|: vmalloc: allocation failure|FAULT_FLAG_ALLOW_RETRY missing"
@@ -182,6 +186,9 @@ class Reports:
         elif _START.match(text):
             self._close_all()
             self._boot(message, text)
+            return _NOISE
+        elif _CRASH_KERNEL.match(text):
+            self._taken_over(message)
         elif "[ cut here ]" in text:
             self._close(message.stream, only_with_trace=True)
         current = self._open.get(message.stream) or self._asking(message)
@@ -238,6 +245,17 @@ class Reports:
             made.feed(message)
             self._finish(made)
         self._boot_line, self._ran = message.number, False
+
+    def _taken_over(self, message: Message) -> None:
+        """Note that the crash kernel starts: what was reported last is what the other died of."""
+        reboot = bool(self.found) and self.found[-1].kind == REBOOT.name
+        told = self.found[:-1] if reboot else self.found
+        if not told or self.unlisted:
+            return
+        dead = told[-1]
+        near = 0 < self._boot_line - dead.last.number <= _NOISE
+        if near and dead.first.line.host == message.line.host:
+            self.found = [*told[:-1], replace(dead, fatal=True)]
 
     def _ends_another(self, message: Message, match: re.Match[str]) -> bool:
         """Note the panic in the report that led to it; return False when none did."""
