@@ -106,6 +106,34 @@ def found(text: str) -> list[Failure]:
             "init_killed",
             None,
         ),
+        (
+            START + "ERROR: device 'UUID=12ab-34cd' not found. Skipping fsck.\n"
+            "ERROR: Failed to mount 'UUID=12ab-34cd' on real root\n"
+            "You are now being dropped into an emergency shell.\nsh: can't access tty; job control turned off\n",
+            "root mount",
+            "root_missing",
+            "UUID=12ab-34cd",
+        ),
+        (
+            START + "ERROR: Root device mounted successfully, but /sbin/init does not exist.\n"
+            "Bailing out, you are on your own now. Good luck.\n",
+            "init",
+            "no_init",
+            "/sbin/init",
+        ),
+        (
+            START + "[    4.000000] systemd[1]: Failed to switch root: Specified switch root path '/sysroot' does not"
+            " seem to be an OS tree. os-release file is missing.\n",
+            "init",
+            "no_init",
+            None,
+        ),
+        (
+            START + "[!!!!!!] Failed to mount API filesystems.\n[    4.000000] systemd[1]: Freezing execution.\n",
+            "init",
+            "init_frozen",
+            None,
+        ),
         *(
             (
                 START + "Begin: Running /scripts/init-bottom ... done.\n"
@@ -169,6 +197,8 @@ def test_a_failure_has_stage_class_and_device(
         START + UP + "[ 9999.000000] Kernel panic - not syncing: Fatal exception\n",
         "[ 9999.000000] Kernel panic - not syncing: Fatal exception\n",
         "[ 9999.000000] Kernel panic - not syncing: System is deadlocked on memory\n",
+        START + UP + "[ 9999.000000] systemd[1]: Freezing execution.\n",
+        "[ 9999.000000] systemd[1]: Freezing execution.\n",
         "Mar  1 02:14:07 web app[1]: ALERT!  /dev/x does not exist.  Dropping to a shell!\n",
         "Mar  1 02:14:07 web kernel: Command line: root=/dev/vda crashkernel=256M\n",
         "[    0.010000] Reserving 192MB of memory at 640MB for crashkernel (System RAM: 8191MB)\n",

@@ -57,6 +57,8 @@ _OVERLAY = re.compile(
     r"^.{0,40}?\[[^\]]{0,20}(?:TIME|DEPEND|FAILED)[^\]]{0,8}\] |\x1b\[[0-9;]*(?:m|(?=…))|\[[0-9;]+m"
 )
 _TAG = re.compile(r"^[\w.-]{1,40}\[\d+\]: ")
+_OF_MACHINES_THAT_RAN = ("kernel_panic", "out_of_memory", "init_frozen")
+"""What machines die of after they booted, too."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,7 @@ class Failures:
                 self._kdump.append(proof)
             return
         boot = self._boot
-        if boot.up and proof.sign.name in ("kernel_panic", "out_of_memory", "init_killed", "no_init"):
+        if boot.up and proof.sign.name in (*_OF_MACHINES_THAT_RAN, "init_killed", "no_init"):
             return  # it ran; its death is a report of its own
         if boot.up and proof.sign.weight == HINT:
             return
@@ -173,7 +175,7 @@ class Failures:
                 proof for proof in failed if proof.sign.stage == "init" and proof.sign.name != "no_init"
             ]
         if failed:
-            if not boot.kernel and all(p.sign.name in ("kernel_panic", "out_of_memory") for p in failed):
+            if not boot.kernel and all(p.sign.name in _OF_MACHINES_THAT_RAN for p in failed):
                 return  # a machine that ran for long has died: no boot is in sight
             self.found.append(_boot_failure(boot, failed))
         elif boot.resets and not boot.kernel and boot.begun is not None and not boot.up:

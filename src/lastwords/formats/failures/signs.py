@@ -119,8 +119,9 @@ BOOT = (
     _boot(
         "initramfs",
         "initramfs_shell",
-        "(initramfs)|Dropping to a shell|Dropping to debug shell|BusyBox v",
-        r"^\(initramfs\)|^Target filesystem doesn't have|Dropping to debug shell",
+        "(initramfs)|Dropping to a shell|Dropping to debug shell|BusyBox v|emergency shell",
+        r"^\(initramfs\)|^Target filesystem doesn't have|Dropping to debug shell"
+        r"|^You are (?:now )?being dropped (?:in)?to an emergency shell",
     ),
     # -- the root filesystem
     _boot("root mount", "root_not_given", "No root device specified", r"No root device specified", CAUSE),
@@ -130,6 +131,16 @@ BOOT = (
         "does not exist",
         rf"^ALERT! +{_DEVICE} does not exist\.  ?Dropping to a shell",
         CAUSE,
+    ),
+    # mkinitcpio's hooks
+    _boot(
+        "root mount", "root_missing", "Skipping fsck", r"ERROR: device '(?P<device>[^']+)' not found", CAUSE
+    ),
+    _boot(
+        "root mount",
+        "vfs_root",
+        "on real root",
+        r"ERROR: Failed to mount '(?P<device>[^']+)' on real root",
     ),
     _boot("root mount", "root_missing", "Gave up waiting", r"Gave up waiting for (?:root|suspend/resume)"),
     _boot(
@@ -213,9 +224,20 @@ BOOT = (
     _boot(
         "init",
         "no_init",
-        "run-init",
-        r"run-init: (?:can't execute '?(?P<device>/[^':\s]+)|(?P<what>/[^:\s]+): No such file|can't execute)",
+        "run-init|switch_root",
+        r"(?:run-init|switch_root): (?:can't execute '?(?P<device>/[^':\s]+)|(?P<what>/[^:\s]+): No such file"
+        r"|can't execute)",
         HINT,
+    ),
+    _boot(
+        "init",
+        "no_init",
+        "Failed to switch root|but /sbin/init does not exist",
+        r"Failed to switch root: |Root device mounted successfully, but (?P<device>/\S+) does not exist",
+        CAUSE,
+    ),
+    _boot(
+        "init", "init_frozen", "reezing", r"(?:^|systemd\[1\]: )Freezing execution|^\[!{6}\] .*, freezing\."
     ),
     _boot(
         "init",

@@ -151,6 +151,14 @@ TEXTS = {
         "The filesystem has errors that are not mended without a decision.",
         ("$ fsck -y DEVICE, unmounted, after a copy of what matters",),
     ),
+    "init_frozen": Text(
+        "systemd stopped for good",
+        "systemd met what it cannot go on with, or crashed, and froze; nothing answers any more.",
+        (
+            "the line before the freezing names what failed: /proc, /sys or cgroups, a machine id, a library",
+            "boot with systemd.log_level=debug systemd.log_target=console",
+        ),
+    ),
     "emergency_mode": Text(
         "systemd stopped in emergency mode",
         "A mount that /etc/fstab demands did not succeed, or a unit that local-fs.target needs.",
