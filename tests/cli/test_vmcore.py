@@ -80,6 +80,7 @@ def test_memory_and_the_ranking() -> None:
     assert len(found["tasks"]) == 50
     screen = lastwords("vmcore", "--oom", "--memory", corpus(FULL), code=3).stdout.decode()
     assert "Not read" in screen and "the use of memory" in screen
+    assert "\noom\n" not in screen and "\nmemory\n" not in screen
 
 
 def test_sections_as_text() -> None:

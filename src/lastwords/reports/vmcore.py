@@ -28,9 +28,12 @@ def render(document: Facts, sections: Sequence[str], look: Look) -> str:
         _events(console, document)
         _last_lines(console, document)
     for name in sections:
-        if len(sections) > 1:
+        page = page_console(look)
+        _SECTIONS[name](page, document)
+        text = page_text(page)
+        if text and len(sections) > 1:
             console.print(f"\n{name}", style="bold")
-        _SECTIONS[name](console, document)
+        console.file.write(text)
     _missing(console, document)
     return page_text(console)
 
