@@ -1,7 +1,7 @@
 """Makes the generated documentation anew: ``make docs``; ``--check`` only tells what is out of date.
 
-Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md, docs/man/*, packaging/completion/*. Blocks in
-hand-written files: between
+Whole files: docs/collectors/*.md, docs/rules/*.md, docs/cli.md, docs/man/*, docs/pictures/*.svg,
+packaging/completion/*. Blocks in hand-written files: between
 ``<!-- generated: NAME -->`` and ``<!-- end -->``.
 """
 
@@ -24,6 +24,7 @@ os.environ["COLUMNS"] = "96"
 import commands
 import completion
 import manual
+import pictures
 
 from lastwords import __version__, api, hookspecs, plugins, schemas
 from lastwords.analyzer.causes import PATTERNS
@@ -293,6 +294,8 @@ def wanted_files() -> dict[Path, str]:
         found[DOCS / "man" / name] = text
     for name, text in completion.scripts(line).items():
         found[TOP / "packaging" / "completion" / name] = text
+    for name, text in pictures.pictures():
+        found[DOCS / "pictures" / name] = text
     contents = blocks()
     for path in [*DOCS.glob("*.md"), TOP / "README.md"]:
         if path in found or not path.exists():
@@ -314,7 +317,12 @@ def main() -> int:
     with redirect_stdout(io.StringIO()):
         wanted = wanted_files()
     stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
-    generated = {*DOCS.glob("collectors/*.md"), *DOCS.glob("rules/*.md"), *DOCS.glob("man/*")}
+    generated = {
+        *DOCS.glob("collectors/*.md"),
+        *DOCS.glob("rules/*.md"),
+        *DOCS.glob("man/*"),
+        *DOCS.glob("pictures/*.svg"),
+    }
     orphans = sorted(generated - set(wanted))
     for path in [*stale, *orphans]:
         print(f"{path.relative_to(TOP)}: {'out of date: run make docs' if check else 'written'}")
