@@ -127,7 +127,9 @@ def _modules(first: str, rest: Iterable[str]) -> list[str]:
     found: list[str] = []
     for line in (first, *rest):
         words = line.partition("[last unloaded")[0].split()
-        if line is not first and (not words or not all(_MODULE.match(word) for word in words)):
+        if line is not first and (
+            not words or _OLD_CPU.match(line) or not all(_MODULE.match(word) for word in words)
+        ):
             break
         found += [word for word in words if _MODULE.match(word)]
         if "[last unloaded" in line or len(line) < 60:

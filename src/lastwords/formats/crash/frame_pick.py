@@ -120,7 +120,8 @@ PICKS = {
     "owner": Pick((("owner", REST),)),
     "leak": Pick((("leak", REST),)),
     "hang": Pick((_CALLS,), choice=_not_waiting, alias=HUNG_IN),
-    "stall": Pick((_FAULT,), choice=_before_way_in, alias=STALLED_IN),
+    # A hard lockup up to 4.2 is a warning, whose trace is all there is.
+    "stall": Pick((_FAULT, _CALLS), choice=_before_way_in, alias=STALLED_IN),
     "stack": Pick((_CALLS,), choice=_before_way_in, alias=STALLED_IN),
     "rcu stall": Pick(_TICKED, choice=_before_way_in, alias=STALLED_IN),
     # Since 6.1 a CPU that finds itself stalled prints where the timer interrupted it, and no more.

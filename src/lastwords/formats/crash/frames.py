@@ -22,7 +22,7 @@ _MODULE = r"(?:\s*\[(?P<module>[A-Za-z_][\w-]*)(?: [0-9a-f]+)?\](?:\(\w+\))?)?"
 _ADDRESS = r"(?:\(?\[?<[0-9a-f]{4,16}>\]?|\[[0-9a-f]{8,16}\]|\(\[<[0-9a-f]{4,16}>\]\)|#\d+ \[[0-9a-f]+\])"
 _FILE = r"[\w./+-]+\.(?:[chS]|rs):\d+"
 
-_LABEL = re.compile(r"<(?P<end>/?)(?P<label>[#A-Z][#A-Z0-9_-]{1,9}|soft_?irq|irq|nmi)>\s*")
+_LABEL = re.compile(r"<{1,2}(?P<end>/?)(?P<label>[#A-Z][#A-Z0-9_-]{1,9}|soft_?irq|irq|nmi)>{1,2}\s*")
 _TRACE = re.compile(
     rf"\s*(?:\[[<0-9a-f]*[0-9a-f]{{8,16}}>?\]\s*)?(?:\([\w-]+\)\s*)?(?:{_ADDRESS}\s*)*"
     rf"(?:(?P<guess>\?)\s*)?(?:\(\([^)]{{1,20}}\)\)\s*)?(?:\[[0-9a-f]{{8,16}}\]\s*)?\(?{_SYMBOL}{_MODULE}\)?"
@@ -53,7 +53,7 @@ _INTERRUPT = re.compile(
 _LOCK = re.compile(
     rf"(?:\{{[^}}]*\}}(?:-\{{\d+:\d+\}})?,? (?:at|\.\.\. acquire at):"
     rf"|\), at:)\s*(?:{_ADDRESS}\s*)*(?P<name>{_NAME})"
-    r"\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?"
+    rf"(?:\+(?P<offset>0x[0-9a-f]+)(?:/(?P<size>0x[0-9a-f]+))?| \({_FILE})"
 )
 _USER_MODES = ("0033", "0023", "0073", "002b", "001b")
 

@@ -47,9 +47,12 @@ class Kind:
     """Every header holds one of these."""
     header: re.Pattern[str]
     forms: tuple[Form, ...]
-    """The first whose needs are met counts; when none is, the title is the header line itself."""
+    """The first whose needs are met counts; when none is, the title is the header line itself.
+    A kind without any is but a part of the reports that it continues."""
     continues: frozenset[str] = frozenset()
     """Kinds whose report this header may belong to; ``*``: any."""
+    replaces: frozenset[str] = frozenset()
+    """Kinds of which this header is the message: before its trace, their report becomes this one."""
     fatal: bool = False
     """Whether the kernel does not survive it."""
 
@@ -70,11 +73,19 @@ def kind(
     header: str,
     *forms: Form,
     continues: str = "",
+    replaces: str = "",
     fatal: bool = False,
 ) -> Kind:
     """Make a row; words are separated by ``|``, kinds by blanks."""
     return Kind(
-        name, event, tuple(words.split("|")), re.compile(header), forms, frozenset(continues.split()), fatal
+        name,
+        event,
+        tuple(words.split("|")),
+        re.compile(header),
+        forms,
+        frozenset(continues.split()),
+        frozenset(replaces.split()),
+        fatal,
     )
 
 
@@ -187,7 +198,7 @@ _FAULTS = (
         r"^Internal error:? |Internal error: Oops",
         form("Internal error in {frame}", _BAD_ACCESS),
         continues="null_deref page_fault page_fault_user unhandled_fault alignment_trap kernel_bug "
-        "usercopy list_corruption stack_overflow kasan ubsan",
+        "usercopy list_corruption stack_overflow kasan ubsan cfi",
     ),
     kind(
         "oops",
@@ -199,7 +210,7 @@ _FAULTS = (
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),
         continues="null_deref page_fault page_fault_user stack_guard stack_overflow kernel_bug usercopy "
-        "list_corruption double_fault gpf divide_error stack_segment kasan slab_corruption ubsan",
+        "list_corruption double_fault gpf divide_error stack_segment kasan slab_corruption ubsan cfi",
     ),
     kind(
         "rust_panic",
@@ -298,6 +309,7 @@ _HANGS = (
         r"(?:Watchdog|watchdog|CPU).{0,40}[Dd]etected hard LOCKUP"
         r"|watchdog: CPU \d+ (?:self-)?detected (?:H|h)ard LOCKUP",
         form("BUG: hard lockup in {frame}", _STALL, pick="stall"),
+        replaces="warning",  # up to 4.2
     ),
     kind(
         "task_stuck",

@@ -14,6 +14,12 @@ _WARNED = r"WARNING: .{0,200}?"
 _URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
 """Besides those that are never to blame: what a USB driver calls."""
 _UNDEFINED = "~ubsan ~overflow"
+_SLAB = (
+    r"Poison overwritten|Red[Zz]one overwritten|(?:Object )?[Pp]adding overwritten|Freepointer corrupt"
+    r"|Object already free|Objects remaining|Invalid object pointer|Freelist|Freechain|Not a valid slab page"
+    r"|Wrong (?:object count|number of objects)|objects \d|inuse \d|Corrupt"
+)
+"""What the slab allocator says of a cache; kernels up to 3.2 do not tell there that they are tainted."""
 _NOT_INLINE = r"(?!\w+ \S+ \[inline\])"
 """Tools that add places in the source repeat the first line for every function that was inlined."""
 _SOON = r".*\n(?:.*\n){0,12}?.*"
@@ -111,6 +117,13 @@ _SANITIZERS = (
             spares=_UNDEFINED,
         ),
         form("UBSAN: {bug} in {frame}", pick="calls", spares=_UNDEFINED),
+    ),
+    kind(
+        "cfi",  # an indirect call to a function of another type, or to none
+        "bug",
+        "CFI failure at ",
+        rf"^CFI failure at {SYMBOL}",
+        form("CFI failure in {frame}", pick="named"),
     ),
     kind(
         "memory_leak",
@@ -248,10 +261,18 @@ _CONTEXT = (
     kind(
         "spinlock",
         "bug",
-        "BUG: spinlock|BUG: rwlock|BUG: rwsem",
+        "BUG: spinlock|BUG: rwlock|BUG: rwsem|-lock lockup",
         r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner"
         r"|wrong CPU"
-        r"|cpu recursion|trylock failure on UP|already unlocked))",
+        r"|cpu recursion|trylock failure on UP|already unlocked)"
+        r"|(?P<lock>spinlock|(?:read|write)-lock) lockup on CPU)",
+        # Since 3.8 it is only suspected.
+        form(
+            "BUG: {lock} lockup suspected in {frame}",
+            needs=r"lockup on CPU",
+            pick="calls",
+            spares="~spin_ ~_lock ~_unlock",
+        ),
         form("BUG: {what} in {frame}", pick="calls", spares="~spin_ ~_lock ~_unlock"),
     ),
     kind(
@@ -309,7 +330,9 @@ _MEMORY = (
         "slab_corruption",
         "bug",
         "BUG ",
-        r"^BUG (?!: )(?!.*: kasan: )[\w.:/()-]{1,64} ?\((?:Not t|T)ainted[^)]*\): (?P<what>.{1,100})",
+        rf"^BUG (?!: )(?!.*: kasan: )[\w.:/()-]{{1,64}}(?: ?\((?:Not t|T)ainted[^)]*\): (?P<what>.{{1,100}})"
+        rf"|: (?P<said>(?:{_SLAB}).{{0,100}}))",
+        form("BUG: {said}", needs=rf"^BUG [\w.:/()-]{{1,64}}: (?:{_SLAB})", pick="required"),
         form("BUG: {what}", pick="required"),
     ),
     kind(
@@ -317,7 +340,7 @@ _MEMORY = (
         "bug",
         "INFO: Allocated in|INFO: Freed in",
         r"INFO: (?:Allocated|Freed) in ",
-        continues="slab_corruption kasan",
+        continues="slab_corruption slab_object kasan",
     ),
     kind(
         "dentry_in_use",
@@ -381,7 +404,7 @@ _WARNINGS = (
         "warning",
         "WARNING: CPU: |WARNING: at|, CPU#",
         rf"^WARNING: at ?[^\s:]+:\d+ {SYMBOL}\(\)"
-        r"|WARNING: CPU: \d+ PID: \d+ at |^(?:-+\[ cut here \]-+)?WARNING: at "
+        r"|WARNING: CPU: \d+ PID: -?\d+ at |^(?:-+\[ cut here \]-+)?WARNING: at "
         r"|^WARNING: (?:\[.{1,200}\] )?[\w./-]+:\d+ at "
         r"|^WARNING: at ?\S",
         form(
@@ -437,7 +460,7 @@ _WARNINGS = (
             spares=_URBS,
         ),
         form("WARNING in {frame}", pick="warned"),
-        continues="refcount list_corruption dentry_in_use rcu_stall",
+        continues="refcount list_corruption dentry_in_use rcu_stall cfi",
     ),
     kind(
         "fuzzer",

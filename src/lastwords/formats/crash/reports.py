@@ -39,7 +39,7 @@ _END = re.compile(r"^---\[ end (?:trace|Kernel panic)")
 _ALIEN = re.compile(
     r"FAULT_INJECTION: forcing a failure|: vmalloc: allocation failure|FAULT_FLAG_ALLOW_RETRY missing"
 )
-_RULE = re.compile(r"^={20,}$")
+_RULE = re.compile(r"^={24,}$")  # that of i386 up to 2.6.29, after the trace, is of 23
 # What lines of a report look like: indented, "Name: value", a frame, registers, brackets.
 _LIKE = re.compile(r"^\s|^[A-Z#][\w #./'-]{0,40}:|\+0x|^[\w ]{1,12}: ?[\[0-9a-f]{4}|^[\[<(#-]|^$")
 # Panics that end another report: the kernel was told to die of it.
@@ -93,6 +93,8 @@ class Report:
     """The report itself, without prefixes, at most :data:`EXCERPT` lines."""
     first: Message
     last: Message
+    boot: int = 0
+    """Line at which its boot begins; 0: the one that was running when the log begins."""
     cause: Optional[int] = None
     """Index of the report that this one followed from."""
 
@@ -105,6 +107,7 @@ class _Open:
     header: re.Match[str]
     first: Message
     last: Message
+    boot: int
     kinds: list[str]
     fatal: bool
     lines: list[str] = field(default_factory=list)
@@ -215,11 +218,13 @@ class Reports:
             current = None
         if current is not None and _continues(kind, match, current):
             current.fatal |= kind.fatal
+            if current.kind.name in kind.replaces:
+                current.kind, current.header, current.kinds = kind, match, []
             current.kinds.append(kind.name)
         elif kind.name == "panic" and current is None and self._ends_another(message, match):
             pass
         else:
-            made = _Open(kind, match, message, message, [kind.name], kind.fatal)
+            made = _Open(kind, match, message, message, self._boot_line, [kind.name], kind.fatal)
             if kind.alone and current is not None:
                 made.feed(message)
                 self._finish(made)
@@ -241,7 +246,7 @@ class Reports:
         header = REBOOT.header.match(text.strip())
         dead = bool(self.found) and self.found[-1].fatal
         if header is not None and self._ran and not dead and message.line.tag is None:
-            made = _Open(REBOOT, header, message, message, [REBOOT.name], True)
+            made = _Open(REBOOT, header, message, message, self._boot_line, [REBOOT.name], True)
             made.feed(message)
             self._finish(made)
         self._boot_line, self._ran = message.number, False
@@ -304,6 +309,7 @@ class Reports:
                 tuple(_excerpt(lines)),
                 done.first,
                 done.last,
+                done.boot,
             )
         )
 
@@ -356,7 +362,7 @@ def linked(found: list[Report]) -> list[Report]:
 
 
 def _follows(before: Report, report: Report) -> bool:
-    if before.first.line.host != report.first.line.host:
+    if before.first.line.host != report.first.line.host or before.boot != report.boot:
         return False
     then, now = before.last.line.monotonic, report.first.line.monotonic
     if then is not None and now is not None:
@@ -375,9 +381,9 @@ def _continues(kind: Kind, header: re.Match[str], current: _Open) -> bool:
     last = current.kinds[-1]
     if kind.name == "panic":
         return not current.trace.has_calls() or _DERIVED.search(header["reason"]) is not None
-    if kind.name == last and kind.name in kind.continues:
+    if last in kind.continues and (kind.name == last or not kind.forms):
         return True
-    return last in kind.continues and not current.trace.has_calls()
+    return (last in kind.continues or last in kind.replaces) and not current.trace.has_calls()
 
 
 def _may_mix(current: _Open) -> bool:

@@ -134,7 +134,13 @@ _DISPATCHING = r"""
     ~run_ksoftirqd ~smpboot_thread_fn ^kthread$ ~netif_receive_skb ~smp_call_function ~start_secondary
     ~cpu_startup_entry ~ret_from_fork
 """
-ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING)
+# Where a stack begins: what old kernels and each architecture have instead of the functions above.
+_OUTERMOST = r"""
+    system_call ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp) ^(?:syscall|sysc)_ ^sysret
+    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^handle_sys ^cpu_idle$ kernel_thread
+    ^ret_from_kernel_(?:user_)?thread ^start_kernel$ ^secondary_start_kernel$
+"""
+ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING, _OUTERMOST)
 """The kernel's ways in: whoever they called has taken too long, or too much stack."""
 
 SYSCALL_PREFIXES = (

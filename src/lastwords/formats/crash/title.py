@@ -68,7 +68,7 @@ def title_of(kind: Kind, header: re.Match[str], body: str, trace: Trace) -> Titl
             continue
         corrupted = None
         if pick.needs_trace and not trace.has_calls():
-            corrupted = "no call trace"
+            corrupted = "only guessed frames in the call trace" if trace.is_guessed() else "no call trace"
         elif pick.needs_frame and found is None:
             corrupted = "no frame to blame"
         if pick.needs_frame and found is None:

@@ -180,6 +180,11 @@ class Trace:
         # x86 prints the instruction pointer once more at the end.
         return [*pointers, *(f for f in chosen if f.source != "pointer" or not pointers)]
 
+    def is_guessed(self) -> bool:
+        """Return whether there is a call trace without a reliable frame: of a kernel without an unwinder."""
+        calls = [frame.reliable for frame in self.frames() if frame.source == "trace"]
+        return bool(calls) and not any(calls)
+
     def has_calls(self) -> bool:
         """Return whether there is a call trace with at least one reliable frame."""
         in_calls, announced = False, self._is_announced()

@@ -145,8 +145,8 @@ _PRIORITY = re.compile(r"<(\d{1,3})>")
 # An extended netconsole may put the kernel's release first.
 _KMSG = re.compile(r"(?:\d+\.\d[\w.+-]{0,64},)?(\d{1,4}),(\d{1,20}),(\d{1,20}),([^;]{0,120});")
 # Behind the time: what dmesg --show-delta adds, the CPU of vendors' kernels.
-_PRINTK = re.compile(r"\[[ \t]*(\d{1,10}\.\d{3,6})(?: <[ \d.]{1,20}>|[,@]\d{1,3})?\] ?")
-_PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,10}\.\d{6})\] ?")
+_PRINTK = re.compile(r"\[[ \t]*(\d{1,11}\.\d{3,6})(?: <[ \d.]{1,20}>|[,@]\d{1,3})?\] ?")
+_PRINTK_LATER = re.compile(r".{1,120}?\[ {0,8}(\d{1,11}\.\d{6})\] ?")
 # printk's own; MediaTek's Android kernels tell CPU, pid and comm: (1)[812:kworker/1:0]
 _CALLER = re.compile(r"\[ *([TC]\d+)\] ?| ?\(\d{1,3}\)\[(\d{1,10}):[^\]]{1,64}\]")
 _DMESG_T = re.compile(r"\[(?:[^\W\d]\S* +)?(\S{1,12}?)[ .]+(\d{1,2}) (\d\d):(\d\d):(\d\d) (\d{4})\] ?")
