@@ -28,7 +28,7 @@ DRAWS = 12
 FAMILIES = {
     "COMMON": crash_skip._HELPERS,
     "WAITING": (crash_skip._WAITING,),
-    "ANCHORS": (crash_skip._SYSTEM_CALLS, crash_skip._DISPATCHING, crash_skip._OUTERMOST),
+    "ANCHORS": (crash_skip._SYSTEM_CALLS, crash_skip._DISPATCHING),
 }
 NAMES = re.compile(rb"([A-Za-z_]\w*)(?:\.[\w.]*)?\+0x|\((\w+)\) from")
 

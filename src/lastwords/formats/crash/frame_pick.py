@@ -19,6 +19,7 @@ from lastwords.formats.crash.skip import (
     COMMON,
     HANG_BUCKETS,
     HUNG_IN,
+    OUTERMOST,
     STALLED_IN,
     SYSCALL_PREFIXES,
     WAITING,
@@ -39,7 +40,8 @@ def _before_way_in(names: Sequence[str]) -> Optional[int]:
             return at
         if ANCHORS.search(name):
             return max(at - 1, 0)
-    return None
+    outermost = next((at for at, name in enumerate(names) if OUTERMOST.search(name)), None)
+    return max(outermost - 1, 0) if outermost is not None else None
 
 
 def _not_waiting(names: Sequence[str]) -> Optional[int]:

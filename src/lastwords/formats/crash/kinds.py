@@ -204,7 +204,7 @@ _FAULTS = (
         "oops",
         "oops",
         "[#",
-        r"^(?:Oops: (?=[a-z]\w*: ))?(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)?"
+        r"^(?:Oops: (?=[A-Za-z][\w ]*: [0-9a-f]{4} \[#))?(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)?"
         r" ?\[#\d+\]",
         form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: ", pick="pointer"),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),

@@ -214,7 +214,9 @@ _LOCKDEP = (
         "warning",
         "BUG: |WARNING: Invalid",
         r"(?P<level>WARNING|BUG): Invalid wait context",
-        form("WARNING: locking bug in {frame}", pick="calls", spares="~lock_sock ~release_sock"),
+        form(
+            "WARNING: locking bug in {frame}", pick="calls", spares="~lock_sock ~release_sock ~wait_context"
+        ),
     ),
     kind(
         "non_static_key",
@@ -245,7 +247,7 @@ _CONTEXT = (
         "bug",
         "BUG: ",
         r"BUG: scheduling while atomic",
-        form("BUG: scheduling while atomic in {frame}", pick="calls", spares="~schedule"),
+        form("BUG: scheduling while atomic in {frame}", pick="calls", spares="~schedule ~rtlock_slowlock"),
     ),
     kind(
         "preemptible",
@@ -322,7 +324,7 @@ _MEMORY = (
             needs=r"BUG: Bad page (?:state|cache)",
             pick="owner",
             spares="~(?:free|get|put|release|update)_page ~free_unref folio ~page_frag_free ~alloc ~vmap "
-            "~truncate_inode_pages ~page_owner",
+            "~truncate_inode_pages ~page_owner ~prep_(?:new|compound)_page",
         ),
         form("BUG: {what}", pick="none"),
     ),
@@ -402,11 +404,11 @@ _WARNINGS = (
     kind(
         "warning",
         "warning",
-        "WARNING: CPU: |WARNING: at|, CPU#",
+        "WARNING: CPU: |WARNING: at|, CPU#|Badness ",
         rf"^WARNING: at ?[^\s:]+:\d+ {SYMBOL}\(\)"
         r"|WARNING: CPU: \d+ PID: -?\d+ at |^(?:-+\[ cut here \]-+)?WARNING: at "
         r"|^WARNING: (?:\[.{1,200}\] )?[\w./-]+:\d+ at "
-        r"|^WARNING: at ?\S",
+        r"|^WARNING: at ?\S|^Badness (?:at|in) \S+[:+]",  # up to 2.6.17, on powerpc up to 2.6.37
         form(
             "WARNING: ODEBUG bug in {frame}",
             needs=_WARNED + r"lib/debugobjects\.c.{0,20}? (?:debug_print|debug_check|at)",

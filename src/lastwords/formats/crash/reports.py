@@ -40,6 +40,8 @@ _ALIEN = re.compile(
     r"FAULT_INJECTION: forcing a failure|: vmalloc: allocation failure|FAULT_FLAG_ALLOW_RETRY missing"
 )
 _RULE = re.compile(r"^={24,}$")  # that of i386 up to 2.6.29, after the trace, is of 23
+# Tools that add places in the source repeat the first line for every function that was inlined.
+_INLINED = re.compile(r"^BUG: K[A-Z]{3,5}: .* \[inline\]$")
 # What lines of a report look like: indented, "Name: value", a frame, registers, brackets.
 _LIKE = re.compile(r"^\s|^[A-Z#][\w #./'-]{0,40}:|\+0x|^[\w ]{1,12}: ?[\[0-9a-f]{4}|^[\[<(#-]|^$")
 # Panics that end another report: the kernel was told to die of it.
@@ -192,7 +194,7 @@ class Reports:
             return _NOISE
         elif _CRASH_KERNEL.match(text):
             self._taken_over(message)
-        elif "[ cut here ]" in text:
+        elif "[ cut here ]" in text or _INLINED.match(text.strip()) is not None:
             self._close(message.stream, only_with_trace=True)
         current = self._open.get(message.stream) or self._asking(message)
         if current is not None:

@@ -134,14 +134,18 @@ _DISPATCHING = r"""
     ~run_ksoftirqd ~smpboot_thread_fn ^kthread$ ~netif_receive_skb ~smp_call_function ~start_secondary
     ~cpu_startup_entry ~ret_from_fork
 """
-# Where a stack begins: what old kernels and each architecture have instead of the functions above.
-_OUTERMOST = r"""
-    system_call ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp) ^(?:syscall|sysc)_ ^sysret
-    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^handle_sys ^cpu_idle$ kernel_thread
-    ^ret_from_kernel_(?:user_)?thread ^start_kernel$ ^secondary_start_kernel$
-"""
-ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING, _OUTERMOST)
+ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING)
 """The kernel's ways in: whoever they called has taken too long, or too much stack."""
+
+OUTERMOST = family(
+    r"""
+    system_call ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp) ^(?:syscall|sysc)_ ^sysret
+    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^_*do_syscall$ handle_sys do_trap_ecall
+    exc_page_fault do_user_addr_fault do_mem_abort ^cpu_idle$ kernel_thread ^ret_from_kernel_ ^start_kernel$
+    ^secondary_start_kernel$
+    """
+)
+"""Where a stack begins, on old kernels and on each architecture: the way in where no other is."""
 
 SYSCALL_PREFIXES = (
     "sys_",
@@ -156,6 +160,9 @@ SYSCALL_PREFIXES = (
     "__x64_",
     "__ia32_",
     "__arm64_",
+    "__s390_",
+    "__s390x_",
+    "__riscv_",
     "__se_",
     "__se_sys_",
     "__do_sys_",
