@@ -13,10 +13,13 @@ from typing import Optional
 
 from lastwords.formats.crash.taint import Taint, taint_of_letters
 
-_TAINT = r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?= ))*)"
+# Red Hat writes a dash for every flag of its own that is not set, and some of those in small letters.
+_TAINT = (
+    r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?=[ -]))*)(?: *-[- A-Za-z]{0,40}(?= ))?"
+)
 _CPU = re.compile(
     r"^CPU: ?(?P<cpu>\d+)(?: UID: \d+)? PID: ?(?P<pid>\d+) Comm: (?P<comm>.{1,64}?)(?: Kdump: \w+)? "
-    rf"{_TAINT} +(?P<release>\S+)"
+    rf"{_TAINT} +(?P<release>[^\s-]\S*)"
     r"(?: (?P<build>\(.+?\)|#\S.{0,80}))?"
 )
 _OLD_PID = re.compile(

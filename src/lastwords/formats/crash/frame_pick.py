@@ -119,7 +119,8 @@ PICKS = {
     "locks": Pick((("lock", "lock", REST),)),
     "unlock": Pick((("frame", "calls", REST),)),
     "became": Pick((("became", REST),)),
-    "owner": Pick((("owner", REST),)),
+    # Few kernels know who had the page; the others tell only who gives it back.
+    "owner": Pick((("owner", REST), _CALLS)),
     "leak": Pick((("leak", REST),)),
     "hang": Pick((_CALLS,), choice=_not_waiting, alias=HUNG_IN),
     # A hard lockup up to 4.2 is a warning, whose trace is all there is.

@@ -44,7 +44,7 @@ _POINTER = re.compile(
     r"(?P<rest>.*)$"
 )
 _POINTED = re.compile(rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}\b\s*)*\(?{_SYMBOL}{_MODULE}")
-_NOWHERE = re.compile(r"\s*(?:0x[0-9a-f]|(?:\[<[0-9a-f]+>\] +)?(?:\[< *)?\(null\))")
+_NOWHERE = re.compile(r"\s*(?:\[<[0-9a-f]{4,16}>\] +){0,2}(?:0x[0-9a-f]|(?:\[< *)?\(null\))")
 _POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+(?:{_FILE}\s+\[inline\]|\({_FILE})")
 # PowerPC prints where a trace was interrupted.
 _INTERRUPT = re.compile(

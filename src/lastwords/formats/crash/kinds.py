@@ -340,6 +340,14 @@ _HANGS = (
             spares=_TIMER,
             needs=r"\A.*self-detected",
         ),
+        # A task that never sleeps; no timer finds out.
+        form(
+            "INFO: rcu detected stall in {frame}",
+            _STALL,
+            pick="stack",
+            spares="~schedule ~context_switch",
+            needs=r"\A.*rcu_tasks\w* detected",
+        ),
         form("INFO: rcu detected stall in {frame}", _STALL, pick="rcu stall", spares=_TIMER),
         continues="rcu_stall",
     ),

@@ -281,7 +281,13 @@ _CONTEXT = (
         "workqueue_leak",
         "bug",
         "BUG: ",
-        r"BUG: workqueue leaked (?:lock or )?atomic",
+        r"BUG: (?P<what>workqueue leaked (?:lock or )?atomic.*)",
+        form(
+            "BUG: {what}",
+            "BUG: workqueue leaked lock or atomic in {where}",
+            needs=r"workfn=(?P<where>[\w.]+)",  # since 6.10
+            pick="none",
+        ),
         form(
             "BUG: workqueue leaked lock or atomic in {where}",
             needs=r"last function: (?P<where>[\w.]+)",
@@ -324,7 +330,8 @@ _MEMORY = (
             needs=r"BUG: Bad page (?:state|cache)",
             pick="owner",
             spares="~(?:free|get|put|release|update)_page ~free_unref folio ~page_frag_free ~alloc ~vmap "
-            "~truncate_inode_pages ~page_owner ~prep_(?:new|compound)_page",
+            "~truncate_inode_pages ~page_owner ~prep_(?:new|compound)_page bad_page check_(?:new|free)_page rmqueue "
+            "free_(?:pages|pcp|frozen|one_page|hot_cold|compound)",
         ),
         form("BUG: {what}", pick="none"),
     ),

@@ -31,8 +31,8 @@ _CPU = re.compile(
     r"(?:CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: |Pid: (?P<pid_old>\d+), comm: )(?P<rest>.*)"
 )
 _TAINT = re.compile(
-    r"(?P<comm>.{0,64}?)\s+(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,40}?)) +"
-    r"(?P<release>(?:\(?)?\d+\.\d+[^\s#,]*)"
+    r"(?P<comm>.{0,64}?)\s+(?:Kdump: loaded )?(?:Not tainted|Tainted: (?P<taint>[A-Z ]{1,40}?)"
+    r"(?: *-[- A-Za-z]{0,40})?) +(?P<release>(?:\(?)?\d+\.\d+[^\s#,]*)"
 )
 _CPUSET = re.compile(r"(?P<comm>\S.{0,63}?) cpuset=(?P<cpuset>\S+) mems_allowed=(?P<mems>\S*)")
 _SUMMARY = re.compile(r"oom-kill:\s*constraint=CONSTRAINT_(?P<constraint>[A-Z_]+)(?P<rest>.*)")
