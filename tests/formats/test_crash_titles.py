@@ -7,68 +7,10 @@ stand in its traces are those that a reader looks past.
 from __future__ import annotations
 
 import pytest
+from crash_parts import HEAD, HELD, HUNG, REGISTERS, arm, arm64, calls, lock, old_calls, old_rip, rip, warning
 
 from lastwords.formats.crash.reports import find_reports
 from lastwords.formats.log.messages import messages
-
-REGISTERS = "Code: 0f 0b 48 89\nRSP: 0018:ffffc90000a17b60 EFLAGS: 00010246\nCR2: 0000000000000008\n"
-ENTRY = (" do_syscall_64+0x5c/0x90", " entry_SYSCALL_64_after_hwframe+0x6e/0xd8")
-
-
-def calls(*names: str) -> str:
-    """A call trace of today."""
-    return "\n".join(
-        ("Call Trace:", " <TASK>", *(f" {name}+0x1/0x20" for name in names), *ENTRY, " </TASK>", "")
-    )
-
-
-def old_calls(*names: str) -> str:
-    """A call trace up to 4.9."""
-    return "\n".join(
-        ("Call Trace:", *(f" [<ffffffff8126{at:04x}>] {name}+0x1/0x20" for at, name in enumerate(names)), "")
-    )
-
-
-def rip(name: str) -> str:
-    return f"CPU: 1 PID: 7 Comm: acmed Not tainted 6.12.0 #1\nRIP: 0010:{name}+0x1/0x20\n{REGISTERS}"
-
-
-def old_rip(name: str) -> str:
-    return f"RIP: 0010:[<ffffffff81260001>]  [<ffffffff81260001>] {name}+0x1/0x20\n{REGISTERS}"
-
-
-def arm64(name: str, *names: str) -> str:
-    lines = (
-        f"pc : {name}+0x1c/0x40",
-        f"lr : {name}+0x18/0x40",
-        "Call trace:",
-        *(f" {n}+0x1c/0x40" for n in names),
-    )
-    return "\n".join((*lines, " el0t_64_sync+0x1a4/0x1a8", ""))
-
-
-def arm(name: str, *names: str) -> str:
-    steps = zip((name, *names), names)
-    return "\n".join(
-        (f"PC is at {name}+0x1c/0x40", f"LR is at {name}+0x18/0x40", "Backtrace: ",
-         *(f"[<80118054>] ({callee}) from [<80110ce4>] ({caller}+0x20/0x24)" for callee, caller in steps), "")
-    )  # fmt: skip
-
-
-def warning(place: str, name: str) -> tuple[str, str]:
-    """The first line of a warning up to 6.18, and since."""
-    cut = "------------[ cut here ]------------\n"
-    return (
-        f"{cut}WARNING: CPU: 1 PID: 7 at {place} {name}+0x1/0x20\nModules linked in:\n",
-        f"{cut}WARNING: {place} at {name}+0x1/0x20, CPU#1: acmed/7\nModules linked in:\n",
-    )
-
-
-def lock(name: str, function: str, old: bool = False) -> str:
-    where = f"[<ffffffff8126cafe>] {function}+0x1/0x20" if old else f"{function}+0x1/0x20"
-    usage = "+.+.+." if old else "+.+.}-{3:3"
-    return f"ffff888101a2b0a8 ({name}){{{usage}}}, at: {where}\n"
-
 
 WAS = calls(
     "dump_stack_lvl", "print_report", "kasan_report", "memcpy", "acme_copy", "acme_write", "vfs_write"
@@ -80,16 +22,11 @@ TICKED = (
     " <TASK>\n asm_sysvec_apic_timer_interrupt+0x1/0x2\nRIP: 0010:acme_spin+0x1/0x2\nCode: 90\n"
     " acme_loop+0x1/0x2\n acme_poll+0x1/0x2\n __x64_sys_poll+0x1/0x2\n do_syscall_64+0x1/0x2\n"
 )
-HUNG = calls(
-    "__schedule", "schedule", "schedule_preempt_disabled", "__mutex_lock", "acme_open", "chrdev_open"
-)
 LOCKS = "acmed/7 is trying to acquire lock:\n"
-HELD = "\nbut task is already holding lock:\n"
 ODEBUG = "ODEBUG: free active (active state 0) object: ffff8880 object type: timer_list hint: acme_timer\n"
 KMSAN_END = "Uninit was created at:\n slab_post_alloc_hook+0x1/0x2\n __kmalloc+0x1/0x2\n acme_make+0x1/0x2\n"
 LEAK = 'unreferenced object 0xffff888101a2b0a8 (size 32):\n  comm "acmed", pid 7, jiffies 4294942\n  hex dump:\n    00\n'
 FREED = "page last allocated via order 0, migratetype Unmovable, pid 7\n set_page_owner+0x1/0x2\n __alloc_pages+0x1/0x2\n"
-HEAD = "======================================================\n"
 
 CASES: dict[str, list[tuple[str, str]]] = {
     "KASAN": [
