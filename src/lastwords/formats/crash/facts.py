@@ -15,7 +15,8 @@ from lastwords.formats.crash.taint import Taint, taint_of_letters
 
 # Red Hat writes a dash for every flag of its own that is not set, and some of those in small letters.
 _TAINT = (
-    r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?=[ -]))*)(?: *-[- A-Za-z]{0,40}(?= ))?"
+    r"(?P<taint>Not tainted|Tainted:(?: +(?:[A-Zu]{1,24}|\[\w\]=\w+,?)(?=[ -]))*)"
+    r"(?: *-[- A-Za-z]{0,40}(?= ))?"
 )
 _CPU = re.compile(
     r"^CPU: ?(?P<cpu>\d+)(?: UID: \d+)? PID: ?(?P<pid>\d+) Comm: (?P<comm>.{1,64}?)(?: Kdump: \w+)? "

@@ -1,6 +1,7 @@
 """Which lines begin a kernel report, what the report is called, and how its guilty frame is found.
 
-One row for each kind of report: a new kind is a new row here or in :mod:`.crash_kinds_checks`, no more.
+One row for each kind of report: a new kind is a new row here or in :mod:`.kinds_checks` or
+:mod:`.kinds_sanitizers`, no more.
 Titles follow the convention of the kernel's mailing lists and public dashboards.
 
 Sources: kernel/panic.c, arch/*/kernel/traps.c and mm/fault.c, lib/bug.c, kernel/watchdog.c,
@@ -204,8 +205,8 @@ _FAULTS = (
         "oops",
         "oops",
         "[#",
-        r"^(?:Oops: (?=[A-Za-z][\w ]*: [0-9a-f]{4} \[#))?(?P<reason>[A-Za-z].{0,120}?)(?:: [0-9a-f]{2,16})?(?: ilc:\d+)?"
-        r" ?\[#\d+\]",
+        r"^(?:Oops: (?=[A-Za-z][\w ]*: [0-9a-f]{4} \[#))?(?P<reason>[A-Za-z].{0,120}?)"
+        r"(?:: [0-9a-f]{2,16})?(?: ilc:\d+)? ?\[#\d+\]",
         form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: ", pick="pointer"),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),

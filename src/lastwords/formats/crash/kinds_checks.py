@@ -1,142 +1,23 @@
-"""Rows of the table of kinds for what the kernel checks of itself: WARN, lockdep, sanitizers, slab, lists.
+"""Rows of the table of kinds for what the kernel checks of itself: WARN, lockdep, slab, lists.
 
 Sources: kernel/panic.c (``__warn``), kernel/locking/lockdep.c, kernel/sched/core.c, lib/refcount.c,
-lib/debugobjects.c, lib/list_debug.c, lib/ubsan.c, mm/kasan/report.c, mm/kmsan/report.c, mm/kfence/report.c,
-kernel/kcsan/report.c, mm/kmemleak.c, mm/slub.c, mm/usercopy.c, mm/memory.c, include/linux/smp.h.
+lib/debugobjects.c, lib/list_debug.c, mm/slub.c, mm/usercopy.c, mm/memory.c, include/linux/smp.h.
 """
 
 from __future__ import annotations
 
 from lastwords.formats.crash.kinds import SYMBOL, form, kind
+from lastwords.formats.crash.kinds_sanitizers import BAD_ACCESS, SANITIZERS, URBS
 
-_BAD_ACCESS = "bad-access in {frame}"
 _WARNED = r"WARNING: .{0,200}?"
-_URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
-"""Besides those that are never to blame: what a USB driver calls."""
-_UNDEFINED = "~ubsan ~overflow"
 _SLAB = (
     r"Poison overwritten|Red[Zz]one overwritten|(?:Object )?[Pp]adding overwritten|Freepointer corrupt"
     r"|Object already free|Objects remaining|Invalid object pointer|Freelist|Freechain|Not a valid slab page"
     r"|Wrong (?:object count|number of objects)|objects \d|inuse \d|Corrupt"
 )
 """What the slab allocator says of a cache; kernels up to 3.2 do not tell there that they are tainted."""
-_NOT_INLINE = r"(?!\w+ \S+ \[inline\])"
-"""Tools that add places in the source repeat the first line for every function that was inlined."""
 _SOON = r".*\n(?:.*\n){0,12}?.*"
 """On one of the next lines."""
-
-_SANITIZERS = (
-    kind(
-        "kasan_address",  # up to 4.9, of addresses that belong to no object
-        "bug",
-        "BUG: KASAN:",
-        r"BUG: KASAN: (?P<bug>[\w-]+) on address",
-        form("KASAN: {bug} {access}", needs=r"(?P<access>Read|Write) of size", pick="required"),
-    ),
-    kind(
-        "kasan",
-        "bug",
-        "BUG: KASAN:",
-        rf"BUG: KASAN: (?P<bug>(?:maybe )?[\w-]+(?: or [\w-]+)?) in {_NOT_INLINE}{SYMBOL}",
-        form(
-            "KASAN: invalid-free in {frame}",
-            "invalid-free in {frame}",
-            needs=r"BUG: KASAN: (?:double-free or invalid-free|invalid-free|double-free) in",
-            pick="header",
-            spares="~kfree ~vunmap ~vfree",
-        ),
-        form(
-            "KASAN: {bug} {access} in {frame}",
-            _BAD_ACCESS,
-            needs=r"(?P<access>Read|Write) (?:of size|at addr) [0-9a-f]",
-            pick="header",
-            spares="~kernel_fault ~tag_check ~mem_abort ^el1_ ^el1h_",
-        ),
-    ),
-    kind(
-        "kfence",
-        "bug",
-        "BUG: KFENCE:",
-        rf"BUG: KFENCE: (?P<bug>[\w -]+?) in {_NOT_INLINE}{SYMBOL}",
-        form(
-            "KFENCE: {bug} in {frame}",
-            _BAD_ACCESS,
-            needs=r"BUG: KFENCE: [\w -]*(?:read|write) in",
-            pick="access",
-        ),
-        form(
-            "KFENCE: {bug} in {frame}",
-            "invalid-free in {frame}",
-            needs=r"BUG: KFENCE: invalid free in",
-            pick="access only",
-        ),
-        form("KFENCE: {bug} in {frame}", pick="access only"),
-    ),
-    kind(
-        "kmsan",
-        "bug",
-        "BUG: KMSAN:",
-        rf"BUG: KMSAN: (?P<bug>[\w-]+) in {_NOT_INLINE}{SYMBOL}",
-        form(
-            "KMSAN: {bug} in {frame}",
-            needs=r"BUG: KMSAN: kernel-usb-infoleak in",
-            pick="bare",
-            spares=f"~alloc_skb {_URBS}",
-        ),
-        # Generic encryption shows what the data was, netlink's replies what the request was.
-        form(
-            "KMSAN: {bug} in {frame}",
-            _BAD_ACCESS,
-            pick="bare",
-            spares="~alloc_skb ~netlink_ack ~netlink_rcv_skb ~_encrypt$ ^(?:cipher|crypto|drbg|rng)_",
-        ),
-    ),
-    kind(
-        "kcsan",
-        "bug",
-        "BUG: KCSAN:",
-        r"BUG: KCSAN: (?P<what>.*)",
-        form("KCSAN: {what}", pick="none"),
-    ),
-    kind(
-        "ubsan",
-        "warning",
-        "UBSAN:",
-        r"\bUBSAN: (?P<bug>.{1,60}?) in ",
-        form(
-            "UBSAN: array-index-out-of-bounds in {frame}",
-            _BAD_ACCESS,
-            needs=r"UBSAN: array-index-out-of-bounds",
-            pick="calls",
-            spares=_UNDEFINED,
-        ),
-        form(
-            "UBSAN: undefined-behaviour in {frame}",
-            needs=r"UBSAN: Undefined behaviour",
-            pick="calls",
-            spares=_UNDEFINED,
-        ),
-        form("UBSAN: {bug} in {frame}", pick="calls", spares=_UNDEFINED),
-    ),
-    kind(
-        "cfi",  # an indirect call to a function of another type, or to none
-        "bug",
-        "CFI failure at ",
-        rf"^CFI failure at {SYMBOL}",
-        form("CFI failure in {frame}", pick="named"),
-    ),
-    kind(
-        "memory_leak",
-        "bug",
-        "BUG: memory leak",
-        r"BUG: memory leak",
-        form(
-            "memory leak in {frame}",
-            pick="leak",
-            spares="~kmemleak ~alloc ~mmap ~kmem ~slab ~create_object ~idr_get ~list_lru_init ~pcpu_create",
-        ),
-    ),
-)
 
 _LOCKDEP = (
     kind(
@@ -263,7 +144,7 @@ _CONTEXT = (
     kind(
         "spinlock",
         "bug",
-        "BUG: spinlock|BUG: rwlock|BUG: rwsem|-lock lockup",
+        "BUG: spinlock|BUG: rwlock|BUG: rwsem|BUG: read-lock|BUG: write-lock",
         r"BUG: (?P<what>(?:spinlock|rwlock|rwsem) (?:lockup suspected|recursion|bad magic|wrong owner"
         r"|wrong CPU"
         r"|cpu recursion|trylock failure on UP|already unlocked)"
@@ -305,7 +186,7 @@ _CONTEXT = (
             needs=_WARNED + r"lib/list_debug\.c",
             pick="warned",
         ),
-        form("BUG: corrupted list in {frame}", _BAD_ACCESS, pick="calls"),
+        form("BUG: corrupted list in {frame}", BAD_ACCESS, pick="calls"),
         continues="warning kernel_bug",
     ),
     kind(
@@ -330,8 +211,8 @@ _MEMORY = (
             needs=r"BUG: Bad page (?:state|cache)",
             pick="owner",
             spares="~(?:free|get|put|release|update)_page ~free_unref folio ~page_frag_free ~alloc ~vmap "
-            "~truncate_inode_pages ~page_owner ~prep_(?:new|compound)_page bad_page check_(?:new|free)_page rmqueue "
-            "free_(?:pages|pcp|frozen|one_page|hot_cold|compound)",
+            "~truncate_inode_pages ~page_owner ~prep_(?:new|compound)_page bad_page check_(?:new|free)_page "
+            "rmqueue free_(?:pages|pcp|frozen|one_page|hot_cold|compound)",
         ),
         form("BUG: {what}", pick="none"),
     ),
@@ -466,7 +347,7 @@ _WARNINGS = (
             "WARNING in {frame}/usb_submit_urb",
             needs=_WARNED + r" usb_submit_urb",
             pick="warned",
-            spares=_URBS,
+            spares=URBS,
         ),
         form("WARNING in {frame}", pick="warned"),
         continues="refcount list_corruption dentry_in_use rcu_stall cfi",
@@ -506,6 +387,6 @@ _OTHER = (
     ),
 )
 
-CHECKS = (*_SANITIZERS, *_LOCKDEP, *_CONTEXT, *_MEMORY, *_WARNINGS)
+CHECKS = (*SANITIZERS, *_LOCKDEP, *_CONTEXT, *_MEMORY, *_WARNINGS)
 LAST = _OTHER
 """What no other row knows."""

@@ -140,9 +140,9 @@ ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING)
 OUTERMOST = family(
     r"""
     system_call ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp) ^(?:syscall|sysc)_ ^sysret
-    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^_*do_syscall$ handle_sys ^(?:handle|ret_from)_exception$
-    exc_page_fault do_user_addr_fault ^cpu_idle$ kernel_thread ^ret_from_kernel_ ^start_kernel$
-    ^secondary_start_kernel$
+    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^_*do_syscall$ handle_sys
+    ^(?:handle|ret_from)_exception$ exc_page_fault do_user_addr_fault ^cpu_idle$ kernel_thread
+    ^ret_from_kernel_ ^start_kernel$ ^secondary_start_kernel$
     """
 )
 """Where a stack begins, on old kernels and on each architecture: the way in where no other is."""
