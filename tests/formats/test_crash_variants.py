@@ -140,6 +140,11 @@ CASES = {
         f"BUG: scheduling while atomic: acmed/7/0x00000002\n{WHO}"
         + calls("__schedule_bug", "__schedule", "schedule_rtlock", "rtlock_slowlock_locked", "rt_spin_lock", "acme_send"),
     ),
+    "UBSAN, a trap": (
+        "UBSAN: array index out of bounds in acme_get",
+        f"UBSAN: array index out of bounds at acme_get+0x1/0x2\nOops: invalid opcode: 0000 [#1] SMP\n{rip('acme_get')}"
+        + calls("vfs_read"),
+    ),
     "a page's owner": (
         "BUG: Bad page state in acme_map",
         f"BUG: Bad page state in process kworker/1:2  pfn:0b12c\n{PAGE}{OWNER} post_alloc_hook+0x1/0x2\n prep_new_page+0x1/0x2\n"

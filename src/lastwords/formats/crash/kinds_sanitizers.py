@@ -92,7 +92,11 @@ SANITIZERS = (
         "ubsan",
         "warning",
         "UBSAN:",
-        r"\bUBSAN: (?P<bug>.{1,60}?) in ",
+        r"\bUBSAN: (?P<bug>.{1,60}?) (?:in|at) (?:(?P<function>[A-Za-z_][\w.]*)\+0x)?",
+        # A kernel that traps names the function where others name the line.
+        form(
+            "UBSAN: {bug} in {frame}", needs=r"UBSAN: .{1,60}? (?:in|at) [A-Za-z_][\w.]*\+0x", pick="header"
+        ),
         form(
             "UBSAN: array-index-out-of-bounds in {frame}",
             BAD_ACCESS,
