@@ -188,3 +188,19 @@ def test_a_free_list_without_a_size_is_damaged() -> None:
     zone = "Node 0 Normal free:57076kB min:64256kB low:126740kB high:189224kB managed:2492248kB\n"
     event = one(head + "Mem-Info:\n" + zone + "Node 0 Normal: 9999999999999*4kB\n")
     assert event.memory.zones[0].free_lists == []
+
+
+@pytest.mark.parametrize(
+    ("taint", "told"),
+    [
+        ("G           OE    --------- -  -", "G           OE"),
+        ("PF          O--------------  ", "PF          O"),
+    ],
+)
+def test_the_dashes_of_red_hat_are_no_taint(taint: str, told: str) -> None:
+    event = one(
+        "java invoked oom-killer: gfp_mask=0x100cca(GFP_HIGHUSER_MOVABLE), order=0, oom_score_adj=0\n"
+        f"CPU: 2 PID: 4711 Comm: java Kdump: loaded Tainted: {taint} 4.18.0-553.el8_10.x86_64 #1\n"
+        "Out of memory: Killed process 4711 (java) total-vm:4kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB\n"
+    )
+    assert (event.release, event.taint) == ("4.18.0-553.el8_10.x86_64", told)
