@@ -14,11 +14,12 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Optional, Union
+from typing import BinaryIO, Optional, Union, cast
 
 from lastwords.model import LastwordsError
+from lastwords.roots.lines import Blank, SiftedLog
 from lastwords.roots.sift import SMALL as SMALL_LOG
-from lastwords.roots.sift import Blank, Sieve, sift
+from lastwords.roots.sift import Sieve, sift
 from lastwords.roots.streams import HEAD, Chunks, CompressionError, TooLarge, ahead, open_decompressed, sniff
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
 from lastwords.roots.trees import MAX_LINKS, Node, Tree
@@ -126,7 +127,7 @@ class ArchiveTree(Tree):
         path = self._linked(path)
         if path not in self._sifted:
             return self.open(path)
-        return io.BufferedReader(Chunks(_whole(self._sifted[path])), 1 << 16)
+        return cast(BinaryIO, SiftedLog(_parts(self._sifted[path])))
 
     def open(self, path: str) -> BinaryIO:
         path = self._linked(path)
@@ -322,9 +323,9 @@ def _unpack(chunks: list[bytes]) -> Iterator[bytes]:
     yield decoder.flush()
 
 
-def _whole(pieces: list[Union[bytes, Blank]]) -> Iterator[bytes]:
+def _parts(pieces: list[Union[bytes, Blank]]) -> Iterator[Union[bytes, Blank]]:
     for piece in pieces:
-        yield piece.content() if isinstance(piece, Blank) else zlib.decompress(piece)
+        yield piece if isinstance(piece, Blank) else zlib.decompress(piece)
 
 
 def _absent(path: str) -> OSError:
