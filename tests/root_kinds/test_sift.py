@@ -66,7 +66,9 @@ def test_lines_numbers_and_ends_are_those_of_the_log(pieces: list[bytes]) -> Non
 
 
 PARTS = st.lists(
-    st.one_of(PIECES, st.tuples(st.integers(0, 90), st.integers(0, 9)).filter(lambda each: each[0] >= each[1]))
+    st.one_of(
+        PIECES, st.tuples(st.integers(0, 90), st.integers(0, 9)).filter(lambda each: each[0] >= each[1])
+    )
 )
 
 
@@ -85,7 +87,12 @@ def test_blank_parts_are_passed_over_as_if_they_were_read(
 def test_a_log_in_parts_is_a_stream() -> None:
     parts = [b"one\n", Blank(5, 2), b"two"]
     stream = SiftedLog(iter(parts))
-    assert (stream.read(2), stream.part(), stream.part(), stream.read()) == (b"on", b"e\n", Blank(5, 2), b"two")
+    assert (stream.read(2), stream.part(), stream.part(), stream.read()) == (
+        b"on",
+        b"e\n",
+        Blank(5, 2),
+        b"two",
+    )
     assert stream.part() == b""
 
 

@@ -14,13 +14,21 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import BinaryIO, Optional, Union, cast
 
 from lastwords.model import LastwordsError
 from lastwords.roots.lines import Blank, SiftedLog
 from lastwords.roots.sift import SMALL as SMALL_LOG
 from lastwords.roots.sift import Sieve, sift
-from lastwords.roots.streams import HEAD, Chunks, CompressionError, TooLarge, ahead, open_decompressed, sniff
+from lastwords.roots.streams import (
+    Chunks,
+    CompressionError,
+    TooLarge,
+    ahead,
+    open_decompressed,
+    sniff,
+)
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
 from lastwords.roots.trees import MAX_LINKS, Node, Tree
 
@@ -187,7 +195,7 @@ class ArchiveTree(Tree):
     def _index(self, first: Optional[BinaryIO]) -> None:
         count = 0
         try:
-            with first or self._opener() as raw, ahead(open_decompressed(raw)) as stream:
+            with first or self._opener() as raw, ahead(raw) as stream:
                 reader = TarReader(stream)
                 for member, name in self._members(reader):
                     count += 1
@@ -253,9 +261,10 @@ class ArchiveTree(Tree):
             return
         sieve = self._sieve(path) if member.size > SMALL_LOG and member.regions is None else None
         if sieve is not None:
-            content = io.BufferedReader(Chunks(reader.content()), 1 << 16)
-            if sniff(content.peek(HEAD)) is None:
-                self._sift(path, content, sieve)
+            chunks = reader.content()
+            head = next(chunks, b"")
+            if sniff(head) is None:
+                self._sift(path, cast(BinaryIO, Chunks(chain((head,), chunks))), sieve)
             return
         if member.size > HELD_SIZE:
             return

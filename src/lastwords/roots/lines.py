@@ -81,7 +81,7 @@ class SiftedLog(Chunks):
 
     def part(self) -> Union[bytes, Blank]:
         """Return what is left of the current part, or the next one; no bytes at the end."""
-        rest, self._rest = bytes(self._rest), memoryview(b"")
+        rest, self._chunk, self._at = self._chunk[self._at :], b"", 0
         return rest or next(self._parts, b"")
 
 
@@ -231,9 +231,7 @@ def _split(block: Union[bytes, Blank]) -> list[bytes]:
     return lines
 
 
-def _numbered(
-    blocks: Iterator[_Placed], windows: Sequence[dict[str, int]], skipped: int
-) -> Iterator[Line]:
+def _numbered(blocks: Iterator[_Placed], windows: Sequence[dict[str, int]], skipped: int) -> Iterator[Line]:
     number = 1
     ahead = deque(windows)
     left, shift = 0, skipped
