@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import tarfile
 from pathlib import Path
+from typing import BinaryIO, cast
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from lastwords.roots import lines, sift
 from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.lines import Blank, Line, Search, SiftedLog, read_lines
 from lastwords.roots.sift import Sieve
+from lastwords.roots.streams import Chunks
 
 WORD = b"panic"
 SIEVE = Sieve(("/var/log/messages",), (), (WORD,), before=2, after=5)
@@ -140,6 +143,12 @@ def test_a_log_that_another_collector_reads_is_held_whole(tmp_path: Path) -> Non
 
 def test_a_packed_log_is_held_as_it_is(tmp_path: Path) -> None:
     log = b"\x1f\x8b\x08" + os.urandom(sift.SMALL)
-    tree = ArchiveTree(archive(tmp_path, log), lambda _: True, sieve=lambda _: SIEVE)
-    with tree.open_log("/var/log/messages") as stream:
-        assert stream.read() == log
+    path = archive(tmp_path, log)
+    tar = lzma.decompress(Path(path).read_bytes())
+    # However little of it comes at once.
+    first = [tar[at : at + 3] for at in range(0, 15_000, 3)]
+    for pieces in ([tar], [*first, tar[15_000:]]):
+        stream = cast(BinaryIO, Chunks(iter(pieces)))
+        tree = ArchiveTree(path, lambda _: True, sieve=lambda _: SIEVE, first=stream)
+        with tree.open_log("/var/log/messages") as stream:
+            assert stream.read() == log

@@ -22,6 +22,7 @@ from lastwords.roots.lines import Blank, SiftedLog
 from lastwords.roots.sift import SMALL as SMALL_LOG
 from lastwords.roots.sift import Sieve, sift
 from lastwords.roots.streams import (
+    HEAD,
     Chunks,
     CompressionError,
     TooLarge,
@@ -261,10 +262,12 @@ class ArchiveTree(Tree):
             return
         sieve = self._sieve(path) if member.size > SMALL_LOG and member.regions is None else None
         if sieve is not None:
-            chunks = reader.content()
-            head = next(chunks, b"")
+            content = reader.content()
+            head = b""
+            while len(head) < HEAD and (more := next(content, b"")):
+                head += more
             if sniff(head) is None:
-                self._sift(path, cast(BinaryIO, Chunks(chain((head,), chunks))), sieve)
+                self._sift(path, cast(BinaryIO, Chunks(chain((head,), content))), sieve)
             return
         if member.size > HELD_SIZE:
             return

@@ -53,7 +53,7 @@ class Blank:
         """Return spaces and line ends, the last byte one: lines of one length, but the first is longer.
 
         >>> Blank(8, 3).content()
-        b'  \\n \\n \\n'
+        b'   \\n \\n \\n'
         """
         last = self.last(self.lines)
         return b" " * (self.size - len(last)) + last
