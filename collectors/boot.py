@@ -28,7 +28,7 @@ from lastwords.collectors.programs import program
 from lastwords.formats.boot.bls import compare_versions
 from lastwords.formats.boot.cmdline import parse_cmdline
 from lastwords.formats.boot.fstab import Mount, mounted_on, parse_fstab
-from lastwords.formats.boot.kernel_files import KernelFile, classify
+from lastwords.formats.boot.kernel_files import BUILDERS, KernelFile, classify
 from lastwords.formats.boot.vmlinuz import HEAD, VERSION, parse_kernel_image, release_of
 from lastwords.hookspecs import Collector
 from lastwords.model import Facts, NoData
@@ -46,10 +46,6 @@ DEVICE_LINKS = {
     "PARTUUID": "by-partuuid",
     "PARTLABEL": "by-partlabel",
 }
-
-
-BUILDERS = {"dracut": "dracut", "initramfs-tools": "update-initramfs", "mkinitcpio": "mkinitcpio"}
-"""What makes initramfs images, as images name it, and its program."""
 
 
 class BootCollector(Collector):

@@ -18,8 +18,8 @@ from lastwords.collectors.kdump_config import (
 )
 from lastwords.formats.boot.fstab import Mount
 from lastwords.formats.kdump.dump_names import kind_of_dump_file, parse_dump_name
-from lastwords.formats.vmcore.dump import KINDS, open_dump
-from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
+from lastwords.formats.vmcore.dump import open_dump
+from lastwords.formats.vmcore.head import HEAD_SIZE, KINDS, parse_vmcore_head
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.hookspecs import Collector
 from lastwords.model import Event, Facts, NoData, event

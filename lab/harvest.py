@@ -13,7 +13,7 @@ from typing import Any, Optional
 from lab import disks
 from lab.common import LabError, Unavailable, run
 from lastwords.roots.logs import is_log
-from lastwords.roots.vmcore import is_vmcore
+from lastwords.roots.vmcore_head import is_vmcore
 
 OUTBOX = "var/lab"
 OPEN_DEADLINE = 300

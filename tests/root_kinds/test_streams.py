@@ -290,16 +290,15 @@ def test_what_a_thread_reads_ahead_is_the_same(tmp_path: Path) -> None:
 )
 def test_a_failure_ahead_reaches_the_reader_after_what_was_read(problem: BaseException) -> None:
     with ahead(io.BufferedReader(Broken(1 << 20, problem))) as stream:
-        assert len(stream.read(1 << 19)) == 1 << 19
+        size = 0
         with pytest.raises(type(problem)):
-            while stream.read(1 << 16):
-                pass
+            while data := stream.read(1 << 19):
+                size += len(data)
+        assert size == 1 << 20
     assert threading.active_count() == 1
 
 
 def test_who_stops_early_leaves_no_thread_behind() -> None:
-    source = io.BytesIO(bytes(64 << 20))
-    with ahead(source) as stream:
+    with ahead(io.BytesIO(bytes(64 << 20))) as stream:
         assert stream.read(10) == bytes(10)
-    assert source.closed
     assert threading.active_count() == 1

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
-from lastwords.collectors.boot import BUILDERS
-from lastwords.formats.boot.kernel_files import classify
+from lastwords.formats.boot.kernel_files import BUILDERS, classify
 from lastwords.model import Case, Facts, Severity
 
 

@@ -25,8 +25,7 @@ from lastwords.roots.logs import is_log, is_text_file, log_root
 from lastwords.roots.sift import Sieve
 from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
 from lastwords.roots.trees import DirectoryTree, Tree
-from lastwords.roots.vmcore import is_vmcore
-from lastwords.roots.vmcore_root import vmcore_root
+from lastwords.roots.vmcore_head import is_vmcore
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
 EMBEDDED = "/sos_commands/lastwords"
@@ -100,6 +99,8 @@ def open_case(
 def case_of_file(path: str, run: Mapping[str, Collector], progress: Progress = None) -> Optional[Case]:
     """Return the case that a file is by itself, a crash dump or a kernel log; None for anything else."""
     if is_vmcore(path):
+        from lastwords.roots.vmcore_root import vmcore_root
+
         return case_of(gather(vmcore_root(path), run.values(), progress=progress))
     if os.path.isfile(path) and is_log(path):
         return case_of(gather(log_root(path), run.values(), progress=progress))

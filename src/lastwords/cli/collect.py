@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _root(path: Optional[str]) -> Root:
     """Return what is to be gathered. :raises LastwordsError: *path* is nothing that can be"""
     from lastwords.roots.live import directory_root, live_root
-    from lastwords.roots.vmcore import is_vmcore
+    from lastwords.roots.vmcore_head import is_vmcore
     from lastwords.roots.vmcore_root import vmcore_root
 
     if path is None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from xml.sax.saxutils import escape, quoteattr
 
 from lastwords.analyzer.crash_log import CrashLog, Entry
 from lastwords.hookspecs import Look
@@ -38,6 +37,8 @@ def junit(logs: Sequence[CrashLog], look: Look) -> str:
 
 
 def _case(log: CrashLog, entry: Entry) -> str:
+    from xml.sax.saxutils import escape
+
     told = [crash_words.place(entry), crash_words.machine(entry), crash_words.doubt(entry), entry["why"]]
     text = "\n".join([*(line for line in told if line), "", *entry["excerpt"]])
     return (
@@ -48,4 +49,6 @@ def _case(log: CrashLog, entry: Entry) -> str:
 
 
 def _attribute(value: object) -> str:
+    from xml.sax.saxutils import quoteattr
+
     return quoteattr(_FORBIDDEN.sub("?", str(value)))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import tempfile
 from typing import Any, Optional
 
@@ -47,6 +46,8 @@ class SqliteReport(Report):
 
 class _Database(Whole):
     def __init__(self) -> None:
+        import sqlite3
+
         self._folder = tempfile.TemporaryDirectory(prefix="lastwords-")
         self._path = os.path.join(self._folder.name, "lastwords.sqlite")
         self._base = sqlite3.connect(self._path)

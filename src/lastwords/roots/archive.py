@@ -14,12 +14,22 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import BinaryIO, Optional, Union
+from itertools import chain
+from typing import BinaryIO, Optional, Union, cast
 
 from lastwords.model import LastwordsError
+from lastwords.roots.lines import Blank, SiftedLog
 from lastwords.roots.sift import SMALL as SMALL_LOG
-from lastwords.roots.sift import Blank, Sieve, sift
-from lastwords.roots.streams import HEAD, Chunks, CompressionError, TooLarge, ahead, open_decompressed, sniff
+from lastwords.roots.sift import Sieve, sift
+from lastwords.roots.streams import (
+    HEAD,
+    Chunks,
+    CompressionError,
+    TooLarge,
+    ahead,
+    open_decompressed,
+    sniff,
+)
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
 from lastwords.roots.trees import MAX_LINKS, Node, Tree
 
@@ -126,7 +136,7 @@ class ArchiveTree(Tree):
         path = self._linked(path)
         if path not in self._sifted:
             return self.open(path)
-        return io.BufferedReader(Chunks(_whole(self._sifted[path])), 1 << 16)
+        return cast(BinaryIO, SiftedLog(_parts(self._sifted[path])))
 
     def open(self, path: str) -> BinaryIO:
         path = self._linked(path)
@@ -186,7 +196,7 @@ class ArchiveTree(Tree):
     def _index(self, first: Optional[BinaryIO]) -> None:
         count = 0
         try:
-            with first or self._opener() as raw, ahead(open_decompressed(raw)) as stream:
+            with first or self._opener() as raw, ahead(raw) as stream:
                 reader = TarReader(stream)
                 for member, name in self._members(reader):
                     count += 1
@@ -252,9 +262,12 @@ class ArchiveTree(Tree):
             return
         sieve = self._sieve(path) if member.size > SMALL_LOG and member.regions is None else None
         if sieve is not None:
-            content = io.BufferedReader(Chunks(reader.content()), 1 << 16)
-            if sniff(content.peek(HEAD)) is None:
-                self._sift(path, content, sieve)
+            content = reader.content()
+            head = b""
+            while len(head) < HEAD and (more := next(content, b"")):
+                head += more
+            if sniff(head) is None:
+                self._sift(path, cast(BinaryIO, Chunks(chain((head,), content))), sieve)
             return
         if member.size > HELD_SIZE:
             return
@@ -322,9 +335,9 @@ def _unpack(chunks: list[bytes]) -> Iterator[bytes]:
     yield decoder.flush()
 
 
-def _whole(pieces: list[Union[bytes, Blank]]) -> Iterator[bytes]:
+def _parts(pieces: list[Union[bytes, Blank]]) -> Iterator[Union[bytes, Blank]]:
     for piece in pieces:
-        yield piece.content() if isinstance(piece, Blank) else zlib.decompress(piece)
+        yield piece if isinstance(piece, Blank) else zlib.decompress(piece)
 
 
 def _absent(path: str) -> OSError:

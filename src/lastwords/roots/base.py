@@ -27,7 +27,7 @@ from lastwords.roots.evidence import (
     command_path,
     stored_command,
 )
-from lastwords.roots.lines import Line, Search, read_lines, seek_last
+from lastwords.roots.lines import Line, Search, SiftedLog, read_lines, seek_last
 from lastwords.roots.streams import open_decompressed, sniff
 from lastwords.roots.trees import Node, Tree
 
@@ -216,7 +216,7 @@ class Root:
                 if search.limit and not windows and raw.seekable():
                     plain = sniff(raw.read(6)) is None
                     search.skipped = seek_last(raw, search.limit) if plain else raw.seek(0)
-                with open_decompressed(raw) as stream:
+                with raw if isinstance(raw, SiftedLog) else open_decompressed(raw) as stream:
                     yield from read_lines(stream, search, windows)
         except OSError as problem:
             self.evidence.failed(path, problem)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Optional
+from typing import BinaryIO, Optional, Union
 
 from lastwords.formats import text_of
 from lastwords.formats.redact.secrets import redact
+from lastwords.roots.streams import Chunks
 from lastwords.roots.words import Finder
 
 LINE_LIMIT = 64 << 10
@@ -36,6 +37,56 @@ class Line:
     def text(self) -> str:
         """The line as text."""
         return text_of(self.data)
+
+
+@dataclass(frozen=True)
+class Blank:
+    """Stands for a part of a log in which nothing was found: as many bytes, with as many line ends."""
+
+    size: int
+    lines: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def content(self) -> bytes:
+        """Return spaces and line ends, the last byte one: lines of one length, but the first is longer.
+
+        >>> Blank(8, 3).content()
+        b'   \\n \\n \\n'
+        """
+        last = self.last(self.lines)
+        return b" " * (self.size - len(last)) + last
+
+    def last(self, lines: int) -> bytes:
+        """Return its last lines, so many."""
+        return (b" " * (self._width - 1) + b"\n") * lines
+
+    def split(self) -> tuple[bytes, Blank]:
+        """Return its first line, and a blank for those after it."""
+        rest = (self.lines - 1) * self._width
+        return b" " * (self.size - rest - 1) + b"\n", Blank(rest, self.lines - 1)
+
+    @property
+    def _width(self) -> int:
+        return self.size // self.lines if self.lines else 0
+
+
+class SiftedLog(Chunks):
+    """A log as a stream, whose reader can pass over the parts of it that are blank."""
+
+    def __init__(self, parts: Iterator[Union[bytes, Blank]]) -> None:
+        super().__init__(part.content() if isinstance(part, Blank) else part for part in parts)
+        self._parts = parts
+
+    def part(self) -> Union[bytes, Blank]:
+        """Return what is left of the current part, or the next one; no bytes at the end."""
+        rest, self._chunk, self._at = self._chunk[self._at :], b"", 0
+        return rest or next(self._parts, b"")
+
+
+_Placed = tuple[int, Union[bytes, Blank]]
+"""A block, and its offset."""
 
 
 @dataclass
@@ -128,10 +179,19 @@ def seek_last(stream: BinaryIO, size: int) -> int:
     return start
 
 
-def _blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def _blocks(stream: BinaryIO) -> Iterator[_Placed]:
     """Yield offset and bytes of blocks of whole lines. A line over the limit is cut, and ends its block."""
     offset, rest = 0, b""
-    while chunk := stream.read(BLOCK):
+    while chunk := stream.part() if isinstance(stream, SiftedLog) else stream.read(BLOCK):
+        if isinstance(chunk, Blank):
+            if chunk.lines > 1:
+                line, chunk = chunk.split()
+                yield offset, rest + line
+                offset += len(rest) + len(line)
+                yield offset, chunk
+                offset, rest = offset + len(chunk), b""
+                continue
+            chunk = chunk.content()
         end = chunk.rfind(b"\n") + 1
         if end:
             # Copied once: the time of a search is that of memory.
@@ -154,7 +214,7 @@ def _blocks(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield offset, rest
 
 
-def _limited(blocks: Iterator[tuple[int, bytes]], search: Search) -> Iterator[tuple[int, bytes]]:
+def _limited(blocks: Iterator[_Placed], search: Search) -> Iterator[_Placed]:
     for offset, block in blocks:
         if search.limit is not None and search.size >= search.limit:
             search.limited = True
@@ -163,16 +223,15 @@ def _limited(blocks: Iterator[tuple[int, bytes]], search: Search) -> Iterator[tu
         search.size += len(block)
 
 
-def _split(block: bytes) -> list[bytes]:
+def _split(block: Union[bytes, Blank]) -> list[bytes]:
+    block = block.content() if isinstance(block, Blank) else block
     lines = block.split(b"\n")
     if lines[-1] == b"":
         lines.pop()
     return lines
 
 
-def _numbered(
-    blocks: Iterator[tuple[int, bytes]], windows: Sequence[dict[str, int]], skipped: int
-) -> Iterator[Line]:
+def _numbered(blocks: Iterator[_Placed], windows: Sequence[dict[str, int]], skipped: int) -> Iterator[Line]:
     number = 1
     ahead = deque(windows)
     left, shift = 0, skipped
@@ -253,13 +312,23 @@ class _Block:
         return _clean(Line(number, self.start + start, self.data[start:].rstrip(b"\n")))
 
 
-def _searched(blocks: Iterator[tuple[int, bytes]], search: Search) -> Iterator[Line]:
+def _searched(blocks: Iterator[_Placed], search: Search) -> Iterator[Line]:
     """The quick way: make lines only around hits. Yields what :func:`_filtered` would."""
     behind: list[_Block] = []  # that hold the last lines before this block
     block: Optional[_Block] = None
     finder = Finder(search.words, search.stems, search.gates)
     try:
         for start, data in blocks:
+            if isinstance(data, Blank):
+                if search.follow < 1 and search.first is not None:
+                    # Of all that was passed over, only the last lines may be asked for.
+                    tail = data.last(min(data.lines, max(1, search.before)))
+                    search.lines += data.lines
+                    number = search.lines - tail.count(b"\n") + 1
+                    block = _Block(number, search.skipped + start + len(data) - len(tail), tail)
+                    behind = [block] if data.lines >= search.before else [*behind, block]
+                    continue
+                data = data.content()
             block = _Block(search.lines + 1, search.skipped + start, data)
             if search.first is None:
                 search.first = _clean(_Block(1, block.start, data).take())

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, Union
 
-from lastwords.roots.lines import BLOCK, LINE_LIMIT, Search, read_lines
+from lastwords.roots.lines import BLOCK, LINE_LIMIT, Blank, Search, read_lines
 
 SMALL = 4 * BLOCK
 """Logs up to this size are not sifted: of a few blocks most would stay."""
@@ -32,25 +32,6 @@ class Sieve:
     before: int = 0
     """Most lines before such a line that anybody will look at, and most lines after it."""
     after: int = 0
-
-
-@dataclass(frozen=True)
-class Blank:
-    """Stands for a part in which nothing was found."""
-
-    size: int
-    lines: int
-
-    def content(self) -> bytes:
-        """Return as many bytes, with as many line ends among them.
-
-        >>> Blank(8, 3).content()
-        b'  \\n \\n \\n'
-        """
-        if not self.lines:
-            return b" " * self.size
-        width, rest = divmod(self.size - self.lines, self.lines)
-        return b" " * rest + (b" " * width + b"\n") * self.lines
 
 
 Out = Callable[[Union[bytes, Blank]], None]

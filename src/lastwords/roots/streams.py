@@ -20,7 +20,7 @@ import re
 import threading
 import zlib
 from collections.abc import Generator, Iterator
-from typing import Any, BinaryIO, Optional, Protocol, Union
+from typing import Any, BinaryIO, Optional, Protocol, Union, cast
 
 MEMORY_LIMIT = 128 << 20
 MAX_RATIO = 400
@@ -84,25 +84,29 @@ def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> io.Bu
     :raises CompressionError: on the first read that meets damage or a limit, or at once when the
         decompressor is not installed
     """
+    return io.BufferedReader(Chunks(_chunks(raw, total_limit)), CHUNK)
+
+
+def ahead(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> BinaryIO:
+    """As :func:`open_decompressed`, but a thread decompresses, which lets other threads run.
+
+    A read gives what is there of one chunk, mostly without copying it, so it may be short. Closing the stream
+    ends the thread. Until then nothing else may read *raw*, and the process must not fork.
+    """
+    return cast(BinaryIO, _Closing(_ahead(_chunks(raw, total_limit))))
+
+
+def _chunks(raw: BinaryIO, total_limit: int) -> Iterator[bytes]:
     head = _fill(raw, b"")
     name = sniff(head)
     if name is None:
-        return io.BufferedReader(Chunks(_plain(raw, head)), CHUNK)
+        return _plain(raw, head)
     if name == UTF_16:
-        return io.BufferedReader(Chunks(_recoded(_plain(raw, head))), CHUNK)
-    return io.BufferedReader(Chunks(_decompressed(raw, head, name, new_decoder(name), total_limit)), CHUNK)
+        return _recoded(_plain(raw, head))
+    return _decompressed(raw, head, name, new_decoder(name), total_limit)
 
 
-def ahead(stream: io.BufferedReader) -> BinaryIO:
-    """Return a stream of the same bytes, read by a thread: decompression lets other threads run.
-
-    Closing it ends the thread, and then closes *stream*. Until then nothing else may read that, and the
-    process must not fork.
-    """
-    return io.BufferedReader(_Closing(_ahead(stream)), CHUNK)
-
-
-def _ahead(stream: io.BufferedReader) -> Generator[bytes, None, None]:
+def _ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
     ready: queue.Queue[Union[bytes, BaseException]] = queue.Queue(AHEAD)
     stopped = threading.Event()
 
@@ -116,8 +120,9 @@ def _ahead(stream: io.BufferedReader) -> Generator[bytes, None, None]:
 
     def read() -> None:
         try:
-            while chunk := stream.read1(CHUNK):
-                put(chunk)
+            for chunk in chunks:
+                if chunk:
+                    put(chunk)
             put(b"")
         except BaseException as problem:  # it is the reader's to see, whatever it is
             put(problem)
@@ -132,7 +137,6 @@ def _ahead(stream: io.BufferedReader) -> Generator[bytes, None, None]:
     finally:
         stopped.set()
         thread.join()
-        stream.close()
 
 
 class Chunks(io.RawIOBase):
@@ -140,21 +144,29 @@ class Chunks(io.RawIOBase):
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
-        self._rest = memoryview(b"")
+        self._chunk = b""
+        self._at = 0
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._rest:
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def read(self, size: int = -1) -> bytes:
+        """Return up to *size* bytes, of one chunk: the chunk itself, where it is no larger."""
+        if size < 0:
+            return self.readall()
+        while self._at == len(self._chunk):
             chunk = next(self._chunks, None)
             if chunk is None:
-                return 0
-            self._rest = memoryview(chunk)
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size
+                return b""
+            self._chunk, self._at = chunk, 0
+        data = self._chunk[self._at : self._at + size]
+        self._at += len(data)
+        return data
 
 
 class _Closing(Chunks):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Optional
 
-from lastwords.formats.vmcore.dump import KINDS, Dump, open_dump
-from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
+from lastwords.formats.vmcore.dump import Dump, open_dump
 from lastwords.formats.vmcore.kernel import Kernel
 from lastwords.formats.vmcore.printk import KernelLog, Record
 from lastwords.formats.vmcore.source import DumpError
 from lastwords.model import LastwordsError
 from lastwords.roots.images import FileImage, open_image
-from lastwords.roots.streams import open_decompressed
 
 MAX_LOG = 96 << 20
 """Bytes of the log that are held; the greatest buffer of a distribution's kernel is some MiB."""
@@ -117,18 +114,6 @@ def open_vmcore(path: str) -> Vmcore:
     if log.lost:
         core.lacks(f"{log.lost} records of the kernel log", "their pages are not in the dump")
     return core
-
-
-def is_vmcore(path: str) -> bool:
-    """Return whether a file starts as a crash dump does, packed or not; False when it cannot be read."""
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as raw, open_decompressed(raw) as stream:
-            head = parse_vmcore_head(stream.read(HEAD_SIZE))
-    except OSError:
-        return False
-    return head.kind in KINDS or head.flattened
 
 
 def log_text(log: Iterable[Record], caller: bool = False) -> Iterator[bytes]:

@@ -15,6 +15,8 @@ _FEW = 8
 _DIGITS = b"0123456789"
 _MOST_KNOWN = 16 << 20
 """Bytes of lines that are remembered to hold none of the words."""
+_STEM = 3
+"""Bytes that two gates have in common when they are looked for as one."""
 _FREQUENT = b" etaoinsrhldcu:"
 """Bytes that most lines have several times."""
 
@@ -35,8 +37,8 @@ class Finder:
     ) -> None:
         self._words = _Words(words, stems)
         self._gates = [
-            (gate, re.compile(re.escape(gate) + rb"([^\n]*)"), _Words(behind))
-            for gate, behind in gates.items()
+            (stem, [(gate, re.compile(re.escape(gate) + rb"([^\n]*)"), _Words(gates[gate])) for gate in its])
+            for stem, its in _by_stem(gates).items()
         ]
 
     def starts(self, block: bytes) -> list[int]:
@@ -45,13 +47,16 @@ class Finder:
         if not self._gates:
             for word in self._words.within(block):
                 found.update(_starts(block, word))
-        for gate, line, words in self._gates:
-            if not _holds(block, gate):
+        for stem, its in self._gates:
+            if not _holds(block, stem):
                 continue
-            within = words.within(b"\n".join(line.findall(block)))
-            for match in line.finditer(block) if within else ():
-                if any(word in match[1] for word in within):
-                    found.add(block.rfind(b"\n", 0, match.start()) + 1)
+            for gate, line, words in its:
+                if gate != stem and not _holds(block, gate):
+                    continue
+                within = words.within(b"\n".join(line.findall(block)))
+                for match in line.finditer(block) if within else ():
+                    if any(word in match[1] for word in within):
+                        found.add(block.rfind(b"\n", 0, match.start()) + 1)
         return sorted(found)
 
 
@@ -89,6 +94,31 @@ class _Words:
         more = set(lines)
         self._known |= more
         self._size += sum(map(len, more))
+
+
+def _by_stem(gates: Iterable[bytes]) -> dict[bytes, list[bytes]]:
+    """Return gates by what they have in common, where that is long enough to be rare.
+
+    >>> _by_stem((b"oomd", b"kernel:", b"earlyoom"))
+    {b'oom': [b'oomd', b'earlyoom'], b'kernel:': [b'kernel:']}
+    """
+    found: dict[bytes, list[bytes]] = {}
+    for gate in gates:
+        pairs = ((stem, _common(stem, gate)) for stem in found)
+        stem, common = max(pairs, key=lambda pair: len(pair[1]), default=(b"", b""))
+        if len(common) < _STEM:
+            found[gate] = [gate]
+        else:
+            found = {common if key == stem else key: its for key, its in found.items()}
+            found[common].append(gate)
+    return found
+
+
+def _common(one: bytes, other: bytes) -> bytes:
+    """Return the longest part that both have."""
+    sizes = range(len(one), 0, -1)
+    parts = (one[at : at + size] for size in sizes for at in range(len(one) - size + 1))
+    return next((part for part in parts if part in other), b"")
 
 
 def _holds(text: bytes, word: bytes) -> bool:

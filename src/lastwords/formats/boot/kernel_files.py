@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+BUILDERS = {"dracut": "dracut", "initramfs-tools": "update-initramfs", "mkinitcpio": "mkinitcpio"}
+"""What makes initramfs images, as images name it, and its program."""
 _KERNEL = re.compile(r"(?:vmlinu[zx]|[bz]?[Ii]mage|linux|kernel)-(?P<version>\S+)\Z")
 _INITRAMFS = re.compile(
     r"(?:(?P<debian>initrd\.img)-(?P<debian_version>\S+)"

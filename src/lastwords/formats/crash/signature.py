@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
-from lastwords.formats.crash.frames import Frame
-from lastwords.formats.crash.reports import Report
 from lastwords.formats.crash.skip import ANCHORS, TELLS_LITTLE
-from lastwords.formats.failures.reader import Failure
+
+if TYPE_CHECKING:  # They are costly to import, and whoever needs the version alone has none.
+    from lastwords.formats.crash.frames import Frame
+    from lastwords.formats.crash.reports import Report
+    from lastwords.formats.failures.reader import Failure
 
 VERSION = 1
 """Of the way the split key is made: keys of different versions cannot be compared."""

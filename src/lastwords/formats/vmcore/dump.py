@@ -7,13 +7,11 @@ from typing import Optional, Union
 
 from lastwords.formats.vmcore.elf import ElfFile, Note, parse_notes
 from lastwords.formats.vmcore.flat import FlatSource, ends_well
-from lastwords.formats.vmcore.head import HEAD_SIZE, VmcoreHead, parse_vmcore_head
+from lastwords.formats.vmcore.head import HEAD_SIZE, KINDS, VmcoreHead, parse_vmcore_head
 from lastwords.formats.vmcore.info import VmcoreInfo
 from lastwords.formats.vmcore.kdump import KdumpFile
 from lastwords.formats.vmcore.source import DumpError, Source
 
-KINDS = ("kdump", "elf-core")
-"""Kinds of heads (:class:`VmcoreHead`) that can be opened."""
 _HEADERS = 64
 """Records of a stream among which the headers are."""
 _OTHERS = {

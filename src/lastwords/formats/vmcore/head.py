@@ -11,6 +11,8 @@ from lastwords.formats.vmcore.unpack import NAMES
 
 HEAD_SIZE = 4608
 """Bytes from the start that tell everything this module can: a flattened dump repeats its header at 4112."""
+KINDS = ("kdump", "elf-core")
+"""Kinds of heads (:class:`VmcoreHead`) whose dumps can be opened."""
 
 _FLAT_HEADER = 4096
 _FLAT_RECORD = 16
