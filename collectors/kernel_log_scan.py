@@ -310,7 +310,7 @@ def _entitle(events: list[Event], reports: list[Report]) -> None:
         report = reports[at]
         item["details"]["title"] = report.title
         item["details"]["signature"] = signature_of_report(report).split
-        if report.frame is not None:
+        if report.frame not in (None, "corrupted"):
             item["details"]["frame"] = report.frame
             module = next((f.module for f in report.frames if f.name == report.frame and f.module), None)
             if module is not None:

@@ -67,8 +67,8 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      ["shortage", "kill", "again"]),
     ("memory-limit", [at(0, "oom_report", "java invoked oom-killer"), kill(1, **MEMCG), *(kill(n, oom_group=SLOT, **MEMCG) for n in (2, 3))],
      {}, "high", ["shortage", "kill"]),
-    ("memory-limit", [kill(1, cause="the limit is too small", **MEMCG)], {}, "high", ["eater", "kill"]),
-    ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["eater", "kill"]),
+    ("memory-limit", [kill(1, cause="the limit is too small", **MEMCG)], {}, "high", ["why", "kill"]),
+    ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["why", "kill"]),
     ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
     ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
     ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),
@@ -82,7 +82,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
     ("panic", [at(1, "panic", "Kernel panic - not syncing: of its own", reason="of its own")], {}, "medium", ["panic"]),
     ("crash-dumped", [VMCORE], {"crash_dumps__dumps": [dump()]}, "medium", ["dump"]),
     ("ended-abruptly", [{**REBOOT, "details": {"previous": "abrupt"}}], NOT_LOADED, "medium", ["end", "no-dump"]),
-    ("crash-uncaught", [], booted(), "high", ["readiness", "also", "stays-down"]),
+    ("crash-uncaught", [], booted(), "high", ["readiness", "also", "down"]),
     ("boot-at-risk", [], {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}}, "high", ["risk"]),
 ]  # fmt: skip
 

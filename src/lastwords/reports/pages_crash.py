@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict, dig
+from lastwords.model import Severity, Verdict, dig, event_title
 from lastwords.reports import words
 from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
 
@@ -124,7 +124,7 @@ def crash(verdict: Verdict) -> Iterable[Block]:
             [
                 words.when(event.get("time"), event.get("monotonic")),
                 alarm(event["kind"], event["kind"] in DEATHS[:3], Severity.CRITICAL),
-                str((event.get("details") or {}).get("title") or event["summary"]),
+                event_title(event),
             ]
             for event in deaths[-SHOWN:]
         ],

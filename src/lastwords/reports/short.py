@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from lastwords.hookspecs import Look, Report
@@ -23,8 +24,8 @@ class ShortReport(Report):
 
     def render(self, verdict: Verdict, look: Look) -> str:
         screen, story, host = Screen(look), verdict.story, verdict.host
-        who = (host["hostname"], host["distribution"], host["kernel_release"])
-        name = ", ".join(str(part) for part in who if part) or verdict.path
+        who = (host["hostname"] or os.path.basename(verdict.path.rstrip("/")) or verdict.path, host["distribution"], host["kernel_release"])
+        name = ", ".join(str(part) for part in who if part)
         counts = tally(verdict)
         screen.ends(words.cut(name, look.width - 2 - sum(len(text) for text, _ in counts)), "bold", *counts)
         told = [(cause.severity, cause.title, cause.id) for cause in story.causes]
