@@ -148,6 +148,8 @@ def _dumps(crash_dumps: Facts) -> Content:
         heads = [file["head"] for file in dump.get("files") or () if file.get("head")]
         release = next((head.get("release") for head in heads if head.get("release")), None)
         whole: Optional[bool] = bool(dump.get("cores")) and not dump.get("unfinished")
+        if dump.get("cores") is None and not dump.get("unfinished"):
+            whole = None
         if any(head.get("incomplete") for head in heads):
             whole = False
         word = "no core" if not dump.get("cores") and not dump.get("unfinished") else "incomplete"
