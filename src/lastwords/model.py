@@ -25,9 +25,6 @@ NEWS = 7 * 86400.0
 BUNDLE_VERSION = "1.0"
 """MAJOR.MINOR of the bundle format. Readers accept every bundle of the same MAJOR."""
 
-NO_FRAME = " in corrupted"
-"""Ends the title of a report in which there is no frame to blame."""
-
 FINDINGS_SCHEMA = "urn:lastwords:schema:findings:1.0"
 """The ``$id`` of the schema of verdicts."""
 
@@ -200,20 +197,6 @@ def event_order(item: Event) -> tuple[float, float, str, int]:
         item.get("path") or "",
         item.get("line") or 0,
     )
-
-
-def event_title(item: Event) -> str:
-    """Return what an event is called: the title of its report, or its summary.
-
-    A report that is cut short, or has no frame to blame, gets a title that ends in "in corrupted", as on
-    syzbot; that is for machines, and no name of a function.
-
-    >>> event_title({"summary": "", "details": {"title": "BUG: bad page in corrupted", "corrupted": "no trace"}})
-    'BUG: bad page'
-    """
-    details = item.get("details") or {}
-    title = str(details.get("title") or item["summary"])
-    return title.removesuffix(NO_FRAME) if details.get("corrupted") else title
 
 
 @dataclass

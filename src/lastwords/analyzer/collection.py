@@ -26,7 +26,7 @@ from lastwords.analyzer.opening import (
 from lastwords.bundle.read import is_bundle
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, LastwordsError
-from lastwords.roots.archive import MAX_MEMBERS, BadArchive, ManyTops, opened
+from lastwords.roots.archive import MAX_MEMBERS, ArchiveTree, BadArchive, ManyTops, opened
 from lastwords.roots.sosreport import is_sosreport
 from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
 from lastwords.roots.tar import TarError, TarReader
@@ -99,8 +99,9 @@ class _Search:
             yield from self._in_subdirectories(tree, path)
             if _holds_archives(tree):
                 yield from self._in_archive(path, packed, 1)
-            if tree.damage and not self.found:
-                raise BadArchive(f"{path}: no host in what can be read of the archive: {tree.damage}")
+            damage = tree.damage if isinstance(tree, ArchiveTree) else None
+            if damage and not self.found:
+                raise BadArchive(f"{path}: no host in what can be read of the archive: {damage}")
 
     def _case(self, tree: Tree, name: str) -> Optional[Case]:
         if _is_collection(tree):

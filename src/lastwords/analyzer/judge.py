@@ -46,8 +46,11 @@ def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:
         if not found:
             clear.append(rule.id)
     if older:
-        told = f"it lacks fields that {older} of today's rules read: open --recollect, or a new bundle, brings them"
-        case = replace(case, notes=[*case.notes, f"an older version of lastwords made this bundle; {told}"])
+        told = (
+            f"an older version of lastwords made this bundle; it lacks fields that {older} rules read: "
+            "open --recollect, or a new bundle, brings them"
+        )
+        case = replace(case, notes=[*case.notes, told])
     findings.sort(key=lambda finding: (-finding.severity, finding.id, finding.subject))
     return Verdict(path, case, findings, skipped, clear, tell(case, findings, PATTERNS, shows))
 

@@ -15,6 +15,7 @@ from typing import Any, Optional, Union
 
 from lastwords.analyzer.missing import how_to_get, missing_inputs
 from lastwords.analyzer.timeline import timeline
+from lastwords.analyzer.titles import event_title
 from lastwords.model import (
     Case,
     Cause,
@@ -28,7 +29,6 @@ from lastwords.model import (
     Wish,
     dig,
     event_order,
-    event_title,
 )
 
 NEAR = 3600.0
@@ -408,6 +408,8 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     sources = dig(case.facts, "kernel_log", "sources") or ()
     if not any(source.get("lines") for source in sources):
         return "No kernel log in the input: what died, if anything, is not known"
+    if case.root_kind == "log" and not case.events:
+        return "No death and no boot in this log; it may not be the kernel's"
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")

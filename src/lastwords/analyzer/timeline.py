@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
-from lastwords.model import Boot, Case, Event, Moment, Severity, event_order, event_title
+from lastwords.analyzer.titles import event_title
+from lastwords.model import Boot, Case, Event, Moment, Severity, event_order
 
 GRAVITY = {
     "panic": Severity.CRITICAL,

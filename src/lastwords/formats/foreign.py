@@ -1,4 +1,4 @@
-"""Files that people upload and that have to become something else first: what they are, by their first bytes."""
+"""Files that have to become something else before they can be read: what they are, by their first bytes."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ _FORMS = (
     (rb"\x00{16}.{1064}\x53\xef", "a disk image (ext4)", _MOUNT),
     (rb"XFSB", "a disk image (XFS)", _MOUNT),
     (rb"(?=\xeb|\xfa|\x33\xc0|\x00{16}).{510}\x55\xaa", "a disk image", _MOUNT),
+    (rb"SQLite format 3\0", "an SQLite database", _NO_EVIDENCE),
     (rb"%PDF-", "a PDF document", _NO_EVIDENCE),
     (rb"\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a", "a picture", "lastwords reads text: type off what it shows"),
 )

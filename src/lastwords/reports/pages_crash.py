@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lastwords.analyzer.titles import event_title
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict, dig, event_title
+from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
 from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
 

@@ -19,7 +19,7 @@ MARGIN = 11
 """Columns on the left that name the severity, or what a line is."""
 
 HARD = "\ue000"
-"""Stands for a blank at which no line is folded, until the page is printed. Of private use: it means nothing."""
+"""Stands for a blank at which no line is folded, until the page is printed: a character of private use."""
 
 
 def page_console(look: Look) -> Console:

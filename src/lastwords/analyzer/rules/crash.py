@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
+from lastwords.analyzer.titles import event_title
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import rule
-from lastwords.model import Case, Event, Facts, Finding, Proof, Severity, event_title
+from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
 DEATHS = {
     "panic": ("The kernel panicked", Severity.CRITICAL),

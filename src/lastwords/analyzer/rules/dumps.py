@@ -9,9 +9,10 @@ from typing import Any, Optional
 from lastwords.analyzer.kdump.estimate import mib
 from lastwords.analyzer.kdump.setup import setting
 from lastwords.analyzer.rules.crash import DEATHS
+from lastwords.analyzer.titles import event_title
 from lastwords.collectors.kernel_log_dumps import READ
 from lastwords.hookspecs import rule
-from lastwords.model import Case, Event, Finding, Proof, Severity, event_title
+from lastwords.model import Case, Event, Finding, Proof, Severity
 from lastwords.roots.evidence import command_path
 
 DAY = 86400

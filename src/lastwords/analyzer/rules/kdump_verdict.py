@@ -10,7 +10,6 @@ from lastwords.analyzer.kdump.triggers import triggers
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
-
 OPEN = {
     "able": "whether the kernel can load another",
     "reserved": "whether memory is reserved",

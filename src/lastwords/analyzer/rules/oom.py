@@ -17,7 +17,7 @@ LOOK = "$ lastwords oom FILE  # that log: who held the memory at each kill, whic
 def kill_happened(case: Case) -> Iterator[Finding]:
     """The OOM killer, or a userspace one, killed a process. A warning for a week, then a note.
 
-    Kills at the memory limits of control groups are a finding of their own: there the machine had memory left.
+    Kills at the memory limits of control groups are a finding of their own: the machine had memory left.
     """
     kills = [event for event in case.events if event["kind"] == "oom_kill"]
     limited = [event for event in kills if event["details"].get("scope") == "memcg"]
