@@ -182,6 +182,8 @@ def _dump(root: Root, folder: Node, origin: str, heads: _Heads) -> Optional[dict
         # An empty file has no head, and one that was not copied has none here.
         if each["kind"] in _CORES and each["size"]:
             each["head"] = heads.of(join(folder.path, each["name"]), each["size"])
+    cores = [each["name"] for each in files if each["kind"] in _CORES]
+    unfinished = [each["name"] for each in files if each["kind"] in _UNFINISHED]
     dump: dict[str, Any] = {
         "path": folder.path,
         "layout": origin if origin == "abrt" else name.layout if name else None,
@@ -192,8 +194,8 @@ def _dump(root: Root, folder: Node, origin: str, heads: _Heads) -> Optional[dict
         "mtime": folder.mtime,
         "listed": listed,
         "files": files[:MAX_FILES] if known else None,
-        "cores": [each["name"] for each in files if each["kind"] in _CORES] if known else None,
-        "unfinished": [each["name"] for each in files if each["kind"] in _UNFINISHED] if known else None,
+        "cores": cores if listed or cores else None,
+        "unfinished": unfinished if listed or unfinished else None,
         "size": _total(files, "size") if listed else None,
         "used": (_total(files, "allocated") or _total(files, "size")) if listed else None,
         "readme": _readme(root, folder.path, files),

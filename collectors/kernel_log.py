@@ -21,6 +21,7 @@ from lastwords.collectors.kernel_log_dumps import (
     MAX_DUMPS,
     READ,
     crash_places,
+    crash_time_beside,
     dumps_without_log,
     head_of,
     log_in_dump,
@@ -234,8 +235,10 @@ class _Gathering:
             if _PACKED.search(node.name):
                 self.sources.append(_source(node.path, kind, error="compressed by the kernel"))
                 continue
-            boot_time = self._boot_time_of_record(node)
-            clock = Clock(node.mtime or self.root.taken_at, self.zone, boot_time, "time of the record")
+            died = crash_time_beside(self.root, node.path) if kind == "crash_dmesg" else None
+            boot_time = self._boot_time_of_record(node, died)
+            told_by = "time of the record" if died is None else "time of the dump"
+            clock = Clock(node.mtime or self.root.taken_at, self.zone, boot_time, told_by)
             yield self._file(node, kind, clock, one_boot=True)
 
     def _dumps(self, place: str) -> Iterator[_Log]:
@@ -284,10 +287,13 @@ class _Gathering:
             self.sources.append(_source(node.path, kind, limit=f"not read: more than {MANY_FILES} files"))
         return files[:MANY_FILES]
 
-    def _boot_time_of_record(self, node: Node) -> Optional[float]:
-        """Return when the kernel booted that left a record: its last line is as old as the record."""
+    def _boot_time_of_record(self, node: Node, died: Optional[float]) -> Optional[float]:
+        """Return when the kernel booted that left a record: its last line is as old as the record.
+
+        :param died: when it died, where something tells it better than the record's own time
+        """
         named = re.match(r"dmesg-efi(?:_pstore)?-(\d{10})\d{5}", node.name)
-        written = float(named[1]) if named else node.mtime
+        written = died or (float(named[1]) if named else node.mtime)
         return self._boot_time_of(lambda search: self.root.lines(node.path, search), written)
 
     def _boot_time_of(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import errno
 import io
+import posixpath
 from collections.abc import Callable, Iterator
+from typing import Optional
 
 from lastwords.collectors.kdump_config import (
     dump_directories,
@@ -65,6 +67,20 @@ def dumps_without_log(root: Root, place: str) -> list[Node]:
 def head_of(root: Root, dump: Node) -> VmcoreHead:
     """Return the head of a dump. Raise OSError."""
     return parse_vmcore_head(root.peek(dump.path, HEAD_SIZE))
+
+
+def crash_time_beside(root: Root, log: str) -> Optional[float]:
+    """Return when the kernel died whose log was saved, as the dump that lies beside tells it, or None.
+
+    The log itself is written by the crash kernel, seconds to minutes later.
+    """
+    for node in root.listdir(posixpath.dirname(log)) or ():
+        if node.type == "file" and node.size and kind_of_dump_file(node.name) in ("core", "core-incomplete"):
+            try:
+                return head_of(root, node).timestamp
+            except OSError:
+                continue
+    return None
 
 
 def log_in_dump(root: Root, dump: Node, head: VmcoreHead) -> Callable[[Search], Iterator[Line]]:

@@ -157,7 +157,9 @@ class LogScan:
         for failure in self._failures.end():
             if failure.area == "boot" and failure.name not in _PANICS:
                 self.counts["boot_failure"] += 1
-                self._list(self._failed(failure))
+                self._list(self._failed(failure, "boot_failure"))
+            elif failure.area == "kdump":
+                self._no_kdump(self._failed(failure, "kdump"))
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
         _entitle(found, self._reports.end())
@@ -213,8 +215,17 @@ class LogScan:
         behind = [line for line in self._behind if line.number >= number - BEFORE]
         return ending_of([line.data for line in behind])
 
-    def _failed(self, failure: Failure) -> Event:
-        """Return a failed boot as an event, at the line that tells its cause."""
+    def _no_kdump(self, made: Event) -> None:
+        """List a failure of kdump, or add what it is to the event that the same line made by its words."""
+        for known in self._events.get("kdump", ()):
+            if known["line"] == made["line"]:
+                known["details"].update(made["details"])
+                return
+        self.counts["kdump"] += 1
+        self._list(made)
+
+    def _failed(self, failure: Failure, kind: str) -> Event:
+        """Return a failed boot, or a failure of kdump, as an event, at the line that tells its cause."""
         told = next((proof for proof in failure.proofs if proof.sign.name == failure.name), failure.proofs[0])
         time, source = told.message.line.epoch(self.clock)
         title = TEXTS[failure.name].title
@@ -227,7 +238,7 @@ class LogScan:
             "time_source": source,
         }
         return event(
-            "boot_failure",
+            kind,
             f"{title} ({failure.device})" if failure.device else title,
             path=self.path,
             time=time,
@@ -310,7 +321,7 @@ def _entitle(events: list[Event], reports: list[Report]) -> None:
         report = reports[at]
         item["details"]["title"] = report.title
         item["details"]["signature"] = signature_of_report(report).split
-        if report.frame is not None:
+        if report.frame not in (None, "corrupted"):
             item["details"]["frame"] = report.frame
             module = next((f.module for f in report.frames if f.name == report.frame and f.module), None)
             if module is not None:

@@ -35,10 +35,13 @@ def uploads(folder: str, settled: float) -> Iterator[str]:
         path = os.path.join(folder, name)
         if MARK in name or name.startswith(".") or not os.path.isfile(path):
             continue
-        changed = os.stat(path).st_mtime
         answer = path + MARK + "json"
-        if os.path.exists(answer) and os.stat(answer).st_mtime >= changed:
-            continue
+        try:
+            changed = os.stat(path).st_mtime
+            if os.path.exists(answer) and os.stat(answer).st_mtime >= changed:
+                continue
+        except FileNotFoundError:
+            continue  # taken away meanwhile
         if time.time() - changed >= settled:
             yield path
 

@@ -19,9 +19,11 @@ Facts = dict[str, Any]
 Event = dict[str, Any]
 """Something that happened at a time. Described by ``schemas/event.json``; made by :func:`event`."""
 
+NEWS = 7 * 86400.0
+"""Seconds for which a death is news."""
+
 BUNDLE_VERSION = "1.0"
 """MAJOR.MINOR of the bundle format. Readers accept every bundle of the same MAJOR."""
-
 
 FINDINGS_SCHEMA = "urn:lastwords:schema:findings:1.0"
 """The ``$id`` of the schema of verdicts."""
@@ -128,7 +130,8 @@ class Finding:
     """What it is about: ``host``, ``kernel 6.1.0-18-amd64``, ``process 4711 (mysqld)`` ..."""
     evidence: tuple[Proof, ...] = ()
     fix: tuple[str, ...] = ()
-    """Steps in order; those that start with ``$ `` are commands."""
+    """Steps in order; those that start with ``$ `` are commands, ready for a shell: what explains one is a
+    comment after it."""
 
     @property
     def fingerprint(self) -> str:
@@ -212,6 +215,17 @@ class Case:
     """What a reader must know of the input itself: obfuscated, recollected, files changed."""
     around: Callable[[str, int], Sequence[tuple[int, str]]] = lambda path, line: ()
     """Gives the lines around one of a file or ``$ command``, with their numbers, where the input has them."""
+
+    def known_until(self) -> Optional[float]:
+        """Return when the evidence was gathered; of a disk, which tells no such time, its latest event."""
+        if self.taken_at is not None:
+            return self.taken_at
+        return max((item["time"] for item in self.events if item.get("time") is not None), default=None)
+
+    def is_news(self, time: Optional[float]) -> bool:
+        """Return whether a time is within a week of what is known last; unknown times are taken as such."""
+        until = self.known_until()
+        return time is None or until is None or until - time < NEWS
 
 
 def dig(facts: Any, *path: str) -> Any:

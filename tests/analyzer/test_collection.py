@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -205,3 +206,44 @@ def test_the_command_tells_every_host_and_fails_for_the_damaged_one(reports: Pat
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr.count("\n") == 1
     assert "broken.tar.gz" in done.stderr
+
+
+def test_the_logs_of_a_directory_are_told_one_by_one(tmp_path: Path) -> None:
+    boot = "[    0.000000] Linux version 6.1.0-18-amd64\n"
+    (tmp_path / "a.log").write_text(boot + "[   10.000000] Kernel panic - not syncing: Fatal exception\n")
+    (tmp_path / "b.log").write_text(boot)
+    (tmp_path / "notes.txt").write_text("a reset was seen\n")
+    (tmp_path / "link.log").symlink_to(tmp_path / "a.log")
+    found = dict(open_cases(str(tmp_path), COLLECTORS))
+    assert {Path(name).name for name in found} == {"a.log", "b.log"}
+    kinds = {Path(name).name: [event["kind"] for event in case.events] for name, case in found.items()}  # type: ignore[union-attr]
+    assert kinds == {"a.log": ["boot", "panic"], "b.log": ["boot"]}
+
+
+def test_an_archive_that_is_cut_before_it_shows_what_it_is_says_that(reports: Path, tmp_path: Path) -> None:
+    whole = (reports / "sosreport-rhel9.tar.xz").read_bytes()
+    cut = tmp_path / "cut.tar.xz"
+    cut.write_bytes(whole[: len(whole) // 4])
+    with pytest.raises(LastwordsError, match=r"no host in what can be read .* damaged after \d+ members"):
+        opened(cut)
+
+
+def test_of_several_older_hosts_the_same_one_is_compared(reports: Path, tmp_path: Path) -> None:
+    old = collected(tmp_path / "old.tar.gz", reports)
+    argv = [
+        sys.executable,
+        "-m",
+        "lastwords",
+        "open",
+        "-q",
+        "--json",
+        "--only",
+        "host",
+        "--compare",
+        str(old),
+    ]
+    done = subprocess.run(
+        [*argv, str(reports / "sosreport-rhel9.tar.xz")], capture_output=True, text=True, timeout=120
+    )
+    compared = json.loads(done.stdout)["compared"]
+    assert compared["path"].endswith("sosreport-rhel9.tar.xz") and compared["same_host"] is True

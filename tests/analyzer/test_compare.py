@@ -50,7 +50,7 @@ def test_findings_facts_and_events_that_changed_are_told() -> None:
     jsonschema.Draft202012Validator(schemas.load("findings")).validate(new.to_json())
     text = TERMINAL.render(new, Look(100))
     assert "memory: 15.3 GiB -> 1.0 GiB" in text
-    assert "gone      No memory is reserved for a crash kernel" in text
+    assert "gone       No memory is reserved for a crash kernel" in text
 
 
 def test_severities_that_changed_are_told() -> None:

@@ -67,8 +67,8 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      ["shortage", "kill", "again"]),
     ("memory-limit", [at(0, "oom_report", "java invoked oom-killer"), kill(1, **MEMCG), *(kill(n, oom_group=SLOT, **MEMCG) for n in (2, 3))],
      {}, "high", ["shortage", "kill"]),
-    ("memory-limit", [kill(1, cause="the limit is too small", **MEMCG)], {}, "high", ["eater", "kill"]),
-    ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["eater", "kill"]),
+    ("memory-limit", [kill(1, cause="the limit is too small", **MEMCG)], {}, "high", ["why", "kill"]),
+    ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["why", "kill"]),
     ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
     ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
     ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),
@@ -82,7 +82,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
     ("panic", [at(1, "panic", "Kernel panic - not syncing: of its own", reason="of its own")], {}, "medium", ["panic"]),
     ("crash-dumped", [VMCORE], {"crash_dumps__dumps": [dump()]}, "medium", ["dump"]),
     ("ended-abruptly", [{**REBOOT, "details": {"previous": "abrupt"}}], NOT_LOADED, "medium", ["end", "no-dump"]),
-    ("crash-uncaught", [], booted(), "high", ["readiness", "also", "stays-down"]),
+    ("crash-uncaught", [], booted(), "high", ["readiness", "also", "down"]),
     ("boot-at-risk", [], {"boot__filesystems__boot__usage": {"size": 1000 << 20, "available": 95 << 20, "used": 0}}, "high", ["risk"]),
 ]  # fmt: skip
 
@@ -363,3 +363,66 @@ def core(cause: str) -> str:
     return next(
         link.name for pattern in PATTERNS if pattern.id == cause for link in pattern.chain if link.core
     )
+
+
+def test_kills_at_a_limit_are_no_sign_that_the_machine_was_full() -> None:
+    limited = [kill(n, "java", **MEMCG) for n in (10, 20, 30)]
+    reports = [
+        at(n - 1, "oom_report", "java invoked oom-killer", scope="memcg", comm="java") for n in (10, 20, 30)
+    ]
+    full = [kill(n, "report", scope="global") for n in (40, 50)]
+    causes = {cause.id: cause for cause in told(*reports, *limited, *full).story.causes}
+    chain = {step.link: step for step in causes["out-of-memory"].chain}
+    assert set(chain) == {"kill", "again"} and chain["again"].text.startswith("report was killed 2 times")
+    chain = {step.link: step for step in causes["memory-limit"].chain}
+    assert chain["shortage"].count == chain["kill"].count == 3
+    titles = [
+        finding.title for each in ("out-of-memory", "memory-limit") for finding in causes[each].findings
+    ]
+    assert [title.partition(",")[0] for title in titles] == [
+        "Processes were killed for want of memory",
+        "Processes were killed at the memory limits of control groups",
+    ]
+
+
+def test_of_a_disk_its_boot_comes_first_and_its_latest_event_is_the_measure_of_news() -> None:
+    old = {**PANIC, "time": NOW - 9 * DAY}
+    case = case_of("rhel9", {**NO_DUMPS, **DAMAGED}, [old, event("boot", "x", path=LOG, line=1, time=NOW)])
+    case.root_kind, case.taken_at = "directory", None
+    causes = judge("x", case, RULES.values()).story.causes
+    assert [(each.id, each.severity) for each in causes[:2]] == [
+        ("cannot-boot", Severity.CRITICAL),
+        ("panic", Severity.INFO),
+    ]
+    case.events = [{**old, "time": NOW - DAY}, *case.events[1:]]
+    causes = judge("x", case, RULES.values()).story.causes
+    assert {each.id: each.severity for each in causes}["panic"] is Severity.CRITICAL
+    assert causes[0].id == "cannot-boot"
+
+
+def test_a_report_without_a_frame_blames_nothing() -> None:
+    details = {
+        "title": "BUG: unable to handle kernel paging request in corrupted",
+        "corrupted": "no call trace",
+    }
+    cause = told(at(10, "oops", "BUG: x", **details)).story.causes[0]
+    assert cause.title.endswith("kernel paging request") and cause.confidence != "high"
+
+
+@pytest.mark.parametrize("kind", ["bundle", "live"])
+def test_facts_of_an_older_version_are_told_from_rules_that_fail(kind: str) -> None:
+    case = case_of("rhel9", {}, [])
+    case.root_kind = kind
+    del case.facts["kdump"]["kexec"]
+    rules = [
+        Rule("older", ("kdump",), lambda case: [case.facts["kdump"]["kexec"]]),
+        Rule("broken", ("kdump",), lambda case: [{}["no such field of any schema"]]),
+    ]
+    verdict = judge("x", case, rules)
+    reasons = dict(verdict.skipped)
+    assert reasons["broken"].startswith("the rule failed: KeyError")
+    if kind == "bundle":
+        assert reasons["older"] == "kdump: the bundle is from an older version, without the field 'kexec'"
+        assert "1 rules read" in verdict.case.notes[0] and "--recollect" in verdict.case.notes[0]
+    else:
+        assert reasons["older"].startswith("the rule failed: KeyError") and not verdict.case.notes

@@ -320,7 +320,7 @@ def test_a_sosreport_without_one_knows_the_copied_logs_only(tmp_path: Path) -> N
     facts = collected(report(tmp_path, files))
     (dump,) = facts["dumps"]
     assert [each["name"] for each in dump["files"]] == ["vmcore-dmesg.txt"]
-    assert (dump["listed"], dump["size"]) == (False, None)
+    assert (dump["listed"], dump["size"], dump["cores"]) == (False, None, None)
     assert facts["places"][0]["listed"] is False
 
 

@@ -126,6 +126,9 @@ def test_a_log_beside_the_dump_is_enough(tmp_path: Path) -> None:
     facts = collected(host(tmp_path, files))
     assert told(facts) == [("crash_dmesg", f"{folder}/dmesg.202611231440")]
     assert {source["kind"] for source in facts["sources"]} == {"crash_dmesg"}
+    # The log was written a minute later; the dump's header tells when the kernel died.
+    panics = [event["time"] for event in facts["events"] if event["kind"] == "panic"]
+    assert all(CRASHED - 5 <= time <= CRASHED for time in panics)
 
 
 @pytest.mark.parametrize(

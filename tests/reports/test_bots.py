@@ -186,6 +186,24 @@ def test_kcidb_has_the_issues_that_the_log_alone_has(tmp_path: Path) -> None:
     assert document["issues"] and document["incidents"]
 
 
+def test_kcidb_has_failures_of_kdump_and_boots_that_ended_without_a_word(tmp_path: Path) -> None:
+    lines = (
+        "Mar  1 08:00:00 db01 kernel: Linux version 6.1.0-18-amd64",
+        "Mar  1 08:00:01 db01 kernel: crashkernel reservation failed - No suitable area found.",
+        *(f"Mar  1 08:{n:02}:00 db01 app[1]: working" for n in range(2, 59)),
+        "Mar  1 09:00:00 db01 kernel: Linux version 6.1.0-18-amd64",
+    )
+    (tmp_path / "messages").write_text("\n".join(lines) + "\n")
+    document = json.loads(lastwords("open", "-q", "--format", "kcidb", str(tmp_path / "messages")))
+    subjects = [each["report_subject"] for each in document["issues"]]
+    assert subjects[0] == "kdump failure: no room for the crash kernel"
+    assert subjects[1].startswith("A boot ended without a word") and len(subjects) == 2
+    alone = json.loads(lastwords("oops", "--format", "kcidb", str(tmp_path / "messages")))
+    assert document["issues"][0]["id"] in {each["id"] for each in alone["issues"]}
+    kcidb_io = pytest.importorskip("kcidb_io", reason="kcidb-io is not installed")
+    assert kcidb_io.schema.V5_3.is_valid(document)
+
+
 @pytest.mark.parametrize("odd", ["", ODD])
 def test_kcidb_of_many_hosts_is_valid(odd: str) -> None:
     kcidb_io = pytest.importorskip("kcidb_io", reason="kcidb-io is not installed")

@@ -118,12 +118,12 @@ def test_a_cause_is_told_with_its_chain_and_what_it_explains() -> None:
     case = Case({"kernel_log": {}}, events, {}, "bundle", 1e9 + 60)
     text = REPORTS["terminal"].render(judge("path", case, rules), Look(100))
     head, timeline = text.split("What happened")
-    assert "WARNING   java needs more memory than the limit of /app allows  [memory-limit]" in head
-    assert "3 times, last 2001-09-09 01:47:10 UTC; confidence high" in head
-    assert "again     java was killed 3 times" in head
-    assert "to mend   $ lastwords oom FILE" in head and "oom-kill-happened" not in head
+    assert "WARNING    java needs more memory than the limit of /app allows\n" in head
+    assert "3 times, last 2001-09-09 01:47:10 UTC; confidence high  [memory-limit]" in head
+    assert "again      java was killed 3 times" in head
+    assert "to mend    $ lastwords oom FILE" in head and "oom-kill-happened" not in head
     full = REPORTS["terminal"].render(judge("path", case, rules), Look(100, full=True))
-    assert "found     Processes were killed for want of memory, 3 times  [oom-kill-happened]" in full
+    assert "found      Processes were killed at the memory limits of control groups, 3 times" in full
     assert "/var/log/messages:30" in head
     assert "boot of 2001-09-09 01:46:40 UTC, kernel 6.1, how it ended is not told" in timeline
     assert "01:46:50  oom_kill  3 x the kernel killed java (pid 30) (last 01:47:10)" in timeline

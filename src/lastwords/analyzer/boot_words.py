@@ -34,7 +34,7 @@ def remake(case: Case, version: Optional[str]) -> tuple[str, ...]:
         return ("Make it anew.",)
     command = rebuild(case, version)
     if case.root_kind == "directory":
-        plan = f"$ lastwords plan initramfs --root DIR --kernel {version}   (a script: read it, then run it)"
+        plan = f"$ lastwords plan initramfs --root DIR --kernel {version}  # a script: read it, then run it"
         return (plan, f"Or by hand, in a chroot on the disk: {command}")
     return (f"$ {command}", "From rescue mode: lastwords plan initramfs --root DIR prints the script.")
 

@@ -44,8 +44,8 @@ HUNG_IN = "it hung in {frame}, of the module {module}|it hung in {frame}"
 LIMIT_MET = "the limit of {memcg}, {limit}, was reached|{comm} asked for more memory"
 EATER = "{cause}; {eater} held the most, and {comm} was killed|{cause}"
 KERNEL_LOOK = (
-    "$ lastwords oops FILE   (the whole kernel log, or a console capture)",
-    "$ lastwords vmcore FILE   (a crash dump of it)",
+    "$ lastwords oops FILE  # the whole kernel log, or a console capture",
+    "$ lastwords vmcore FILE  # a crash dump of it",
 )
 
 DUMPED = step("dump", "{summary}: {path}", on("dump"), told_by="crash_dumps")
@@ -73,7 +73,7 @@ ROOT = step(
     proof=True,
     told_by="boot",
 )
-CONSOLE = "$ lastwords oops FILE   (a console capture of the boot: serial, IPMI, hypervisor)"
+CONSOLE = "$ lastwords oops FILE  # a console capture of the boot: serial, IPMI, hypervisor"
 
 PATTERNS: tuple[Pattern, ...] = (
     # -- the kernel died
@@ -93,7 +93,7 @@ PATTERNS: tuple[Pattern, ...] = (
         (
             step("setting", "{title}", found("panic-setting"), told_by="oom"),
             step("shortage", SHORTAGE, on("oom_report")),
-            step("eater", EATER, on("oom_kill", cause="*"), first=True),
+            step("why", EATER, on("oom_kill", cause="*"), first=True),
             step("kill", KILL, on("oom_kill")),
             step("panic", "{summary}", on("panic", OUT_OF_MEMORY), core=True),
             *AFTERMATH,
@@ -114,6 +114,7 @@ PATTERNS: tuple[Pattern, ...] = (
             BOOTED,
         ),
         severity=GRAVE,
+        first_on_disk=True,
         more=(CONSOLE,),
     ),
     Pattern(
@@ -127,6 +128,7 @@ PATTERNS: tuple[Pattern, ...] = (
             BOOTED,
         ),
         severity=GRAVE,
+        first_on_disk=True,
         more=(CONSOLE,),
     ),
     Pattern(
@@ -137,6 +139,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("boot", "{title}", *(found(thing, GRAVE) for thing in ("image", "root", "boot")), core=True),
         ),
         severity=GRAVE,
+        first_on_disk=True,
         sure=True,
     ),
     # -- memory ran out
@@ -151,9 +154,9 @@ PATTERNS: tuple[Pattern, ...] = (
         ),
         (
             step("limit", "{title}", found("limit")),
-            step("shortage", LIMIT_MET + "|{summary}", on("oom_report"),
+            step("shortage", LIMIT_MET + "|{summary}", on("oom_report", scope="!global"),
                  on("oom_kill", scope="memcg", limit="*")),
-            step("eater", EATER, on("oom_kill", scope="memcg", cause="*"), first=True),
+            step("why", EATER, on("oom_kill", scope="memcg", cause="*"), first=True),
             step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
             step("again", CROWDED + "|{comm} was killed {count} times: started again, it meets it again",
                  on("oom_kill", scope="memcg"), at_least=2),
@@ -184,14 +187,14 @@ PATTERNS: tuple[Pattern, ...] = (
             "The machine ran out of memory",
         ),
         (
-            step("eater", EATER, on("oom_kill", scope="global", cause="*"), proof=True, first=True),
+            step("why", EATER, on("oom_kill", scope="global", cause="*"), proof=True, first=True),
             step("setting", "{title}", found("memory-setting", Severity.WARNING)),
-            step("shortage", SHORTAGE, on("oom_report")),
+            step("shortage", SHORTAGE, on("oom_report", scope="!memcg")),
             step("kill", KILL, on("oom_kill"), core=True),
             step("again", CROWDED + "|{comm} was killed {count} times: started again, it grows again",
-                 on("oom_kill", comm="*"), at_least=2),
+                 on("oom_kill", comm="*", scope="!memcg"), at_least=2),
         ),
-        more=("$ lastwords oom FILE   (the whole kernel log: what held the memory)",),
+        more=("$ lastwords oom FILE  # the whole kernel log: what held the memory",),
     ),
     # -- the rest of the machine
     Pattern(
@@ -252,7 +255,7 @@ PATTERNS: tuple[Pattern, ...] = (
         "ended-abruptly",
         ("The machine stopped without a word: reset, power loss, or a hang that nothing caught",),
         (step("end", "{title}", found("abrupt-end", Severity.WARNING), core=True), NOT_DUMPED),
-        more=("$ lastwords oops FILE   (a console capture of that time: serial, IPMI, hypervisor)",),
+        more=("$ lastwords oops FILE  # a console capture of that time: serial, IPMI, hypervisor",),
     ),
     Pattern(
         "crash-dumped",
@@ -268,7 +271,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("refused", "{summary}", on("kdump", "fail|refus|denied|restricted|cannot|unable")),
             step("readiness", "{title}", found("no-dump", Severity.WARNING), core=True),
             step("also", "{title}", found("no-dump")),
-            step("stays-down", "{title}", found("stays-down")),
+            step("down", "{title}", found("stays-down")),
         ),
         sure=True,
         risk=True,

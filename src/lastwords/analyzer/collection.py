@@ -26,7 +26,7 @@ from lastwords.analyzer.opening import (
 from lastwords.bundle.read import is_bundle
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, LastwordsError
-from lastwords.roots.archive import MAX_MEMBERS, BadArchive, ManyTops, opened
+from lastwords.roots.archive import MAX_MEMBERS, ArchiveTree, BadArchive, ManyTops, opened
 from lastwords.roots.sosreport import is_sosreport
 from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
 from lastwords.roots.tar import TarError, TarReader
@@ -94,10 +94,14 @@ class _Search:
             yield path, case
         elif isinstance(tree, DirectoryTree):
             yield from self._in_directory(path, 1)
+            yield from self._logs_in(path)
         else:
             yield from self._in_subdirectories(tree, path)
             if _holds_archives(tree):
                 yield from self._in_archive(path, packed, 1)
+            damage = tree.damage if isinstance(tree, ArchiveTree) else None
+            if damage and not self.found:
+                raise BadArchive(f"{path}: no host in what can be read of the archive: {damage}")
 
     def _case(self, tree: Tree, name: str) -> Optional[Case]:
         if _is_collection(tree):
@@ -127,6 +131,23 @@ class _Search:
                     yield from self.all_in(inner)
             except (LastwordsError, OSError) as problem:
                 yield inner, _error(inner, problem)
+
+    def _logs_in(self, path: str) -> Found:
+        """Yield the kernel logs and crash dumps that lie in a directory itself, each as a host of its own."""
+        for name in sorted(os.listdir(path)):
+            inner = os.path.join(path, name)
+            if self.found >= MAX_HOSTS:
+                return
+            if os.path.islink(inner) or not os.path.isfile(inner) or ARCHIVE.search(name):
+                continue
+            try:
+                case = case_of_file(inner, self._run, self._progress)
+            except (LastwordsError, OSError) as problem:
+                yield inner, _error(inner, problem)
+                continue
+            if case is not None:
+                self.found += 1
+                yield inner, case
 
     def _in_subdirectories(self, tree: Tree, path: str) -> Found:
         """Yield the hosts that lie unpacked in an archive."""

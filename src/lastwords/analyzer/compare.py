@@ -47,7 +47,7 @@ def compare(old: Verdict, new: Verdict) -> Comparison:
     return Comparison(
         path=old.path,
         taken_at=since,
-        same_host=_same_host(old, new),
+        same_host=same_host(old, new),
         appeared=tuple(finding for mark, finding in after.items() if mark not in before),
         gone=tuple(finding for mark, finding in before.items() if mark not in after),
         graver=tuple(now for then, now in both if now.severity > then.severity),
@@ -67,7 +67,8 @@ def _place(event: Mapping[str, Any]) -> tuple[Any, ...]:
     return event["kind"], event["summary"], None if time is None else round(time / 10)
 
 
-def _same_host(old: Verdict, new: Verdict) -> Optional[bool]:
+def same_host(old: Verdict, new: Verdict) -> Optional[bool]:
+    """Return whether two verdicts are on one host; None when nothing tells."""
     for name in ("machine_id", "hostname"):
         one, other = (dig(each.case.facts, "host", name) for each in (old, new))
         if one and other:

@@ -48,7 +48,7 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
     if outcome == Outcome.DENIED.value or (
         outcome == Outcome.PARTIAL.value and case.root_kind != "directory"
     ):
-        return (f"{COLLECT}  (as root)",)
+        return (f"{COLLECT}  # as root",)
     if outcome == Outcome.TIMEOUT.value:
         return (f"{COLLECT} --only {topic} --timeout 300",)
     if outcome == Outcome.SKIPPED.value:

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Optional
 from lastwords.analyzer.oom.reports import explained
 from lastwords.analyzer.surroundings import Surroundings
 from lastwords.bundle.read import Bundle, is_bundle
+from lastwords.formats.foreign import HEAD_SIZE, foreign
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, LastwordsError, event_order
@@ -160,10 +161,14 @@ def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType(
         if os.path.exists(path) and not os.path.isfile(path):
             raise NotOurs(f"{path}: expected a file or a directory, found a device, FIFO or socket")
         with open(path, "rb") as raw:
-            if not raw.read(1):
-                raise NotOurs(f"{path}: the file is empty")
+            head = raw.read(HEAD_SIZE)
+        if not head:
+            raise NotOurs(f"{path}: the file is empty")
     except OSError as problem:
         raise NotOurs(f"{path}: {(problem.strerror or str(problem)).lower()}") from None
+    other = foreign(head)
+    if other is not None:
+        raise NotOurs(f"{path}: {other}")
     if is_text_file(path):
         raise NotOurs(f"{path}: {NO_LOG}")
     return open_archive(path, collectors)

@@ -15,6 +15,7 @@ from typing import Any, Optional, Union
 
 from lastwords.analyzer.missing import how_to_get, missing_inputs
 from lastwords.analyzer.timeline import timeline
+from lastwords.analyzer.titles import event_title
 from lastwords.model import (
     Case,
     Cause,
@@ -34,8 +35,6 @@ NEAR = 3600.0
 """Seconds between a death and what led to it or came of it."""
 LOOSE = 120.0
 """Seconds by which clocks differ: names of dumps tell minutes, journals are late."""
-RECENT = 7 * 86400.0
-"""Seconds for which a death is news."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Happened:
     kind: str
     words: str = ""
     details: tuple[tuple[str, str], ...] = ()
-    """Names and values; ``*`` means any."""
+    """Names and values; ``*`` means any, ``!`` before one any other than that, or none."""
 
     def fits(self, event: Event) -> bool:
         """Return whether an event is meant."""
@@ -53,7 +52,10 @@ class Happened:
             return False
         details = event.get("details") or {}
         for name, value in self.details:
-            if details.get(name) is None or value not in ("*", str(details[name])):
+            if value.startswith("!"):
+                if str(details.get(name)) == value[1:]:
+                    return False
+            elif details.get(name) is None or value not in ("*", str(details[name])):
                 return False
         return not self.words or re.search(self.words, _words_of(event)) is not None
 
@@ -103,6 +105,8 @@ class Pattern:
     """The core alone proves it."""
     risk: bool = False
     """It has not happened yet."""
+    first_on_disk: bool = False
+    """Told first of a disk that does not run: it is why the disk was mounted somewhere else."""
     more: tuple[str, ...] = ()
     """Steps that would make it surer, as templates over the core."""
 
@@ -188,7 +192,16 @@ def tell(
     _join_by_evidence(telling, drafts)
     risks = {draft.pattern.id for draft in drafts if draft.pattern.risk}
     causes = [_finished(draft, case, list(findings)) for draft in drafts]
-    causes.sort(key=lambda c: (c.severity is Severity.INFO, c.id in risks, -c.severity, -(c.time or 0.0)))
+    first = {d.pattern.id for d in drafts if d.pattern.first_on_disk and case.root_kind == "directory"}
+    causes.sort(
+        key=lambda c: (
+            c.severity is Severity.INFO,
+            c.id not in first,
+            c.id in risks,
+            -c.severity,
+            -(c.time or 0.0),
+        )
+    )
     boots, quiet = timeline(case, telling.causes)
     others = tuple(telling.findings)
     return Story(
@@ -212,7 +225,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         return None
     near = _Near(events, order)
     last = max((event["time"] for event in events if event.get("time") is not None), default=None)
-    news = _recent(telling.case, last)
+    news = telling.case.is_news(last)
     steps: list[Step] = []
     taken: list[Finding] = []
     after = False
@@ -299,7 +312,9 @@ def _repeated(events: list[Event], at_least: int) -> list[Event]:
 def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> Step:
     event = (_began(events) if link.first else events[-1]) if events else None
     finding = findings[0] if findings else None
-    text = _filled(link.says, _fields(event, finding, len(events)))
+    # Of what is told by events of two kinds, as a report and its kill, each happened once.
+    count = max(Counter(each["kind"] for each in events).values(), default=1)
+    text = _filled(link.says, _fields(event, finding, count))
     if event is not None:
         proof: Optional[Proof] = Proof(event["path"], line=event.get("line"), excerpt=event["summary"])
     else:
@@ -308,7 +323,7 @@ def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> S
         link=link.name,
         text=text,
         time=event.get("time") if event else None,
-        count=max(1, len(events)),
+        count=count,
         proof=proof,
         finding=finding.fingerprint if finding else None,
     )
@@ -334,7 +349,9 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
     if event is not None:
         details = event.get("details") or {}
         fields.update({name: value for name, value in details.items() if value not in (None, "")})
-        fields.update(summary=details.get("title") or event["summary"], path=event["path"])
+        fields.update(summary=event_title(event), path=event["path"])
+        if "title" in details:
+            fields["title"] = event_title(event)
     return fields
 
 
@@ -345,10 +362,6 @@ def _filled(templates: Sequence[str], fields: Mapping[str, Any]) -> str:
         if all(name in fields for name in names):
             return re.sub(r"\{(\w+)\}", lambda match: str(fields[match[1]]), template)
     return re.sub(r"\{(\w+)\}", "?", templates[-1])
-
-
-def _recent(case: Case, time: Optional[float]) -> bool:
-    return time is None or case.taken_at is None or case.taken_at - time < RECENT
 
 
 def _severity(draft: _Draft) -> Severity:
@@ -395,6 +408,8 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     sources = dig(case.facts, "kernel_log", "sources") or ()
     if not any(source.get("lines") for source in sources):
         return "No kernel log in the input: what died, if anything, is not known"
+    if case.root_kind == "log" and not case.events:
+        return "No death and no boot in this log; it may not be the kernel's"
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")

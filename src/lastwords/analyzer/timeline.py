@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lastwords.analyzer.titles import event_title
 from lastwords.model import Boot, Case, Event, Moment, Severity, event_order
 
 GRAVITY = {
@@ -158,7 +159,7 @@ def _moment(group: Sequence[Event], causes: Mapping[int, str]) -> Moment:
     first, last = group[0], group[-1]
     return Moment(
         kind=first["kind"],
-        summary=str((last.get("details") or {}).get("title") or last["summary"]),
+        summary=event_title(last),
         severity=GRAVITY.get(first["kind"], Severity.INFO),
         time=first.get("time"),
         last_time=last.get("time"),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 
-from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import case_of
 from lastwords.cli import options
 from lastwords.cli.collect import die_first
-from lastwords.cli.output import Output, add_output, chosen_report, older
+from lastwords.cli.output import Output, add_output, chosen_report, compared, older
 from lastwords.gather.run import gather
 from lastwords.plugins import Plugins
 from lastwords.roots.live import live_root
@@ -41,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     options.end_progress(arguments.quiet, arguments.verbose)
     verdict = judge(root.where, case_of(gathered), rules)
-    verdict.compared = compare(old, verdict) if old else None
+    verdict.compared = compared(old, verdict)
     output.add(verdict)
     output.close()
     return options.verdict_code(arguments, verdict.worst())

@@ -9,12 +9,11 @@ from functools import partial
 from typing import Optional, Union
 
 from lastwords.analyzer.collection import open_cases
-from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import joined_by_log, open_case
 from lastwords.cli import options
 from lastwords.cli.main import CommandParser
-from lastwords.cli.output import Output, add_output, chosen_report, older
+from lastwords.cli.output import Output, add_output, chosen_report, compared, older
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, ExitCode, LastwordsError, Severity
 from lastwords.plugins import Plugins
@@ -67,7 +66,11 @@ def run(arguments: argparse.Namespace) -> int:
             for log in arguments.log:
                 case = joined_by_log(case, log, collectors)
             verdict = judge(name, case, rules)
-            verdict.compared = compare(old, verdict) if old else None
+            verdict.compared = compared(old, verdict)
+            if old and verdict.compared is None:
+                print(
+                    f"lastwords: {arguments.compare}: {name} is none of its {len(old)} hosts", file=sys.stderr
+                )
             output.add(verdict)
             worst = max((s for s in (worst, verdict.worst()) if s is not None), default=None)
     output.close()

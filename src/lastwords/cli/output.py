@@ -10,13 +10,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Optional, Union
 
+from lastwords.analyzer.collection import open_cases
+from lastwords.analyzer.compare import compare, same_host
 from lastwords.analyzer.judge import judge
-from lastwords.analyzer.opening import open_case
 from lastwords.bundle.write import OutputError
 from lastwords.cli import options
 from lastwords.cli.options import UsageError
 from lastwords.hookspecs import Collector, Report, Rule
-from lastwords.model import Verdict
+from lastwords.model import Comparison, LastwordsError, Verdict
 from lastwords.reports.pages import page_names
 
 SAME = 12
@@ -72,14 +73,23 @@ class _HtmlFile(argparse.Action):
 
 def older(
     arguments: argparse.Namespace, collectors: Mapping[str, Collector], rules: Iterable[Rule]
-) -> Optional[Verdict]:
-    """Return the verdict on what ``--compare`` names, or None.
+) -> list[Verdict]:
+    """Return the verdicts on the hosts in what ``--compare`` names.
 
-    :raises LastwordsError: it cannot be read
+    :raises LastwordsError: one of them cannot be read
     """
-    if arguments.compare is None:
-        return None
-    return judge(arguments.compare, open_case(arguments.compare, collectors), rules)
+    found = []
+    for name, case in open_cases(arguments.compare, collectors) if arguments.compare is not None else ():
+        if isinstance(case, LastwordsError):
+            raise case
+        found.append(judge(name, case, rules))
+    return found
+
+
+def compared(old: Sequence[Verdict], verdict: Verdict) -> Optional[Comparison]:
+    """Return what changed since an older verdict: the only one, or of several that on the same host."""
+    mine = old if len(old) == 1 else [each for each in old if same_host(each, verdict)]
+    return compare(mine[-1], verdict) if mine else None
 
 
 def _sections(text: str) -> tuple[str, ...]:

@@ -14,10 +14,14 @@ from typing import Any, Optional
 from lastwords.formats.crash.signature import VERSION
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import Report, Whole
-from lastwords.model import Event, Verdict
+from lastwords.model import Event, Finding, Verdict
 from lastwords.reports import words
 
 ORIGIN = "lastwords"
+FAILURES = {"boot_failure": "boot", "kdump": "kdump"}
+"""Kinds of events that are failures of something else than the kernel, and of what."""
+ABRUPT = "boot-ended-abruptly"
+UNTOLD = "A boot ended without a word: reset, power loss, or a hang that nothing caught"
 _MISC = ("frame", "release", "comm", "pid", "stage", "class", "device", "corrupted")
 
 
@@ -50,6 +54,21 @@ class _Document(Whole):
             place = (verdict.path, event["path"], str(event["line"]))
             made = incident(its["id"], title, place, misc)
             self._incidents.setdefault(made["id"], made)
+        for finding in verdict.findings:
+            if finding.id == ABRUPT:
+                self._abrupt(finding, verdict)
+
+    def _abrupt(self, finding: Finding, verdict: Verdict) -> None:
+        """Add the boots that ended without a word: one issue for all hosts, for nothing tells them apart."""
+        its = issue(UNTOLD, ABRUPT, "reset", {"rule": ABRUPT})
+        its["culprit"]["code"] = False
+        self._issues.setdefault(its["id"], its)
+        for proof in finding.evidence:
+            misc = {"host": words.plain(verdict.host["hostname"] or ""), "log": words.plain(proof.path)}
+            misc["said"] = words.plain(proof.excerpt or "")
+            place = (verdict.path, proof.path, str(proof.line), proof.excerpt or "")
+            made = incident(its["id"], UNTOLD, place, misc)
+            self._incidents.setdefault(made["id"], made)
 
     def finish(self) -> str:
         return document(self._issues.values(), self._incidents.values())
@@ -60,8 +79,8 @@ def title_of(event: Event) -> Optional[str]:
     details = event.get("details") or {}
     if not details.get("signature"):
         return None
-    if event["kind"] == "boot_failure" and details.get("class") in TEXTS:
-        return f"boot failure: {TEXTS[details['class']].title}"
+    if event["kind"] in FAILURES and details.get("class") in TEXTS:
+        return f"{FAILURES[event['kind']]} failure: {TEXTS[details['class']].title}"
     return str(details.get("title") or event["summary"])
 
 

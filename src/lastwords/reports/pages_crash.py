@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from lastwords.analyzer.titles import event_title
 from lastwords.formats.sizes import size
 from lastwords.model import Severity, Verdict, dig
 from lastwords.reports import words
@@ -124,7 +125,7 @@ def crash(verdict: Verdict) -> Iterable[Block]:
             [
                 words.when(event.get("time"), event.get("monotonic")),
                 alarm(event["kind"], event["kind"] in DEATHS[:3], Severity.CRITICAL),
-                str((event.get("details") or {}).get("title") or event["summary"]),
+                event_title(event),
             ]
             for event in deaths[-SHOWN:]
         ],

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 STYLES = {Severity.CRITICAL: "bold red", Severity.WARNING: "yellow", Severity.INFO: "cyan"}
-MARGIN = 10
+MARGIN = 11
 """Columns on the left that name the severity, or what a line is."""
+
+HARD = "\ue000"
+"""Stands for a blank at which no line is folded, until the page is printed: a character of private use."""
 
 
 def page_console(look: Look) -> Console:
@@ -40,7 +43,7 @@ def page_text(console: Console) -> str:
     """Return what was printed on a console of :func:`page_console`, no line ending in blanks."""
     page = console.file
     assert isinstance(page, io.StringIO)
-    return "".join(line.rstrip() + "\n" for line in page.getvalue().splitlines())
+    return "".join(line.rstrip() + "\n" for line in page.getvalue().replace(HARD, " ").splitlines())
 
 
 class Screen:
@@ -102,6 +105,11 @@ class Screen:
     def text(self) -> str:
         """Return the page, without blanks at the ends of its lines."""
         return page_text(self.console)
+
+
+def hard(text: Any) -> str:
+    """Return text that is not folded where it fits on a line."""
+    return words.plain(text).replace(" ", HARD)
 
 
 def styled(*parts: tuple[Any, str]) -> Text:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from lastwords.hookspecs import Look, Report
 from lastwords.model import Cause, Severity, Verdict
 from lastwords.reports import words
 from lastwords.reports.screen import MARGIN, STYLES, Screen, styled
-from lastwords.reports.terminal import tally, worst_style
+from lastwords.reports.terminal import PARTIAL, tally, worst_style
 
 ROWS = 4
 """Causes and findings that are told; with them it is ten lines at most."""
@@ -23,8 +24,12 @@ class ShortReport(Report):
 
     def render(self, verdict: Verdict, look: Look) -> str:
         screen, story, host = Screen(look), verdict.story, verdict.host
-        who = (host["hostname"], host["distribution"], host["kernel_release"])
-        name = ", ".join(str(part) for part in who if part) or verdict.path
+        who = (
+            host["hostname"] or os.path.basename(verdict.path.rstrip("/")) or verdict.path,
+            host["distribution"],
+            host["kernel_release"],
+        )
+        name = ", ".join(str(part) for part in who if part)
         counts = tally(verdict)
         screen.ends(words.cut(name, look.width - 2 - sum(len(text) for text, _ in counts)), "bold", *counts)
         told = [(cause.severity, cause.title, cause.id) for cause in story.causes]
@@ -41,7 +46,10 @@ class ShortReport(Report):
                 for line, style in _told(story.causes[0]):
                     screen.line(" " * MARGIN + words.cut(line, look.width - MARGIN), style)
         rest = [f"{len(told) - ROWS} more"] if len(told) > ROWS else []
-        rest += ["not in the input: " + ", ".join(wish.topic for wish in story.missing)] * bool(story.missing)
+        partial = [wish.topic for wish in story.missing if wish.reason.startswith(PARTIAL)]
+        lacking = [wish.topic for wish in story.missing if wish.topic not in partial]
+        rest += [f"not in the input: {', '.join(lacking)}"] * bool(lacking)
+        rest += [f"in part: {', '.join(partial)}"] * bool(partial)
         if rest:
             screen.line(words.cut("; ".join(rest), look.width), "dim")
         return screen.text()

@@ -11,7 +11,7 @@ from lastwords.hookspecs import Look, Report
 from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Outcome, Proof, Severity, Step, Verdict
 from lastwords.reports import words
 from lastwords.reports.pages import page_of
-from lastwords.reports.screen import STYLES, Screen, styled
+from lastwords.reports.screen import STYLES, Screen, hard, styled
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -51,8 +51,14 @@ class TerminalReport(Report):
         if not any(cause.title == story.headline for cause in story.causes):
             screen.line()
             screen.line(story.headline, worst_style(verdict))
+            if (verdict.worst() or Severity.INFO) is Severity.INFO:
+                screen.line(words.tried(verdict), "dim")
+        told = _places(verdict)
         for cause in story.causes:
-            _cause(screen, cause, _places(verdict, cause), look.full)
+            if cause.severity is Severity.INFO and not look.full:
+                _past(screen, cause)
+            else:
+                _cause(screen, cause, told, look.full)
         notes = [] if look.full else [each for each in story.others if each.severity is Severity.INFO]
         for finding in story.others:
             if finding not in notes:
@@ -77,9 +83,9 @@ def heading(screen: Screen, verdict: Verdict) -> None:
         None if machine and machine in SAID.get(str(release).rpartition("-")[2], str(release)) else machine,
         f"{size(host['memory_total'])} of memory" if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
-        case.root_kind if case.taken_at is None else f"{case.root_kind} of {words.moment(case.taken_at)}",
+        words.input_kind(case) + ("" if case.taken_at is None else f" of {words.moment(case.taken_at)}"),
     ]
-    screen.line(", ".join(str(part) for part in parts if part), "dim")
+    screen.line(", ".join(hard(part) for part in parts if part), "dim")
     for note in case.notes:
         screen.line(f"note: {note}", "yellow")
 
@@ -100,11 +106,11 @@ def worst_style(verdict: Verdict) -> str:
     return "bold green" if worst is Severity.INFO else STYLES[worst]
 
 
-def _places(verdict: Verdict, cause: Cause) -> set[Place]:
-    """Return where the events stand that a cause explains: its chain tells of them."""
+def _places(verdict: Verdict) -> set[Place]:
+    """Return where the events stand that causes explain: their chains tell of them."""
     told: set[Place] = set()
     for event, its in zip(verdict.case.events, verdict.story.of_events):
-        if its == cause.id:
+        if its is not None:
             for place in (event, *((event.get("details") or {}).get("also") or ())):
                 told.add((place["path"], place.get("line")))
     return told
@@ -118,22 +124,58 @@ def _cause(screen: Screen, cause: Cause, told: set[Place], full: bool) -> None:
     rows: Rows = [
         (
             styled((cause.severity.word.upper(), STYLES[cause.severity])),
-            styled((cause.title, "bold"), (f"  [{cause.id}]", "dim")),
+            styled((cause.title, "bold")),
         ),
-        (styled(), styled((f"{_when(cause)}confidence {cause.confidence}", "dim"))),
+        (styled(), styled((f"{_when(cause)}confidence {cause.confidence}  [{cause.id}]", "dim"))),
     ]
-    if len(cause.chain) > 1 or not cause.chain[0].finding:
-        shown: set[Optional[Proof]] = set()
-        for step in cause.chain:
-            rows.append(_step(step, cause, step.proof not in shown))
-            shown.add(step.proof)
+    brief = [] if full else [finding for finding in cause.findings if _is_told(finding, cause, told)]
+    whole = [finding for finding in cause.findings if finding not in brief]
+    below = {finding.fingerprint: finding for finding in whole if full or not _in_passing(finding, cause)}
+    shown: set[Optional[Proof]] = set()
+    for step in cause.chain:
+        finding = below.get(step.finding or "")
+        if step.finding and step.text in cause.title:
+            continue
+        if finding is not None and step.text in finding.title:
+            continue
+        rows.append(_step(step, cause, step.proof not in shown))
+        shown.add(step.proof)
     for wish in cause.raised_by:
         for number, how in enumerate(wish.how):
             rows.append((styled(("surer by" if number == 0 else "", "dim")), _step_text(how)))
-    for finding in cause.findings:
-        rows += _folded(finding, cause, told, full)
+    steps = dict.fromkeys(step for finding in brief for step in finding.fix)
+    rows += _fix(list(steps))
+    for finding in whole:
+        rows += _folded(finding, cause, full)
+        if not (steps.keys() >= set(finding.fix) or (finding.fingerprint not in below)):
+            rows += _fix(finding.fix)
+            steps.update(dict.fromkeys(finding.fix))
     screen.line()
     screen.block(rows)
+
+
+def _past(screen: Screen, cause: Cause) -> None:
+    """Add a cause that is no news: what happened in a few lines."""
+    chain = " > ".join(dict.fromkeys(step.text for step in cause.chain if step.text not in cause.title))
+    fix = next((step for finding in cause.findings for step in finding.fix), None)
+    rows: Rows = [
+        (styled((cause.severity.word.upper(), STYLES[cause.severity])), styled((cause.title, "bold"))),
+        (styled(), styled((f"{_when(cause)}confidence {cause.confidence}  [{cause.id}]", "dim"))),
+    ]
+    rows += [(styled(), styled((chain, "")))] * bool(chain)
+    rows += _fix([fix] if fix else [])
+    screen.line()
+    screen.block(rows)
+
+
+def _is_told(finding: Finding, cause: Cause, told: set[Place]) -> bool:
+    """Return whether the title of the cause or the chains tell all of a finding but how to mend it."""
+    return finding.title == cause.title or all((item.path, item.line) in told for item in finding.evidence)
+
+
+def _in_passing(finding: Finding, cause: Cause) -> bool:
+    """Return whether a finding is only named: it is good to know, and its cause is graver."""
+    return finding.severity is Severity.INFO < cause.severity
 
 
 def _when(cause: Cause) -> str:
@@ -144,9 +186,9 @@ def _when(cause: Cause) -> str:
 
 
 def _step(step: Step, cause: Cause, placed: bool) -> tuple[Text, Text]:
-    place = "" if step.proof is None else words.place(step.proof)
+    place = "" if step.proof is None else hard(words.place(step.proof))
     if place and step.text in cause.title:
-        return styled((step.link, "cyan")), styled((place, "dim"))
+        return styled((step.link, "cyan")), styled((f"see {place}", "dim"))
     parts = [(step.text, "")]
     if placed and step.proof is not None and step.proof.path not in step.text:
         parts.append((f"  {place}", "dim"))
@@ -162,21 +204,18 @@ def print_finding(screen: Screen, finding: Finding, full: bool = True) -> None:
         ),
         (styled(), styled((finding.why, ""))),
         *_evidence(finding, full),
-        *_fix(finding),
+        *_fix(finding.fix),
     ]
     screen.line()
     screen.block(rows)
 
 
-def _folded(finding: Finding, cause: Cause, told: set[Place], full: bool) -> Rows:
-    """Return the rows of a finding under its cause, without what the title and the chain tell."""
+def _folded(finding: Finding, cause: Cause, full: bool) -> Rows:
+    """Return the rows of a finding under its cause, without what its title tells and how to mend it."""
     mark = (f"  [{finding.id}]", "dim")
-    if not full:
-        if finding.title == cause.title or all((item.path, item.line) in told for item in finding.evidence):
-            return _fix(finding)
-        if finding.severity is Severity.INFO < cause.severity:
-            also = [] if any(finding.title in step.text for step in cause.chain) else [finding.title]
-            return [(styled(("also", "dim")), styled((title, ""), mark)) for title in also]
+    if not full and _in_passing(finding, cause):
+        also = [] if any(finding.title in step.text for step in cause.chain) else [finding.title]
+        return [(styled(("also", "dim")), styled((title, ""), mark)) for title in also]
     if finding.title in cause.title:
         rows: Rows = [(styled(("found", "dim")), styled((finding.why, ""), mark))]
     else:
@@ -184,7 +223,7 @@ def _folded(finding: Finding, cause: Cause, told: set[Place], full: bool) -> Row
             (styled(("found", "dim")), styled((finding.title, ""), mark)),
             (styled(), styled((finding.why, ""))),
         ]
-    return rows + _evidence(finding, full) + _fix(finding)
+    return rows + _evidence(finding, full)
 
 
 def _notes(screen: Screen, findings: Sequence[Finding]) -> None:
@@ -206,10 +245,10 @@ def _evidence(finding: Finding, full: bool) -> Rows:
     ]
 
 
-def _fix(finding: Finding) -> Rows:
+def _fix(steps: Sequence[str]) -> Rows:
     return [
         (styled(("to mend" if number == 0 else "", "dim")), _step_text(step))
-        for number, step in enumerate(finding.fix)
+        for number, step in enumerate(steps)
     ]
 
 
@@ -227,11 +266,16 @@ def _timeline(screen: Screen, verdict: Verdict) -> None:
     notes += [f"{quiet} quiet boots are left out"] if quiet > 1 else []
     notes += ["a quiet boot is left out"] if quiet == 1 else []
     screen.head("What happened" + (f" ({'; '.join(notes)})" if notes else ""))
+    kinds = max((len(m.kind) for boot in shown for m in boot.moments[-MOMENTS_SHOWN:]), default=0)
     for boot in shown:
-        _boot(screen, boot)
+        _boot(screen, boot, kinds)
 
 
-def _boot(screen: Screen, boot: Boot) -> None:
+def _boot(screen: Screen, boot: Boot, kinds: int) -> None:
+    """Add a boot.
+
+    :param kinds: characters of the longest kind of all that are shown
+    """
     kernel = f", kernel {boot.kernel}" if boot.kernel else ""
     seen = next((moment.time for moment in boot.moments if moment.time is not None), None)
     start = "a boot whose start is not known" if seen is None else f"a boot seen from {words.moment(seen)}"
@@ -241,20 +285,20 @@ def _boot(screen: Screen, boot: Boot) -> None:
     if len(boot.moments) > MOMENTS_SHOWN:
         screen.line(f"  ... {len(boot.moments) - MOMENTS_SHOWN} more before", "dim")
     day = words.moment(boot.started or seen)[:DATE] if boot.started or seen else None
-    rows = [_moment(moment, day) for moment in boot.moments[-MOMENTS_SHOWN:]]
+    rows = [_moment(moment, day, kinds) for moment in boot.moments[-MOMENTS_SHOWN:]]
     if rows:
         screen.columns(rows, indent=2)
 
 
-def _moment(moment: Moment, day: Optional[str]) -> list[Text]:
+def _moment(moment: Moment, day: Optional[str], kinds: int) -> list[Text]:
     style = STYLES[moment.severity] if moment.severity > Severity.INFO else "dim"
     count = f"{moment.count} x " if moment.count > 1 else ""
     until = ""
     if moment.count > 1 and moment.last_time is not None:
-        until = f" (last {_short(moment.last_time, moment.monotonic, day)})"
+        until = " " + hard(f"(last {_short(moment.last_time, moment.monotonic, day)})")
     return [
         styled((_short(moment.time, moment.monotonic, day), "dim")),
-        styled((moment.kind, style)),
+        styled((hard(moment.kind.ljust(kinds)), style)),
         styled((count, "bold"), (moment.summary, ""), (until, "dim")),
     ]
 

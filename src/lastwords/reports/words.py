@@ -7,11 +7,13 @@ import time
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Proof
+from lastwords.model import Case, Proof, Verdict
 
 EPOCH = "seconds since the epoch, UTC"
 COMMAND_WIDTH = 40
-"""Characters of a command that are shown as the place of a proof."""
+"""Characters of a command that is shown whole as the place of a proof."""
+COMMAND_CUT = 24
+"""Characters of a longer one that are shown, to the last whole word."""
 CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
 )
@@ -72,9 +74,14 @@ def when(time: Optional[float], monotonic: Optional[float]) -> str:
 
 
 def short_place(path: str) -> str:
-    """Return a path as it is, and of a command as much as tells it from others."""
+    """Return a path as it is, and of a long command its first words.
+
+    >>> short_place("$ journalctl --no-pager -o short-iso -n 200000 _TRANSPORT=kernel")
+    '$ journalctl --no-pager ...'
+    """
     if path.startswith("$ ") and len(path) > COMMAND_WIDTH:
-        return path[: COMMAND_WIDTH - 3] + "..."
+        cut = path[: COMMAND_CUT + 1].rpartition(" ")[0]
+        return (cut if cut != "$" else path[:COMMAND_CUT]) + " ..."
     return path
 
 
@@ -95,6 +102,27 @@ def proof(item: Proof) -> str:
     )
     expected = f" (expected {plain(item.threshold)})" if item.threshold is not None else ""
     return f"{at}: {said}{expected}" if said or expected else at
+
+
+INPUTS = {
+    "live": "this host",
+    "directory": "the tree of a disk",
+    "vmcore": "crash dump",
+    "log": "log",
+}
+"""Kinds of roots, as people call them."""
+
+
+def input_kind(case: Case) -> str:
+    """Return what the input is."""
+    return INPUTS.get(case.root_kind, case.root_kind)
+
+
+def tried(verdict: Verdict) -> str:
+    """Return how many rules a verdict rests on."""
+    tried = len(verdict.clear) + len({finding.id for finding in verdict.findings})
+    skipped = f"; {len(verdict.skipped)} could not be, for want of input" if verdict.skipped else ""
+    return f"{tried} rules were tried{skipped}"
 
 
 def times(count: int) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Any
 
+from lastwords.analyzer.titles import event_title
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
-RECENT = 7 * 86400
-"""Seconds for which a crash is news."""
 DEATHS = {
     "panic": ("The kernel panicked", Severity.CRITICAL),
     "oops": ("The kernel hit a bug in its own code (oops)", Severity.CRITICAL),
@@ -23,11 +22,6 @@ NO_DUMPS = {"text": "text", "zeros": "zero bytes"}
 """Kinds of heads that no crash dump has; of an unknown kind it may be one all the same."""
 
 
-def recent(case: Case, time: Optional[float]) -> bool:
-    """Return whether a time is within a week of the case; unknown times are taken as recent."""
-    return time is None or case.taken_at is None or case.taken_at - time < RECENT
-
-
 @rule("crash-dump-exists", needs=("crash_dumps",))
 def dump_exists(case: Case) -> Iterator[Finding]:
     """kdump saved a crash of this machine: somebody should look at it. Older ones are only mentioned."""
@@ -37,12 +31,12 @@ def dump_exists(case: Case) -> Iterator[Finding]:
         core = (dump["cores"] or ["vmcore"])[0]
         yield Finding(
             "crash-dump-exists",
-            Severity.WARNING if recent(case, dump["time"]) else Severity.INFO,
+            Severity.WARNING if case.is_news(dump["time"]) else Severity.INFO,
             f"A crash dump lies in {dump['path']}",
             "This machine crashed, and the state of its kernel at that moment was saved.",
             subject=dump["path"],
             evidence=(Proof(f"{dump['path']}/{core}", value=_size(dump["size"])),),
-            fix=(f"$ lastwords vmcore {dump['path']}/{core}   (why it died, its log, its tasks)",),
+            fix=(f"$ lastwords vmcore {dump['path']}/{core}  # why it died, its log, its tasks",),
         )
 
 
@@ -112,7 +106,7 @@ def crash_happened(case: Case) -> Iterator[Finding]:
         if not events:
             continue
         last = events[-1]
-        grave = severity if recent(case, last["time"]) else Severity.INFO
+        grave = severity if case.is_news(last["time"]) else Severity.INFO
         times = "once" if len(events) == 1 else f"{len(events)} times"
         yield Finding(
             "crash-happened",
@@ -153,7 +147,7 @@ def boot_failed(case: Case) -> Iterator[Finding]:
     severity = Severity.WARNING if later else Severity.CRITICAL
     yield Finding(
         "boot-failed",
-        severity if recent(case, last["time"]) else Severity.INFO,
+        severity if case.is_news(last["time"]) else Severity.INFO,
         f"{'A' if later else 'The last'} boot failed: {last['summary']}",
         text.why,
         subject=str(details["class"]),
@@ -168,7 +162,7 @@ def _search(events: list[Event]) -> Iterator[str]:
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
         return
-    titles = dict.fromkeys(event["details"].get("title") for event in unasked)
+    titles = dict.fromkeys(event_title(e) if e["details"].get("title") else None for e in unasked)
     for title in titles:
         if title is not None:
             yield f'Search the kernel lists and the distribution\'s bugs for "{title}".'

@@ -8,7 +8,8 @@ from typing import Any, Optional
 
 from lastwords.analyzer.kdump.estimate import mib
 from lastwords.analyzer.kdump.setup import setting
-from lastwords.analyzer.rules.crash import DEATHS, recent
+from lastwords.analyzer.rules.crash import DEATHS
+from lastwords.analyzer.titles import event_title
 from lastwords.collectors.kernel_log_dumps import READ
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Finding, Proof, Severity
@@ -54,7 +55,7 @@ def groups(case: Case) -> dict[str, tuple[str, list[dict[str, Any]]]]:
     for dump in dumps_of(case):
         death = told.get(dump["path"])
         if death is not None:
-            title = str(death["details"].get("title") or death["summary"])
+            title = event_title(death)
             same = str(death["details"].get("signature") or _VARYING.sub("#", title))
             found.setdefault(same, (title, []))[1].append(dump)
     return found
@@ -73,7 +74,7 @@ def same_death(case: Case) -> Iterator[Finding]:
         last = dumps[-1]
         yield Finding(
             "crash-dumps-same-death",
-            Severity.WARNING if recent(case, last["time"]) else Severity.INFO,
+            Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
             f"{len(dumps)} crash dumps are of the same death",
             f"Each begins with: {title}",
             subject=title,

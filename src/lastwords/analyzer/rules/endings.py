@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Optional
 
-from lastwords.analyzer.rules.crash import recent
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
@@ -43,7 +42,7 @@ def ended_abruptly(case: Case) -> Iterator[Finding]:
     others = f", as did {len(ends) - 1} before it" if len(ends) > 1 else ""
     yield Finding(
         "boot-ended-abruptly",
-        Severity.WARNING if recent(case, last.time) else Severity.INFO,
+        Severity.WARNING if case.is_news(last.time) else Severity.INFO,
         f"A boot ended without a word{at}{others}",
         "Its log ends without a shutdown and without a report of the kernel: the machine was reset, lost "
         "power, or hung so hard that nothing was written any more. This input cannot tell which.",

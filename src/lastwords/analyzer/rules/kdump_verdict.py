@@ -10,6 +10,17 @@ from lastwords.analyzer.kdump.triggers import triggers
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
+OPEN = {
+    "able": "whether the kernel can load another",
+    "reserved": "whether memory is reserved",
+    "configured": "how kdump is configured",
+    "initramfs": "whether the capture initramfs is whole",
+    "loaded": "whether a crash kernel is loaded",
+    "target": "whether the target is there",
+    "room": "whether the target has room",
+}
+"""What is not known when a stage is not, by its name."""
+
 
 @rule("kdump-readiness", needs=("kdump",), shows="no-dump")
 def readiness(case: Case) -> Iterator[Finding]:
@@ -28,8 +39,8 @@ def readiness(case: Case) -> Iterator[Finding]:
     titles = {
         True: "The next kernel crash would leave a dump",
         False: f"The next kernel crash would leave no dump: {failing.said if failing else ''}",
-        None: f"Whether the next kernel crash would leave a dump is open: {failing.name if failing else ''} "
-        f"({failing.said if failing else ''})",
+        None: "Whether the next kernel crash would leave a dump is not known: nothing tells "
+        f"{OPEN.get(failing.name, failing.name) if failing else 'it'}",
     }
     found = triggers(case)
     known = ", ".join(f"{each.key} {each.value}" for each in found if each.value is not None)

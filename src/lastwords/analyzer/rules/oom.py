@@ -4,28 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lastwords.analyzer.rules.crash import proof, recent
+from lastwords.analyzer.rules.crash import proof
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Finding, Proof, Severity
 
 SHOWN = 3
 FIXES = 4
-LOOK = "$ lastwords oom FILE   (that log: who held the memory at each kill, which need not be the victim)"
+LOOK = "$ lastwords oom FILE  # that log: who held the memory at each kill, which need not be the victim"
 
 
 @rule("oom-kill-happened", needs=("kernel_log",))
 def kill_happened(case: Case) -> Iterator[Finding]:
-    """The OOM killer, or a userspace one, killed a process. A warning for a week, then a note."""
+    """The OOM killer, or a userspace one, killed a process. A warning for a week, then a note.
+
+    Kills at the memory limits of control groups are a finding of their own: the machine had memory left.
+    """
     kills = [event for event in case.events if event["kind"] == "oom_kill"]
+    limited = [event for event in kills if event["details"].get("scope") == "memcg"]
+    others = [event for event in kills if event["details"].get("scope") != "memcg"]
+    yield from _killed(case, others, "for want of memory", "host")
+    yield from _killed(case, limited, "at the memory limits of control groups", "memory limits")
+
+
+def _killed(case: Case, kills: Sequence[Event], where: str, subject: str) -> Iterator[Finding]:
+    """Yield the finding on some kills, if there are any."""
     if not kills:
         return
     last = kills[-1]
-    times = "once" if len(kills) == 1 else f"{len(kills)} times"
     yield Finding(
         "oom-kill-happened",
-        Severity.WARNING if recent(case, last["time"]) else Severity.INFO,
-        f"Processes were killed for want of memory, {times}",
+        Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
+        f"Processes were killed {where}, {'once' if len(kills) == 1 else f'{len(kills)} times'}",
         "The last one: " + str(last["summary"]),
+        subject=subject,
         evidence=tuple(map(proof, kills[-SHOWN:])),
         fix=(*_fix(kills), LOOK),
     )

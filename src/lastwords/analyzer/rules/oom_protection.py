@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.analyzer.kdump.setup import in_container
-from lastwords.analyzer.rules.crash import proof, recent
+from lastwords.analyzer.rules.crash import proof
 from lastwords.formats.oom.badness import NEVER, score_adj_of
 from lastwords.formats.sizes import size
 from lastwords.formats.system.unit_files import units_of
@@ -173,7 +173,7 @@ def oomd_sessions(case: Case) -> Iterator[Finding]:
     kills = [event for event in case.events if _killed_session(event) is not None]
     if not settings and not kills:
         return
-    fresh = bool(kills) and recent(case, kills[-1]["time"])
+    fresh = bool(kills) and case.is_news(kills[-1]["time"])
     yield Finding(
         "oom-oomd-sessions",
         Severity.WARNING if fresh else Severity.INFO,

@@ -45,7 +45,7 @@ def _entries(facts: Facts, images: Mapping[str, Facts]) -> Content:
         return tag("p", "No entry of a boot loader was found.", class_="none")
     columns = [Column("Entry"), Column("Kernel"), Column("Initramfs"), Column("From")]
     caption = "Boot loader entries and what they need"
-    return tag("h3", "Boot loader entries"), table(columns, rows[:SHOWN], caption=caption)
+    return tag("h3", "Boot loader entries"), table(columns, rows[:SHOWN], caption=caption, css="titled")
 
 
 def _entry(
@@ -114,7 +114,8 @@ def _kernels(facts: Facts, images: Mapping[str, Facts]) -> Content:
         Column("Size", number=True),
         Column("Modules"),
     ]
-    return tag("h3", "Installed kernels"), table(columns, rows, caption="Installed kernels and their parts")
+    caption = "Installed kernels and their parts"
+    return tag("h3", "Installed kernels"), table(columns, rows, caption=caption, css="titled")
 
 
 def _room(filesystems: Facts) -> Content:

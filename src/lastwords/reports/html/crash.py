@@ -44,7 +44,7 @@ def _ready(kdump: Facts) -> Content:
         [
             "Memory reserved",
             state(None if reserved is None else reserved > 0, size(reserved), "none"),
-            tag("code", text(booted)) if booted else "no crashkernel= on the command line",
+            tag("code", text(booted)) if booted else _no_crashkernel(crashkernel),
         ],
         [
             "Capture kernel loaded",
@@ -64,8 +64,13 @@ def _ready(kdump: Facts) -> Content:
         rows.append([f"Capture {text(image.get('role'), 20)}", there, place(image.get("path"))])
     columns = [Column("Part"), Column("State"), Column("More")]
     return tag("h3", "Would the next crash be caught?"), table(
-        columns, rows, caption="Parts of kdump", css="small"
+        columns, rows, caption="Parts of kdump", css="titled small"
     )
+
+
+def _no_crashkernel(crashkernel: Facts) -> str:
+    """Return what is to say where the command line of the kernel that runs has no crashkernel=."""
+    return "" if crashkernel.get("booted") is None else "no crashkernel= on the command line"
 
 
 def _reservation(kexec: Facts, memory: Optional[int]) -> Content:
@@ -143,6 +148,8 @@ def _dumps(crash_dumps: Facts) -> Content:
         heads = [file["head"] for file in dump.get("files") or () if file.get("head")]
         release = next((head.get("release") for head in heads if head.get("release")), None)
         whole: Optional[bool] = bool(dump.get("cores")) and not dump.get("unfinished")
+        if dump.get("cores") is None and not dump.get("unfinished"):
+            whole = None
         if any(head.get("incomplete") for head in heads):
             whole = False
         word = "no core" if not dump.get("cores") and not dump.get("unfinished") else "incomplete"
@@ -181,4 +188,5 @@ def _dumps(crash_dumps: Facts) -> Content:
         )
     if not rows:
         return tag("p", "No crash dump, pstore record or crash report was found.", class_="none")
-    return tag("h3", "What crashes left"), table(columns, rows[:SHOWN], caption="Crash dumps and reports")
+    caption = "Crash dumps and reports"
+    return tag("h3", "What crashes left"), table(columns, rows[:SHOWN], caption=caption, css="titled")

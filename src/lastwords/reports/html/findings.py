@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
-from lastwords.model import Finding, Proof, Severity, Verdict
+from lastwords.model import Cause, Finding, Proof, Severity, Verdict
 from lastwords.reports import words
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import badge, command, prose, text
 
 SHOWN = 200
+FIXES = 5
+"""Findings of which a cause tells how they are mended."""
 EXCERPT = 2000
+INLINE = 100
+"""Characters of an excerpt without a line number that stands on the line of its place."""
 Around = Callable[[str, int], Sequence[tuple[int, str]]]
-NAMES = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.INFO: "Note"}
+NAMES = {Severity.CRITICAL: "Critical", Severity.WARNING: "Warning", Severity.INFO: "Info"}
 
 
 def section(verdict: Verdict) -> Optional[Markup]:
@@ -28,7 +32,8 @@ def section(verdict: Verdict) -> Optional[Markup]:
         told |= {finding.fingerprint for finding in mine}
         if mine:
             link = tag("a", text(cause.title, 500), href=f"#cause-{cause.id}")
-            groups += [tag("h3", "Explained by: ", link, class_="group"), _cards(mine, known, verdict)]
+            cards = _cards(mine, known, verdict, frozenset(each.fix for each in mended_by(cause)))
+            groups += [tag("h3", "Explained by: ", link, class_="group"), cards]
     others = [finding for finding in verdict.findings if finding.fingerprint not in told]
     shown = [finding for finding in others if finding.fingerprint in known]
     left_out = len(verdict.findings) - len(known)
@@ -45,13 +50,32 @@ def numbers(verdict: Verdict) -> dict[str, int]:
     return {finding.fingerprint: n for n, finding in enumerate(verdict.findings[:SHOWN], 1)}
 
 
-def _cards(findings: Sequence[Finding], known: Mapping[str, int], verdict: Verdict) -> list[Markup]:
+def mended_by(cause: Cause) -> list[Finding]:
+    """Return the findings whose steps a cause tells as its own: one of those that are mended alike."""
+    alike: dict[tuple[str, ...], Finding] = {}
+    for finding in cause.findings:
+        if finding.fix:
+            alike.setdefault(finding.fix, finding)
+    return list(alike.values())[:FIXES]
+
+
+def _cards(
+    findings: Sequence[Finding],
+    known: Mapping[str, int],
+    verdict: Verdict,
+    told: frozenset[tuple[str, ...]] = frozenset(),
+) -> list[Markup]:
     around = verdict.case.around
-    return [card(finding, known[finding.fingerprint], around) for finding in findings]
+    return [
+        card(finding, known[finding.fingerprint], around, mended=finding.fix in told) for finding in findings
+    ]
 
 
-def card(finding: Finding, number: int, around: Around) -> Markup:
-    """Return one finding."""
+def card(finding: Finding, number: int, around: Around, *, mended: bool = False) -> Markup:
+    """Return one finding.
+
+    :param mended: how to mend it is told by its cause already
+    """
     word = finding.severity.word
     about = [tag("code", finding.id)]
     if finding.subject != "host":
@@ -61,7 +85,7 @@ def card(finding: Finding, number: int, around: Around) -> Markup:
         tag("h3", badge(NAMES[finding.severity], word), " ", prose(finding.title, 500)),
         tag("p", prose(finding.why), class_="why"),
         evidence(finding.evidence, around),
-        fix(finding.fix),
+        None if mended else fix(finding.fix),
         tag("p", about, class_="about"),
         class_=f"finding {word}",
         id=f"finding-{number}",
@@ -92,6 +116,8 @@ def _proof(proof: Proof, around: Around) -> Markup:
     if proof.excerpt is None:
         return tag("li", where, held)
     excerpt = words.CONTROL.sub("\ufffd", proof.excerpt)[:EXCERPT].expandtabs(8)
+    if proof.line is None and len(excerpt) <= INLINE and "\n" not in excerpt:
+        return tag("li", where, held, ": ", tag("code", excerpt, class_="said"))
     lines = around(proof.path, proof.line) if proof.line else ()
     return tag("li", where, held, tag("pre", tag("code", excerpt)), _folded(lines, proof.line))
 
@@ -114,9 +140,12 @@ def _raw(value: object) -> str:
 
 
 def fix(steps: Sequence[str]) -> Content:
+    """Return how to mend something, or None."""
+    return tag("div", tag("h4", "To mend it"), fix_steps(steps), class_="fix") if steps else None
+
+
+def fix_steps(steps: Sequence[str]) -> Markup:
     """Return the steps that mend it; commands that follow one another stand together."""
-    if not steps:
-        return None
     items: list[Content] = []
     commands: list[str] = []
     for step in [*steps[:50], ""]:
@@ -128,4 +157,4 @@ def fix(steps: Sequence[str]) -> Content:
             commands = []
         if step:
             items.append(tag("li", prose(step)))
-    return tag("div", tag("h4", "To mend it"), tag("ol", items), class_="fix")
+    return tag("ol", items)

@@ -30,7 +30,9 @@ def section(verdict: Verdict) -> Optional[Markup]:
             rows.append([name, badge(word, COLORS.get(outcome, "unknown")), text(entry.get("reason") or "")])
     topics = [Column("Topic"), Column("Outcome"), Column("Why")]
     rules = [Column("Rule"), Column("Why it was not tried")]
-    tried: list[list[Content]] = [[tag("code", id_), text(reason)] for id_, reason in verdict.skipped]
+    tried: list[list[Content]] = [
+        [tag("code", id_, class_="place"), text(reason)] for id_, reason in verdict.skipped
+    ]
     if not rows and not tried and not verdict.story.missing:
         return tag("p", "Everything that lastwords looks for was there and could be read.", class_="none")
     return join(

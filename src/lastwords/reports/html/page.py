@@ -111,7 +111,7 @@ def _header(verdict: Verdict) -> Markup:
         ("Memory", size(host["memory_total"]) if host["memory_total"] else None),
         ("Up", words.duration(uptime) if uptime else None),
         ("Seen", words.moment(case.taken_at) if case.taken_at else None),
-        ("Input", f"{case.root_kind} {os.path.basename(verdict.path.rstrip('/'))}"),
+        ("Input", f"{words.input_kind(case)} {os.path.basename(verdict.path.rstrip('/'))}"),
     ]
     tally = [
         tag(

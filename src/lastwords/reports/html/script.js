@@ -44,8 +44,8 @@
   }
 
   // Rows that do not hold all the words are hidden; folded parts with such rows open.
-  const search = (place, label, fold) => {
-    const input = make("input", "", { type: "search", placeholder: label, "aria-label": label });
+  const search = (place, label, fold, hint = label) => {
+    const input = make("input", "", { type: "search", placeholder: hint, "aria-label": label });
     const said = make("span", "", { class: "none", role: "status" });
     const rows = [...place.querySelectorAll("tbody tr")];
     const texts = new Map();
@@ -90,7 +90,7 @@
   }
   for (const scroll of document.querySelectorAll("main .scroll")) {
     if (scroll.closest(".facts") || scroll.querySelectorAll("tbody tr").length < 15) continue;
-    scroll.before(search(scroll, "Filter " + (scroll.querySelector("caption")?.textContent || "rows").toLowerCase(), false));
+    scroll.before(search(scroll, "Filter " + (scroll.querySelector("caption")?.textContent || "rows"), false, "Filter"));
   }
 
   // Commands can be taken along; where the browser refuses, they are selected.

@@ -37,6 +37,7 @@ def table(
     """Return a table that the page's script makes sortable.
 
     :param caption: what it shows, for those who do not see it
+    :param css: ``titled`` when a heading says what it shows already
     :param head: whether the first cell of a row names the row
     """
     headings = [tag("th", column.title, scope="col", class_=column.css or None) for column in columns]

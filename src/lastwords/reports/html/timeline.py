@@ -115,7 +115,8 @@ def _table(boots: Sequence[Boot]) -> Markup:
 def _heading(boot: Boot) -> Markup:
     word, css = ENDS.get(boot.end or "", ("end not seen", "unknown"))
     begin = words.moment(boot.started) if boot.started else "start not seen"
-    lasted = f", {words.duration(boot.ended - boot.started)}" if boot.started and boot.ended else ""
+    seconds = boot.ended - boot.started if boot.started and boot.ended else 0.0
+    lasted = f", {words.duration(seconds)}" if seconds >= 1.0 else ""
     kernel = f"Kernel {text(boot.kernel, 100)}" if boot.kernel else "Boot"
     content = (f"{kernel}, {begin}{lasted} ", badge(word, css))
     return tag("tr", tag("th", content, colspan=4, scope="rowgroup"), class_="boot")
