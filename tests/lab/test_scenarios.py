@@ -12,6 +12,7 @@ from lab import scenario as scenarios
 from lab.common import LabError
 from lab.scenario import Scenario, load_all
 
+import lastwords
 from lastwords.collectors.kernel_log_scan import LogScan
 from lastwords.formats.log.klog import Clock
 from lastwords.roots.lines import Search, read_lines
@@ -74,3 +75,14 @@ def test_a_console_shows_the_events_of_its_scenario(path: Path) -> None:
     victims = {event["details"].get("comm") for event in events if event["kind"] == "oom_kill"}
     if scenario.truth.victim:
         assert victims == {scenario.truth.victim}
+
+
+def test_a_boot_that_failed_on_the_console_is_not_searched_for_on_the_lists() -> None:
+    (cause,) = lastwords.open(CONSOLES / "initramfs-cut.txt").story.causes
+    assert cause.id == "boot-failure"
+    fixes = [step for finding in cause.findings for step in finding.fix]
+    assert any("lastwords plan initramfs" in step for step in fixes)
+    assert not any("Search the kernel lists" in step for step in fixes)
+    ways = [wish.how for wish in cause.raised_by]
+    assert len(ways) == len(set(ways)) == 2
+    assert cause.raised_by[0].topic == "boot, initramfs"

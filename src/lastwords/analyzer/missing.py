@@ -34,6 +34,8 @@ FROM_DISK = {
     "crash_dumps": ("Mount what kdump writes to.",),
 }
 """What shows a topic on a disk in rescue mode."""
+OF_DISKS = frozenset({"boot", "initramfs"})
+"""Topics that a machine which no longer boots still has."""
 GONE = frozenset({"memory", "processes"})
 """Topics that no machine leaves on its disk: their absence there goes without saying."""
 
@@ -43,6 +45,8 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
     outcome = (case.outcomes.get(topic) or {}).get("outcome")
     if case.root_kind == "directory" and topic in FROM_DISK:
         return FROM_DISK[topic]
+    if case.root_kind == "log" and topic in OF_DISKS:
+        return ("$ lastwords open --root DIR --log FILE  # with its disk, mounted by a rescue system",)
     if case.root_kind == "sosreport":
         return (*FROM_SOS.get(topic, (SOS,)), COLLECT)
     if outcome == Outcome.DENIED.value or (

@@ -385,15 +385,18 @@ def _confidence(pattern: Pattern, steps: Sequence[Step]) -> tuple[str, tuple[str
 
 
 def _wishes(draft: _Draft, case: Case) -> Iterable[Wish]:
-    """Yield what would make the cause surer: inputs that would show its other steps, then its own."""
+    """Yield what would make the cause surer: inputs that would show its other steps, then its own.
+
+    Inputs that the same steps bring are one wish.
+    """
     names = {step.link for step in draft.steps}
-    wished: set[str] = set()
+    joined: dict[tuple[str, ...], dict[str, str]] = {}
     for link in draft.pattern.chain:
-        if link.name in names or not link.told_by or link.unless in names or link.told_by in wished:
+        if link.name in names or not link.told_by or link.unless in names or link.told_by in case.facts:
             continue
-        if link.told_by not in case.facts:
-            wished.add(link.told_by)
-            yield Wish(link.told_by, f"it would tell of: {link.name}", how_to_get(case, link.told_by))
+        joined.setdefault(how_to_get(case, link.told_by), {}).setdefault(link.told_by, link.name)
+    for how, steps in joined.items():
+        yield Wish(", ".join(steps), f"it would tell of: {', '.join(steps.values())}", how)
     more = tuple(_filled((text,), draft.told) for text in draft.pattern.more)
     if more:
         yield Wish("more", "this input tells no more of it", more)

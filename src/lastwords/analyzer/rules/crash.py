@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -95,6 +96,10 @@ def without_symbols(case: Case) -> Iterator[Finding]:
     )
 
 
+_NO_BOOT = re.compile(r"VFS: Unable to mount root|No (?:working )?init found|Requested init ")
+"""Panics of which a kernel dies that cannot go on with booting."""
+
+
 @rule("crash-happened", needs=("kernel_log",))
 def crash_happened(case: Case) -> Iterator[Finding]:
     """The kernel log tells of a panic, an oops, a bug, a hang or a machine check. One finding a kind.
@@ -157,7 +162,13 @@ def boot_failed(case: Case) -> Iterator[Finding]:
 
 
 def _search(events: list[Event]) -> Iterator[str]:
-    """Yield what to search for: the titles of the last reports, each once; or whom to ask."""
+    """Yield what to search for: the titles of the last reports, each once; or whom to ask.
+
+    Nobody's search tells why a machine does not find its root: the boot's own failure does.
+    """
+    events = [event for event in events if not _NO_BOOT.search(event["summary"])]
+    if not events:
+        return
     unasked = [event for event in events[-SHOWN:] if "sysrq triggered" not in event["summary"]]
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."

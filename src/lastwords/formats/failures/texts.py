@@ -15,7 +15,10 @@ class Text:
     """Steps in order; those that start with ``$ `` are commands."""
 
 
-_REBUILD = ("$ dracut -f --kver VERSION, or update-initramfs -u -k VERSION, from a rescue system (chroot)",)
+_REBUILD = (
+    "$ lastwords plan initramfs --root DIR --kernel VERSION  # from a rescue system, with the disk mounted",
+    "or by hand, in a chroot: dracut -f --kver VERSION; update-initramfs -u -k VERSION",
+)
 _RESERVE = "reserve what the distribution advises (kdumpctl estimate, kdump-config test), and reboot"
 
 TEXTS = {
