@@ -28,11 +28,12 @@ MAX_RATIO = 400
 FREE_BYTES = 64 << 20
 """Output that is allowed whatever the ratio."""
 TOTAL_LIMIT = 16 << 30
-CHUNK = 1 << 18
-"""Bytes that go from one thread to the other at once: with smaller ones the hand-over costs a fifth more."""
+CHUNK = 1 << 16
+"""Bytes that are unpacked at once. Smaller ones cost more of the processor's time, greater ones more of the
+clock's: lzma asks for the interpreter's lock each time its output grows, while another thread searches."""
 PACKED = 1 << 16
 """Bytes of a file that are read at once: after each it is judged what they grew to."""
-AHEAD = 16
+AHEAD = 64
 """Chunks that a thread reads ahead."""
 HEAD = 6
 """Bytes that tell a format from all others."""
