@@ -137,6 +137,18 @@ class Good:
             offset += len(each.raw)
         raise LabError(f"{name}: not in the image")
 
+    def with_init(self, *, mode: int = 0o100755, before: bytes = b"") -> bytes:
+        """Return the archive with another mode of /init, and with something before what it has."""
+        made = []
+        for each in self.entries:
+            if each.name == "init":
+                content = before + each.raw[each.content :].rstrip(b"\0")  # a script
+                head = each.raw[:14] + b"%08X" % mode + each.raw[22:54] + b"%08X" % len(content)
+                raw = head + each.raw[62 : each.content] + content
+                each = Entry(each.name, raw + bytes(-len(raw) % 4), each.content)
+            made.append(each)
+        return archive_of(made)
+
     def renamed(self) -> bytes:
         """Return the archive with the modules of another kernel: its release is shorter, or longer."""
         made = []
@@ -203,6 +215,9 @@ def damages(good: Good) -> Iterator[tuple[str, bytes]]:
     yield "a second one behind it", zstd + bytes(-len(zstd) % 4) + zstd
     yield "no /init", PACK["zstd"](good.without(r"^init$"))
     yield "no shell for /init", PACK["zstd"](good.without(r"^usr/bin/sh$"))
+    yield "no dynamic linker of the shell", PACK["zstd"](good.without(r"/ld-linux[^/]*$"))
+    yield "/init not executable", PACK["zstd"](good.with_init(mode=0o100644))
+    yield "/init without #!", PACK["zstd"](good.with_init(before=b"# Made by hand.\n"))
     yield "no driver of the disk", PACK["zstd"](good.without(r"virtio_blk"))
     yield "no driver of its bus", PACK["zstd"](good.without(r"virtio_pci"))
     yield "modules of another kernel", PACK["zstd"](good.renamed())
