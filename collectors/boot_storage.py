@@ -17,6 +17,7 @@ from lastwords.roots.lines import Line
 
 BLOCK = "/sys/class/block"
 BTRFS = "/sys/fs/btrfs"
+NETWORK = "/sys/class/net"
 LSBLK = ("lsblk",)
 LSPCI = ("lspci", "-nnvv")
 MAX_DEVICES = 64
@@ -29,6 +30,8 @@ STORAGE_READS = (
     f"{BLOCK}/*/dm/uuid",
     f"{BLOCK}/*/md/level",
     f"{BTRFS}/*/devices/*",
+    f"{NETWORK}/*",
+    f"{NETWORK}/*/operstate",
     "/lib/modules/*/modules.builtin",
     "/lib/modules/*/modules.dep",
     "/lib/modules/*/modules.softdep",
@@ -39,7 +42,7 @@ STORAGE_READS = (
 
 
 def root_device(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
-    """Return the filesystem mounted on / and the block devices below it, the uppermost first."""
+    """Return the filesystem mounted on / and the devices below it, the uppermost first."""
     mount = mounted_on("/", mounts) if mounts is not None else None
     facts: dict[str, Any] = {
         "source": mount.spec if mount else None,
@@ -48,6 +51,10 @@ def root_device(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
         "devices": [],
     }
     if mount is None:
+        return facts
+    if mount.type in ("nfs", "nfs4"):
+        cards = _network_devices(root)
+        facts.update(found_in="sysfs" if cards else None, devices=cards)
         return facts
     top = _device_of(root, mount.spec)
     if top is not None:
@@ -128,6 +135,18 @@ def _drivers(root: Root, path: str) -> list[str]:
                 found.append(name)
         path = path.rpartition("/")[0]
     return found
+
+
+def _network_devices(root: Root) -> list[dict[str, Any]]:
+    """Return the network devices that are up and have a driver: that way a root on NFS is reached."""
+    found = []
+    for path in root.glob(f"{NETWORK}/*"):
+        real = _real(root, path)
+        drivers = _drivers(root, real) if real else []
+        if drivers and (root.text(f"{path}/operstate") or "").strip() != "down":
+            name = path.rpartition("/")[2]
+            found.append({"name": name, "kind": "net", "level": None, "parents": [], "drivers": drivers})
+    return found[:MAX_DEVICES]
 
 
 def _real(root: Root, path: str) -> Optional[str]:
