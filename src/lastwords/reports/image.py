@@ -98,7 +98,7 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
     init = contents["init"]
     start = {"link": "/init, a link to {}", "file": "/init, a script for {}" if init["needs"] else "/init"}
     trouble = start_trouble(init)
-    there = f" ({trouble})" if trouble and init["kind"] else ""
+    there = f" ({trouble.removeprefix('/init is ')})" if trouble and init["kind"] else ""
     modules = contents["modules"]
     boot = [name for name in modules if name in BOOT_MODULES]
     also = [word for word in ("systemd", "busybox", "kdump") if contents[word]] + contents["programs"]

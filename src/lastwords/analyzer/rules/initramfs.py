@@ -119,7 +119,7 @@ def without_init(case: Case) -> Iterator[Finding]:
         why = "The kernel unpacks it, finds no /init, looks for its root by itself and panics."
         if init.get("error"):
             said = f"Failed to execute /init (error -{ERRORS[init['error']]})"
-            why = f"The kernel prints: {said}. What it tries next does not mount the root, or it panics."
+            why = f"The kernel prints: {said}. It panics, or starts something that does not mount the root."
         yield Finding(
             "initramfs-without-init",
             weight(case.facts.get("boot"), image["version"]) if image["use"] == "boot" else Severity.WARNING,
