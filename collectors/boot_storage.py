@@ -265,16 +265,18 @@ def _builtin(root: Root, path: str, wanted: Iterable[str]) -> Optional[set[str]]
     """Return which of the wanted modules are part of the kernel image; None when that is not told."""
     found: set[str] = set()
     kept: list[Line] = []
-    empty = True
+    first: Optional[Line] = None
     try:
         for line in root.lines(path):
-            empty = False
+            first = first or line
             name = module_name(line.text.strip())
             if name in wanted:
                 found.add(name)
                 kept.append(line)
     except OSError:
         return None
-    if kept:
-        root.keep(path, kept)
-    return None if empty else found
+    if first is None:
+        return None
+    # That nothing of it is built in is to be seen in the evidence too: by a line that says something else.
+    root.keep(path, kept or [first])
+    return found

@@ -61,6 +61,8 @@ softdep libcrc32c pre: crc32c crc32c-intel post: soundcore
 kernel/drivers/nvme/host/nvme.ko
 kernel/drivers/scsi/sd_mod.ko
 """
+BUILTIN = "kernel/drivers/nvme/host/nvme.ko\nkernel/drivers/scsi/sd_mod.ko\n"
+MODULES = "/lib/modules/6.1.0-18-amd64"
 
 
 def facts_of(text: str, kind: str = "live") -> dict[str, Any]:
@@ -103,6 +105,25 @@ def test_without_the_list_of_what_is_built_in_absence_is_not_known() -> None:
     }  # fmt: skip
     (kernel,) = facts_of("=== /lib/modules/6.1.0-18-amd64/modules.order\n=== /etc/fstab\n")["kernels"]
     assert kernel["modules"]["drivers"] is None
+
+
+def test_that_nothing_of_it_is_built_in_is_told_again_by_the_evidence() -> None:
+    """As of Debian's kernel for all machines, which has all drivers of disks as modules."""
+    text = LVM_ON_CRYPT_ON_RAID.replace(BUILTIN, "kernel/kernel/configs.ko\nkernel/lib/other.ko\n")
+    kept: dict[str, bytes] = {}
+
+    def store(name: str, data: bytes) -> str:
+        kept[name] = data
+        return name
+
+    (*_, facts) = BootCollector().collect(text_root(text).recording("boot", store))
+    drivers = {each["name"]: each["how"] for each in facts["kernels"][0]["modules"]["drivers"]}
+    assert (drivers["xfs"], drivers["nvme"]) == ("module", None)
+    assert kept[f"evidence{MODULES}/modules.builtin"] == b"kernel/kernel/configs.ko\n"
+    again = "".join(f"=== {MODULES}/{name}\n{kept[f'evidence{MODULES}/{name}'].decode()}"
+                    for name in ("modules.builtin", "modules.dep", "modules.softdep"))  # fmt: skip
+    (kernel,) = facts_of(again)["kernels"]
+    assert {each["name"]: each["how"] for each in kernel["modules"]["drivers"]} == drivers
 
 
 LSBLK = """=== $ lsblk
