@@ -87,9 +87,13 @@ def _device_of(root: Root, spec: str) -> Optional[str]:
 def _with_others(root: Root, top: str) -> list[str]:
     """Return the devices of a filesystem, of which *top* is one: btrfs may have several."""
     for path in root.glob(f"{BTRFS}/*/devices/{top}"):
-        devices = root.glob(f"{posixpath.dirname(path)}/*")
-        return [top, *(name for name in map(posixpath.basename, devices) if name != top)]
+        return [top, *(name for name in _names(root, posixpath.dirname(path)) if name != top)]
     return [top]
+
+
+def _names(root: Root, folder: str) -> list[str]:
+    """Return what is in a directory; seen one by one, so that it is part of the evidence."""
+    return [posixpath.basename(path) for path in root.glob(f"{folder}/*") if root.stat(path, follow=False)]
 
 
 def _chain(root: Root, tops: list[str]) -> list[dict[str, Any]]:
@@ -106,7 +110,7 @@ def _chain(root: Root, tops: list[str]) -> list[dict[str, Any]]:
 
 def _device(root: Root, name: str) -> dict[str, Any]:
     path = _real(root, f"{BLOCK}/{name}")
-    slaves = [each.rpartition("/")[2] for each in root.glob(f"{BLOCK}/{name}/slaves/*")]
+    slaves = _names(root, f"{BLOCK}/{name}/slaves")
     level = None
     kind = "disk"
     if name.startswith("dm-"):
