@@ -197,7 +197,8 @@ done
 """
 """What turns what is made into a root that the machine itself will serve."""
 SERVE = """
-blockdev --flushbufs /dev/vdb
+blockdev --flushbufs --rereadpt /dev/vdb
+udevadm settle
 mount /dev/vdb1 /mnt
 ip link set eth0 up
 ip addr add 10.0.0.1/24 dev eth0
