@@ -17,6 +17,7 @@ from lastwords.roots.lines import Line
 
 BLOCK = "/sys/class/block"
 BTRFS = "/sys/fs/btrfs"
+NETWORK = "/sys/class/net"
 LSBLK = ("lsblk",)
 LSPCI = ("lspci", "-nnvv")
 MAX_DEVICES = 64
@@ -29,6 +30,8 @@ STORAGE_READS = (
     f"{BLOCK}/*/dm/uuid",
     f"{BLOCK}/*/md/level",
     f"{BTRFS}/*/devices/*",
+    f"{NETWORK}/*",
+    f"{NETWORK}/*/operstate",
     "/lib/modules/*/modules.builtin",
     "/lib/modules/*/modules.dep",
     "/lib/modules/*/modules.softdep",
@@ -39,7 +42,7 @@ STORAGE_READS = (
 
 
 def root_device(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
-    """Return the filesystem mounted on / and the block devices below it, the uppermost first."""
+    """Return the filesystem mounted on / and the devices below it, the uppermost first."""
     mount = mounted_on("/", mounts) if mounts is not None else None
     facts: dict[str, Any] = {
         "source": mount.spec if mount else None,
@@ -48,6 +51,10 @@ def root_device(root: Root, mounts: Optional[list[Mount]]) -> dict[str, Any]:
         "devices": [],
     }
     if mount is None:
+        return facts
+    if mount.type in ("nfs", "nfs4"):
+        cards = _network_devices(root)
+        facts.update(found_in="sysfs" if cards else None, devices=cards)
         return facts
     top = _device_of(root, mount.spec)
     if top is not None:
@@ -80,9 +87,13 @@ def _device_of(root: Root, spec: str) -> Optional[str]:
 def _with_others(root: Root, top: str) -> list[str]:
     """Return the devices of a filesystem, of which *top* is one: btrfs may have several."""
     for path in root.glob(f"{BTRFS}/*/devices/{top}"):
-        devices = root.glob(f"{posixpath.dirname(path)}/*")
-        return [top, *(name for name in map(posixpath.basename, devices) if name != top)]
+        return [top, *(name for name in _names(root, posixpath.dirname(path)) if name != top)]
     return [top]
+
+
+def _names(root: Root, folder: str) -> list[str]:
+    """Return what is in a directory; seen one by one, so that it is part of the evidence."""
+    return [posixpath.basename(path) for path in root.glob(f"{folder}/*") if root.stat(path, follow=False)]
 
 
 def _chain(root: Root, tops: list[str]) -> list[dict[str, Any]]:
@@ -99,7 +110,7 @@ def _chain(root: Root, tops: list[str]) -> list[dict[str, Any]]:
 
 def _device(root: Root, name: str) -> dict[str, Any]:
     path = _real(root, f"{BLOCK}/{name}")
-    slaves = [each.rpartition("/")[2] for each in root.glob(f"{BLOCK}/{name}/slaves/*")]
+    slaves = _names(root, f"{BLOCK}/{name}/slaves")
     level = None
     kind = "disk"
     if name.startswith("dm-"):
@@ -128,6 +139,18 @@ def _drivers(root: Root, path: str) -> list[str]:
                 found.append(name)
         path = path.rpartition("/")[0]
     return found
+
+
+def _network_devices(root: Root) -> list[dict[str, Any]]:
+    """Return the network devices that are up and have a driver: that way a root on NFS is reached."""
+    found = []
+    for path in root.glob(f"{NETWORK}/*"):
+        real = _real(root, path)
+        drivers = _drivers(root, real) if real else []
+        if drivers and (root.text(f"{path}/operstate") or "").strip() != "down":
+            name = path.rpartition("/")[2]
+            found.append({"name": name, "kind": "net", "level": None, "parents": [], "drivers": drivers})
+    return found[:MAX_DEVICES]
 
 
 def _real(root: Root, path: str) -> Optional[str]:
@@ -246,16 +269,18 @@ def _builtin(root: Root, path: str, wanted: Iterable[str]) -> Optional[set[str]]
     """Return which of the wanted modules are part of the kernel image; None when that is not told."""
     found: set[str] = set()
     kept: list[Line] = []
-    empty = True
+    first: Optional[Line] = None
     try:
         for line in root.lines(path):
-            empty = False
+            first = first or line
             name = module_name(line.text.strip())
             if name in wanted:
                 found.add(name)
                 kept.append(line)
     except OSError:
         return None
-    if kept:
-        root.keep(path, kept)
-    return None if empty else found
+    if first is None:
+        return None
+    # That nothing of it is built in is to be seen in the evidence too: by a line that says something else.
+    root.keep(path, kept or [first])
+    return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats.boot.kernel_files import KernelFile, classify
@@ -263,7 +264,7 @@ def _unified(sections: list[Section], opened: Callable[[], BinaryIO]) -> dict[st
 
 def _contents(inside: Inside) -> dict[str, Any]:
     """Return the facts of what is in an image."""
-    kind, needs, found = inside.start()
+    start = inside.start()
     listed = inside.text("usr/lib/dracut/modules.txt", "lib/dracut/modules.txt")
     arguments = inside.arguments()
     parameters = [inside.text(name) for name in sorted(inside.kept) if name.startswith("etc/cmdline.d/")]
@@ -274,7 +275,7 @@ def _contents(inside: Inside) -> dict[str, Any]:
         "dracut_modules": sorted(listed.split()) if listed is not None else None,
         "hostonly": inside.hostonly(),
         "cmdline": _without_secrets(" ".join(" ".join(each or "" for each in parameters).split())) or None,
-        "init": {"kind": kind, "needs": needs, "found": found},
+        "init": asdict(start),
         "systemd": inside.systemd,
         "busybox": inside.busybox,
         "kdump": inside.kdump,

@@ -25,24 +25,28 @@ from typing import Any, BinaryIO, Optional
 import zstandard
 
 from lab import accel, disks
-from lab.common import CACHE, REPOSITORY, LabError, TimeLimit, filtered, write_measured
+from lab.common import CACHE, PATIENCE, REPOSITORY, LabError, TimeLimit, filtered, write_measured
 from lab.images import IMAGES, Built, build
 from lab.machine import Hardware, Machine
-from lab.runner import BASE_APPEND, BUSY, PATIENCE
+from lab.runner import BASE_APPEND, BUSY
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.collectors.initramfs import look_inside, unknown_image
 from lastwords.formats.boot.kernel_files import KernelFile
 from lastwords.formats.initrd.cpio import TRAILER, read_header
+from lastwords.formats.initrd.execve import ERRORS
 from lastwords.formats.initrd.head import module_version
-from lastwords.model import Case, Finding, Severity
+from lastwords.model import Case, Facts, Finding, Severity
 
 HOME = os.path.join(CACHE, "damaged")
 REPORT = os.path.join(REPOSITORY, "docs", "boot.md")
 DEADLINE = 30 * PATIENCE
 APPEND = f"{BASE_APPEND} {BUSY} panic=-1 rootdelay=2"
-PRINTED = re.compile(r"Initramfs unpacking failed: (.*?)\s*$", re.MULTILINE)
+PRINTED = (
+    re.compile(r"Initramfs unpacking failed: (.*?)\s*$", re.MULTILINE),
+    re.compile(r"(Failed to execute /init \(error -\d+\))"),
+)
 UNPACKS = "Trying to unpack rootfs image"
 ATTEMPTS = 3
 MOUNTED = "mounts its root"
@@ -137,6 +141,18 @@ class Good:
             offset += len(each.raw)
         raise LabError(f"{name}: not in the image")
 
+    def with_init(self, *, mode: int = 0o100755, before: bytes = b"") -> bytes:
+        """Return the archive with another mode of /init, and with something before what it has."""
+        made = []
+        for each in self.entries:
+            if each.name == "init":
+                content = before + each.raw[each.content :].rstrip(b"\0")  # a script
+                head = each.raw[:14] + b"%08X" % mode + each.raw[22:54] + b"%08X" % len(content)
+                raw = head + each.raw[62 : each.content] + content
+                each = Entry(each.name, raw + bytes(-len(raw) % 4), each.content)
+            made.append(each)
+        return archive_of(made)
+
     def renamed(self) -> bytes:
         """Return the archive with the modules of another kernel: its release is shorter, or longer."""
         made = []
@@ -203,6 +219,9 @@ def damages(good: Good) -> Iterator[tuple[str, bytes]]:
     yield "a second one behind it", zstd + bytes(-len(zstd) % 4) + zstd
     yield "no /init", PACK["zstd"](good.without(r"^init$"))
     yield "no shell for /init", PACK["zstd"](good.without(r"^usr/bin/sh$"))
+    yield "no dynamic linker of the shell", PACK["zstd"](good.without(r"/ld-linux[^/]*$"))
+    yield "/init not executable", PACK["zstd"](good.with_init(mode=0o100644))
+    yield "/init without #!", PACK["zstd"](good.with_init(before=b"# Made by hand.\n"))
     yield "no driver of the disk", PACK["zstd"](good.without(r"virtio_blk"))
     yield "no driver of its bus", PACK["zstd"](good.without(r"virtio_pci"))
     yield "modules of another kernel", PACK["zstd"](good.renamed())
@@ -216,13 +235,13 @@ class Seen:
     """What a kernel made of an image."""
 
     printed: Optional[str]
-    """What it said of the image after "Initramfs unpacking failed:"."""
+    """What it said of the image after "Initramfs unpacking failed:", or else of /init."""
     fate: str
 
 
 def seen_of(console: str) -> Seen:
     """Return what the console of a boot shows."""
-    printed = PRINTED.search(console)
+    printed = next(filter(None, (each.search(console) for each in PRINTED)), None)
     fate = next((fate for fate, how in FATES if how.search(console)), "comes no further")
     return Seen(printed[1] if printed else None, fate)
 
@@ -321,7 +340,14 @@ def play(built: Built) -> Iterator[Row]:
                 seen = seen_of(record.read())
             image, findings = verdict(path)
             critical = any(each.severity is Severity.CRITICAL for each in findings)
-            yield Row(name, seen, image["kernel_message"], [each.id for each in findings], critical)
+            yield Row(name, seen, _message(image), [each.id for each in findings], critical)
+
+
+def _message(image: Facts) -> Optional[str]:
+    """Return what the kernel prints of an image, by lastwords."""
+    error = ((image["contents"] or {}).get("init") or {}).get("error")
+    said = f"Failed to execute /init (error -{ERRORS[error]})" if error else None
+    return image["kernel_message"] or said
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -74,6 +74,15 @@ IMAGES = {
             crashkernel="",
             memory=768,
         ),
+        # Serves a root to another machine.
+        Image(
+            "bookworm-nfs",
+            "bookworm",
+            "bookworm-security",
+            "linux-image-amd64 initramfs-tools nfs-kernel-server fdisk",
+            crashkernel="",
+            memory=768,
+        ),
     )
 }
 

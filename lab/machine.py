@@ -30,6 +30,8 @@ ATTACHED = {
     "ahci": ("ide-hd",),
 }
 """How a disk may be attached: the devices of QEMU, of which the last is the disk."""
+SERVES = "serves"
+"""Whichever machine comes: one at a time."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,9 @@ class Hardware:
     cpus: int = 1
     nodes: int = 1
     """NUMA nodes, memory shared out evenly."""
+    network: str = ""
+    """A network card, eth0, and what is at the other end of its cable: ``SERVES``, or the path of the socket
+    ``net`` in the work directory of a machine that does."""
 
 
 class Machine:
@@ -152,6 +157,12 @@ class Machine:
             size = f"size={hardware.memory // hardware.nodes}M"
             command += ["-object", f"memory-backend-ram,id=node{node},{size}"]
             command += ["-numa", f"node,nodeid={node},memdev=node{node}"]
+        if hardware.network:
+            serves = hardware.network == SERVES
+            cable = f"server={'on' if serves else 'off'},addr.path={'net' if serves else hardware.network}"
+            command += ["-netdev", f"stream,id=net0,addr.type=unix,{cable}"]
+            mac = f"52:54:00:00:00:{'01' if serves else '02'}"
+            command += ["-device", f"virtio-net-pci,netdev=net0,romfile=,mac={mac}"]
         if hardware.kernel:
             command += ["-kernel", hardware.kernel, "-append", hardware.append]
         if hardware.initrd:

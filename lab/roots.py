@@ -21,11 +21,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from typing import BinaryIO
 
 from lab import accel, disks
 from lab.common import (
     CACHE,
     MACHINES_AT_ONCE,
+    PATIENCE,
     REPOSITORY,
     LabError,
     TimeLimit,
@@ -35,18 +37,25 @@ from lab.common import (
     write_json,
     write_measured,
 )
-from lab.harvest import OUTBOX, Input, open_input
-from lab.images import IMAGES, Built, build
-from lab.machine import Hardware, Machine
-from lab.runner import ARRIVE, BASE_APPEND, BOOT_DEADLINE, BUSY, PATIENCE, RESCUE_TOPICS, SAVED, ready, tool
+from lab.harvest import OUTBOX
+from lab.images import IMAGES, Built, Image, build
+from lab.machine import SERVES, Hardware, Machine
+from lab.runner import ARRIVE, BASE_APPEND, BOOT_DEADLINE, BUSY, RESCUE_TOPICS, SAVED, ready, tool
+from lastwords import api, plugins
+from lastwords.analyzer.judge import judge
+from lastwords.collectors.initramfs import look_inside, unknown_image
+from lastwords.formats.boot.kernel_files import classify
+from lastwords.model import Case, Facts, Severity
 
 HOME = os.path.join(CACHE, "roots")
 REPORT = os.path.join(REPOSITORY, "docs", "boot.md")
-IMAGE = IMAGES["bookworm-roots"]
 DISK_SIZE = "3G"
 MAKE_DEADLINE = 1200 * PATIENCE
 FATE_DEADLINE = 120 * PATIENCE
+TOPICS = "host,boot,kernel"
 WHOLE = "whole"
+NETWORK = "network"
+"""Instead of a bus: another machine serves the root."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +65,7 @@ class Kind:
     name: str
     title: str
     bus: str
-    """How its disk is attached, one of ``machine.ATTACHED``."""
+    """How its disk is attached, one of ``machine.ATTACHED``; or ``NETWORK``."""
     layers: str
     """What lies between the disk and the filesystem, from the disk upwards: ``md``, ``luks``, ``lvm``."""
     filesystem: str
@@ -66,7 +75,26 @@ class Kind:
     @property
     def folder(self) -> str:
         """Where what it left is kept; changes with how it is made."""
-        return os.path.join(HOME, f"{self.name}-{digest(asdict(self), MAKE, LAYERS, BUSES, PACK, IMAGE.key)}")
+        made = digest(asdict(self), self.making, PACK, self.image.key)
+        return os.path.join(HOME, f"{self.name}-{made}")
+
+    @property
+    def image(self) -> Image:
+        """What makes it, and what is on it."""
+        return IMAGES["bookworm-nfs" if self.bus == NETWORK else "bookworm-roots"]
+
+    @property
+    def making(self) -> str:
+        """The script that makes it."""
+        layers = self.layers.split()
+        gather = GATHER.format(options="--root /mnt", lab="", name="disk", topics=TOPICS)
+        return MAKE.format(
+            partitions=r"size=1500M\nsize=1500M\n" if "md" in layers else r"size=+\n",
+            layers="".join(LAYERS[layer] for layer in layers),
+            filesystem="ext4" if self.bus == NETWORK else self.filesystem,
+            bus=BUSES[self.bus],
+            gather=(EXPORTED if self.bus == NETWORK else "") + gather,
+        )
 
 
 KINDS = {
@@ -81,6 +109,7 @@ KINDS = {
         Kind(
             "stack", "xfs, LVM, LUKS, RAID 1, NVMe", "nvme", "md luks lvm", "xfs", "nvme raid1 dm_crypt lvm"
         ),
+        Kind("nfs", "NFS 3, virtio-net", NETWORK, "", "nfs", "virtio_net nfs nfsv3 nfsmount"),
     )
 }
 
@@ -89,8 +118,9 @@ BUSES = {
     "virtio-scsi": "virtio_pci virtio_scsi sd_mod",
     "nvme": "nvme",
     "ahci": "ahci sd_mod",
+    NETWORK: "virtio_pci virtio_net nfs nfsv3",
 }
-"""What MODULES=list must name for a disk on this bus."""
+"""What MODULES=list must name for a disk on this bus, or a root behind this network."""
 
 LAYERS = {
     "md": r"""
@@ -145,6 +175,7 @@ if [ -e /run/crypttab ]; then
 fi
 [ ! -e /dev/md0 ] || mdadm --detail --scan >>/mnt/etc/mdadm/mdadm.conf
 printf '%s\n' {bus} {filesystem} >/mnt/etc/initramfs-tools/modules
+echo COMPRESSLEVEL=1 >>/mnt/etc/initramfs-tools/initramfs.conf
 for part in dev proc sys run; do mount --bind /$part /mnt/$part; done
 chroot /mnt update-initramfs -u
 for part in dev proc sys run; do umount /mnt/$part; done
@@ -158,6 +189,23 @@ umount /mnt
 echo "root=$spec $flags" >/var/lab/append
 sync
 """
+EXPORTED = """
+echo '10.0.0.1:/mnt / nfs defaults 0 0' >/mnt/etc/fstab
+for unit in rpcbind.socket rpcbind.service nfs-server.service nfs-blkmap.service; do
+    ln -sf /dev/null /mnt/etc/systemd/system/$unit
+done
+"""
+"""What turns what is made into a root that the machine itself will serve."""
+SERVE = """
+blockdev --flushbufs --rereadpt /dev/vdb
+udevadm settle
+mount /dev/vdb1 /mnt
+ip link set eth0 up
+ip addr add 10.0.0.1/24 dev eth0
+echo '/mnt *(rw,async,no_root_squash,no_subtree_check)' >/etc/exports
+systemctl restart rpcbind nfs-server
+"""
+OVER_NFS = "root=/dev/nfs boot=nfs nfsroot=10.0.0.1:/mnt ip=10.0.0.2::10.0.0.1:255.255.255.0:web7:eth0:off rw"
 PREPARE = r"""
 mount /dev/vda /media
 unmkinitramfs /boot/initrd.img-* /var/tmp/tree
@@ -170,7 +218,7 @@ for name in {without}; do
 done
 find . | cpio --quiet -o -H newc | zstd -q >/boot/initrd.img-$(uname -r)
 rm -r /var/tmp/less
-cp /boot/initrd.img-* /media/var/lab/{name}.img
+cp -p /boot/initrd.img-* /media/var/lab/{name}.img
 {gather}
 """
 GATHER = """
@@ -182,8 +230,9 @@ python3 {lab}/opt/lab/lastwords.pyz collect --quiet {options} --only {topics} \\
 
 BOOTS = re.compile(r"Welcome to Debian GNU/Linux.*")
 FAILS = re.compile(
-    r"ALERT!\s+\S+ does not exist|Gave up waiting for (?:root|suspend)[^.]*|Kernel panic - not syncing: .*"
+    r"ALERT!\s+\S+ does not exist|Gave up waiting for root file system device|Kernel panic - not syncing: .*"
     r"|mount: mounting .* failed: .*|Failed to mount .* as root file system|cryptsetup: ERROR: .*"
+    r"|Network device did not appear in time|Begin: Retrying nfs mount"
 )
 
 
@@ -196,68 +245,84 @@ def play(kind: Kind, built: Built, say: Callable[[str], None]) -> None:
     with staged(kind.folder) as kept, tempfile.TemporaryDirectory(prefix="lastwords-") as work:
         hardware = Hardware(
             accel=accel.choose(built.kernel),
-            memory=IMAGE.memory,
+            memory=kind.image.memory,
             disk=os.path.join(work, "disk.qcow2"),
             spare=os.path.join(work, "root.qcow2"),
             job=os.path.join(work, "job.tar"),
             kernel=built.kernel,
             initrd=built.initrd,
             append=f"{BASE_APPEND} {BUSY}",
+            network=SERVES if kind.bus == NETWORK else "",
         )
         disks.job_disk(hardware.job, {"lastwords.pyz": tool()})
         say("making it")
-        _make(kind, built, hardware, say)
-        parameters = _left(hardware.disk, "append", work)
-        with open(parameters, encoding="utf-8") as stream:
-            append = f"console=ttyS0 net.ifnames=0 ro {BUSY} panic=3 rootdelay=20 {stream.read().strip()}"
-        hardware = replace(hardware, spare_on=kind.bus, append=append)
-        say("booting it, to make its images")
-        names = [WHOLE, *kind.without.split()]
-        with Machine(replace(hardware, initrd=_left(hardware.disk, "first.img", work)), work) as machine:
-            machine.wait_ready(BOOT_DEADLINE)
-            machine.call(PREPARE, 60 * PATIENCE)
-            for name in names:
-                say(f"its image without {name}" if name != WHOLE else "its image")
-                machine.call(_packing(name), MAKE_DEADLINE)
-            machine.call("umount /media; sync", 60 * PATIENCE)
+        disks.empty(hardware.spare, DISK_SIZE)
+        with _going_on(built, hardware, work, say) as machine:
+            machine.call(kind.making, MAKE_DEADLINE)
             machine.quit()
-        fates = {}
-        for name in names:
-            image = _left(hardware.disk, f"{name}.img", work)
-            fates[name] = _fate(replace(hardware, initrd=image), os.path.join(kept, name))
-            say(f"{name}: {fates[name]}")
+        with _attached(kind, built, hardware, work, say) as hardware:
+            say("booting it, to make its images")
+            names = [WHOLE, *kind.without.split()]
+            with Machine(replace(hardware, initrd=_left(hardware.disk, "first.img", work)), work) as machine:
+                machine.wait_ready(BOOT_DEADLINE)
+                machine.call(PREPARE, 60 * PATIENCE)
+                for name in names:
+                    say(f"its image without {name}" if name != WHOLE else "its image")
+                    machine.call(_packing(name), MAKE_DEADLINE)
+                machine.call("umount /media; sync", 60 * PATIENCE)
+                machine.quit()
+            fates = {}
+            for name in names:
+                image = _left(hardware.disk, f"{name}.img", kept)
+                fates[name] = _fate(replace(hardware, initrd=image), os.path.join(kept, name))
+                say(f"{name}: {fates[name]}")
+        os.rename(os.path.join(work, "first.img"), os.path.join(kept, "disk.img"))
         for name in ("disk", *names):
             _left(hardware.disk, f"{name}.tar.gz", kept)
         run_facts = {"kernel": built.kernel_release, "seconds": round(time.monotonic() - started)}
         write_json(os.path.join(kept, "run.json"), {**run_facts, "fates": fates})
 
 
-def _make(kind: Kind, built: Built, hardware: Hardware, say: Callable[[str], None]) -> None:
-    """Have a machine make the root on its second disk."""
+@contextlib.contextmanager
+def _going_on(built: Built, hardware: Hardware, work: str, say: Callable[[str], None]) -> Iterator[Machine]:
+    """Yield a machine that is booted and idle, with a second disk that has been changed meanwhile."""
     saved = ready(built, hardware, say)
     shutil.copyfile(os.path.join(saved, "disk.qcow2"), hardware.disk)
-    disks.empty(hardware.spare, DISK_SIZE)
     disks.take_part(hardware.spare, SAVED)
-    layers = kind.layers.split()
-    script = MAKE.format(
-        partitions=r"size=1500M\nsize=1500M\n" if "md" in layers else r"size=+\n",
-        layers="".join(LAYERS[layer] for layer in layers),
-        filesystem=kind.filesystem,
-        bus=BUSES[kind.bus],
-        gather=GATHER.format(options="--root /mnt", lab="", name="disk", topics=RESCUE_TOPICS),
-    )
-    work = os.path.dirname(hardware.disk)
     with Machine(hardware, work, saved=SAVED) as machine:
         machine.exchanged_spare()
         machine.call(ARRIVE.format(now=int(time.time())), 60 * PATIENCE)
-        machine.call(script, MAKE_DEADLINE)
+        yield machine
+
+
+@contextlib.contextmanager
+def _attached(
+    kind: Kind, built: Built, hardware: Hardware, work: str, say: Callable[[str], None]
+) -> Iterator[Hardware]:
+    """Yield the machine whose root was made; where it is on NFS, the one that made it serves it meanwhile."""
+    append = f"console=ttyS0 net.ifnames=0 ro {BUSY} panic=3 rootdelay=20"
+    if kind.bus != NETWORK:
+        with open(_left(hardware.disk, "append", work), encoding="utf-8") as stream:
+            yield replace(hardware, spare_on=kind.bus, append=f"{append} {stream.read().strip()}")
+        return
+    folder = os.path.join(work, "server")
+    os.makedirs(folder)
+    server = replace(hardware, disk=os.path.join(folder, "disk.qcow2"))
+    with _going_on(built, server, folder, say) as machine:
+        machine.call(SERVE, 120 * PATIENCE)
+        nothing = os.path.join(work, "nothing.qcow2")
+        disks.empty(nothing, "1M")
+        network = os.path.join(folder, "net")
+        yield replace(hardware, spare=nothing, network=network, append=f"{append} {OVER_NFS}")
         machine.quit()
 
 
 def _packing(name: str) -> str:
     """Return what packs the image that lacks *name*, and gathers."""
     files = "" if name == WHOLE else f"{name} {name.replace('_', '-')}"
-    gather = GATHER.format(options="", lab="/media", name=name, topics=RESCUE_TOPICS)
+    # Reading images takes a machine without KVM long: of one it is seen, of all it is done here.
+    topics = RESCUE_TOPICS if name == WHOLE else TOPICS
+    gather = GATHER.format(options="", lab="/media", name=name, topics=topics)
     return PACK.format(name=name, without=files, gather=gather)
 
 
@@ -319,19 +384,43 @@ class Row:
 def rows_of(kind: Kind) -> Iterator[Row]:
     """Yield what was seen of a kind of root that was played, and what today's lastwords says.
 
-    The whole root is opened twice: as another machine has gathered it from the disk, and as itself.
+    The whole root is seen twice: as another machine has gathered it from the disk, and as itself. The image
+    that belongs to it is read here.
+
+    :raises LabError: it does not tell of one image, or that cannot be read to its end
     """
+    rules = plugins.load().rules().values()
     fates = read_json(os.path.join(kind.folder, "run.json"))["fates"]
     for name in ("disk", *fates):
-        bundle = Input("bundle", os.path.join(kind.folder, f"{name}.tar.gz"))
-        open_input(bundle)
-        if bundle.error:
-            raise LabError(bundle.error)
-        said = [each for each in bundle.verdict["findings"] if each["severity"] != "info"]
-        lacks = [each["title"] for each in said if each["id"] == "initramfs-lacks-driver"]
+        facts = dict(api.open(os.path.join(kind.folder, f"{name}.tar.gz")).facts)
+        facts["initramfs"] = _image(facts["boot"], os.path.join(kind.folder, f"{name}.img"))
+        able = [each for each in rules if facts.keys() >= set(each.needs)]
+        verdict = judge(name, Case(facts, [], {}, "live", None), able)
+        if verdict.skipped:
+            raise LabError(f"{kind.name}, {name}: {verdict.skipped}")
+        said = [each for each in verdict.findings if each.severity is not Severity.INFO]
+        lacks = [each.title for each in said if each.id == "initramfs-lacks-driver"]
         named = [one for title in lacks for one in title.partition(" lacks ")[2].split(", ")]
         without = WHOLE if name == "disk" else name
-        yield Row(kind, without, fates[without], tuple(each["id"] for each in said), tuple(named))
+        yield Row(kind, without, fates[without], tuple(each.id for each in said), tuple(named))
+
+
+def _image(boot: Facts, path: str) -> Facts:
+    """Return the facts of the collector ``initramfs`` on the image that a machine has."""
+    (there,) = (each["initramfs"] for each in boot["kernels"])
+    size = os.path.getsize(path)
+    if there["size"] != size:
+        raise LabError(f"{path}: {size} bytes, where the machine had {there['size']}")
+    kind = classify(os.path.basename(there["path"]))
+    image = unknown_image(there["path"], size, there["mtime"], kind)
+
+    def opened() -> BinaryIO:
+        return open(path, "rb")
+
+    look_inside(image, opened, time.monotonic() + 600)
+    if image["complete"] is not True:
+        raise LabError(f"{path}: {image['damage'] or image['not_checked']}")
+    return {"images": [image], "images_omitted": 0}
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -349,7 +438,6 @@ def table(rows: Sequence[Row]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Play kinds that were not played; write the table of all; return the exit status."""
     wanted = [KINDS[name] for name in arguments] or list(KINDS.values())
-    built = build(IMAGE)
     started = time.monotonic()
 
     def played(kind: Kind) -> bool:
@@ -358,7 +446,7 @@ def main(arguments: Sequence[str]) -> int:
 
         try:
             if not os.path.exists(kind.folder):
-                play(kind, built, say)
+                play(kind, build(kind.image), say)
         except LabError as problem:
             say(f"FAILED: {problem}")
             return False
@@ -370,10 +458,10 @@ def main(arguments: Sequence[str]) -> int:
     if not rows:
         return 1
     right = sum(row.right for row in rows)
-    by = f"booted by `python -m lab.roots` on Linux {built.kernel_release}"
-    said = (
-        f"{len(rows)} verdicts on {len({row.kind.name for row in rows})} kinds of root, {by}: {right} right."
-    )
+    kinds = list(dict.fromkeys(row.kind for row in rows))
+    releases = sorted({read_json(os.path.join(kind.folder, "run.json"))["kernel"] for kind in kinds})
+    by = f"booted by `python -m lab.roots` on Linux {', '.join(releases)}"
+    said = f"{len(rows)} verdicts on {len(kinds)} kinds of root, {by}: {right} right."
     print(f"{table(rows)}\n{said}")
     write_measured(REPORT, "roots", f"{said}\n\n{table(rows)}")
     return int(not complete or right < len(rows))

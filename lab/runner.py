@@ -16,6 +16,7 @@ from typing import Any, Callable, Optional
 from lab import boot, disks
 from lab.common import (
     CACHE,
+    PATIENCE,
     REPOSITORY,
     LabError,
     TimeLimit,
@@ -39,8 +40,6 @@ BUSY = "no_timer_check"
 """For kernels that boot while the host is busy, which may find that "IO-APIC + timer doesn't work"."""
 SPARE_SIZE = "64M"
 SAVED = "ready"
-PATIENCE = float(os.environ.get("LAB_PATIENCE", "1"))
-"""All deadlines are multiplied by this: for machines that have better things to do."""
 BOOT_DEADLINE = 240 * PATIENCE
 GATHER_DEADLINE = 240 * PATIENCE
 SOS_DEADLINE = 900 * PATIENCE
@@ -195,6 +194,7 @@ def ready(built: Built, hardware: Hardware, say: Callable[[str], None]) -> str:
         (ARRIVE, COMPILE),
         hardware.cpus,
         hardware.nodes,
+        *([hardware.network] if hardware.network else []),
     )
     target = os.path.join(CACHE, "saved", f"{os.path.basename(built.path)}-{key}")
     with locked(f"saved-{os.path.basename(target)}"):

@@ -7,6 +7,7 @@ import gzip
 import lzma
 import random
 import shutil
+import struct
 import subprocess
 from collections.abc import Callable, Iterable
 from typing import Union
@@ -59,6 +60,22 @@ def archive(files: dict[str, Content], *extra: bytes) -> bytes:
             made.append(entry(name, content, mode=0o100755, inode=number))
     data = b"".join((*made, *extra, end()))
     return data + bytes(-len(data) % 512)
+
+
+def program(linker: str, *, wide: bool = True, order: str = "<") -> bytes:
+    """Return an ELF file that names a dynamic linker: 64 or 32 bits wide, little (``<``) or big endian."""
+    name = linker.encode() + b"\0"
+    head = struct.calcsize("=16s2HI3QI6H" if wide else "=16s2HI3II6H")
+    segment = "IIQQQQQQ" if wide else "IIIIIIII"
+    body = head + 2 * struct.calcsize("=" + segment)
+    ident = b"\x7fELF" + bytes([2 if wide else 1, 1 if order == "<" else 2, 1]) + bytes(9)
+    fields = (ident, 3, 62, 1, 0, head, 0, 0, head, struct.calcsize("=" + segment), 2, 0, 0, 0)
+    data = struct.pack(order + ("16s2HI3QI6H" if wide else "16s2HI3II6H"), *fields)
+    first = (6, 4, head, 0, 0, 1, 1, 8) if wide else (6, head, 0, 0, 1, 1, 4, 4)
+    second = (
+        (3, 4, body, 0, 0, len(name), len(name), 1) if wide else (3, body, 0, 0, len(name), len(name), 4, 1)
+    )
+    return data + struct.pack(order + segment, *first) + struct.pack(order + segment, *second) + name
 
 
 def microcode() -> bytes:

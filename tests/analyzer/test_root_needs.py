@@ -32,6 +32,11 @@ kernel/fs/btrfs/btrfs.ko.zst: kernel/lib/raid6/raid6_pq.ko kernel/crypto/xor.ko
 kernel/lib/raid6/raid6_pq.ko:
 kernel/crypto/xor.ko:
 kernel/fs/nfs/nfs.ko: kernel/net/sunrpc/sunrpc.ko kernel/fs/lockd/lockd.ko
+kernel/fs/nfs/nfsv3.ko: kernel/fs/nfs/nfs.ko kernel/net/sunrpc/sunrpc.ko kernel/fs/lockd/lockd.ko
+kernel/fs/nfs/nfsv4.ko: kernel/fs/nfs/nfs.ko kernel/net/sunrpc/sunrpc.ko kernel/fs/lockd/lockd.ko
+kernel/drivers/net/virtio_net.ko: kernel/net/core/failover.ko kernel/drivers/virtio/virtio.ko
+kernel/net/core/failover.ko:
+kernel/drivers/net/ethernet/intel/e1000e/e1000e.ko:
 kernel/net/sunrpc/sunrpc.ko:
 kernel/fs/lockd/lockd.ko:
 kernel/drivers/block/virtio_blk.ko: kernel/drivers/virtio/virtio.ko kernel/drivers/virtio/virtio_ring.ko
@@ -91,6 +96,22 @@ NVME = device("nvme0n1", f"{OTHER}/nvme/nvme0") + bound(OTHER, "pci", "nvme", "n
 AHCI = device("sdb", f"{PCI}/ata1/host1/block") + bound(PCI, "pci", "ahci", "ahci")
 
 
+def card(name: str, place: str, below: str = "", state: str = "up") -> str:
+    """Return a network device of sysfs."""
+    path = f"{place}{below}/net/{name}"
+    link = f"=== /sys/class/net/{name} link=../../{path.removeprefix('/sys/')}\n"
+    return link + f"=== {path}/operstate\n{state}\n"
+
+
+CARD = (
+    card("eth0", OTHER, "/virtio1")
+    + bound(OTHER, "pci", "virtio-pci", "virtio_pci")
+    + bound(f"{OTHER}/virtio1", "virtio", "virtio_net", "virtio_net")
+    + card("lo", "/sys/devices/virtual", state="unknown")
+)
+SECOND = bound(PCI, "pci", "e1000e", "e1000e")
+
+
 @dataclass(frozen=True)
 class Kind:
     """A root: what it is mounted from, its devices, what an image must hold."""
@@ -99,8 +120,10 @@ class Kind:
     devices: str
     modules: str
     programs: tuple[str, ...] = ()
+    options: str = "rw"
 
 
+VIRTIO_BUS = "virtio_pci virtio virtio_ring"
 VIRTIO = "virtio_blk virtio_pci virtio virtio_ring"
 KINDS = {
     "ext4 on virtio-blk": Kind("/dev/vda2 / ext4", VDA, f"ext4 jbd2 crc16 {VIRTIO}"),
@@ -141,13 +164,21 @@ KINDS = {
         SDA + device("dm-0", VIRTUAL, "sda", dm__name="mpatha", dm__uuid="mpath-3600"),
         "ext4 jbd2 crc16 dm_mod dm_multipath virtio_scsi virtio_pci virtio virtio_ring", ("multipathd",),
     ),
-    "NFS": Kind("nas:/root / nfs4", "", "nfs sunrpc lockd", ("nfsmount",)),
+    "NFS, network not known": Kind("nas:/root / nfs4", "", "nfs nfsv4 sunrpc lockd", ("mount.nfs",)),
+    "NFS 3 by virtio-net": Kind(
+        "nas:/root / nfs", CARD, f"nfs nfsv3 sunrpc lockd virtio_net failover {VIRTIO_BUS}", ("nfsmount",),
+        options="vers=3,addr=10.0.0.1",
+    ),
+    "NFS 4.2 by a disk's side": Kind(
+        "nas:/root / nfs4", VDA + CARD, f"nfs nfsv4 sunrpc lockd virtio_net failover {VIRTIO_BUS}",
+        ("mount.nfs4",), options="vers=4.2",
+    ),
 }  # fmt: skip
 
 
 def boot_facts(kind: Kind) -> dict[str, Any]:
     text = (
-        f"=== /proc/self/mounts\n{kind.mount} rw 0 0\n{kind.devices}"
+        f"=== /proc/self/mounts\n{kind.mount} {kind.options} 0 0\n{kind.devices}"
         f"=== /boot/vmlinuz-{RELEASE} size=1\n=== /boot/initrd.img-{RELEASE} size=1\n=== /lib/modules/{RELEASE}/modules.dep{DEP}"
         f"=== /lib/modules/{RELEASE}/modules.builtin\n{BUILTIN}"
     )
@@ -189,6 +220,23 @@ def test_every_part_of_it_is_missed(name: str, part: str) -> None:
     assert part in title
 
 
+@pytest.mark.parametrize(
+    ("state", "modules", "good"),
+    [
+        ("up", "virtio_net failover", True),
+        ("up", "e1000e", True),
+        ("up", "", False),
+        ("down", "virtio_net failover", True),
+        ("down", "e1000e", False),
+    ],
+)
+def test_of_several_network_devices_that_are_up_one_will_do(state: str, modules: str, good: bool) -> None:
+    devices = CARD + card("eth1", PCI, state=state) + SECOND
+    kind = Kind("nas:/root / nfs", devices, "nfs nfsv3 sunrpc lockd", ("nfsmount",), "vers=3")
+    have = f"{kind.modules} {modules} {VIRTIO_BUS}".split()
+    assert bool(findings(kind, have, kind.programs)) is not good
+
+
 def disk_needs(fstab: str, options: str = "") -> list[Optional[str]]:
     """Return the modules that a disk which does not run is known to need."""
     text = f"=== /etc/fstab\n{fstab}\n=== /boot/loader/entries/a.conf\ntitle A\nlinux /vmlinuz-1\noptions {options}\n"
@@ -203,6 +251,8 @@ def test_of_a_disk_that_does_not_run_names_tell() -> None:
     assert disk_needs("/dev/mapper/rhel-root / xfs defaults 0 0", "rd.lvm.lv=rhel/root rd.luks.uuid=luks-1") == [
         "xfs", "dm_mod", "lvm", "dm_crypt", "cryptsetup",
     ]  # fmt: skip
+    assert disk_needs("nas:/root / nfs vers=3 0 0") == ["nfs", "nfsv3", "mount.nfs"]
+    assert disk_needs("nas:/root / nfs4 defaults 0 0") == ["nfs", "nfsv4", "mount.nfs"]
     assert disk_needs("/dev/root / auto defaults 0 0") == []
 
 

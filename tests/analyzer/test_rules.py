@@ -51,8 +51,15 @@ UNIT = {
 }
 PLACE = {"path": "/var/crash", "origin": "default", "available": 1 << 40, "mountpoint": "/"}
 V = "5.14.0-427.13.1.el9_4.x86_64"
+
+
+def start(kind: Any, needs: Any = None, *, found: bool = True, error: Any = None) -> dict[str, Any]:
+    """Return facts of what an image starts."""
+    return {"kind": kind, "needs": needs, "found": found, "error": error, "at": error and "/init"}
+
+
 CONTENTS = {
-    "builder": "dracut", "init": {"kind": "link", "needs": "usr/lib/systemd/systemd", "found": True},
+    "builder": "dracut", "init": start("link", "usr/lib/systemd/systemd"),
     "modules": ["xfs", "libcrc32c", "dm_mod", "virtio_blk", "virtio_pci"], "programs": ["lvm"],
     "squashed": False,
 }  # fmt: skip
@@ -213,8 +220,10 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
      MINE["path"]),
     ("initramfs-wrong-version", {"initramfs__images": [{**IMAGE, "kernel_versions": ["2"]}]}, Severity.WARNING,
      IMAGE["path"]),
-    ("initramfs-without-init", without(init={"kind": None, "needs": None, "found": False}), Severity.CRITICAL,
+    ("initramfs-without-init", without(init=start(None, found=False)), Severity.CRITICAL,
      MINE["path"]),
+    *(("initramfs-without-init", without(init=start("file", "/bin/sh", error=error)), Severity.CRITICAL, MINE["path"])
+      for error in ("ENOENT", "EACCES", "ENOEXEC", "ELOOP")),
     ("initramfs-lacks-driver", without("xfs"), Severity.CRITICAL, MINE["path"]),
     ("initramfs-lacks-driver", without("libcrc32c"), Severity.CRITICAL, MINE["path"]),
     ("initramfs-lacks-driver", without(programs=["cryptsetup"]), Severity.CRITICAL, MINE["path"]),

@@ -54,6 +54,15 @@ def test_a_damaged_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "initramfs-damaged" in out
 
 
+def test_an_init_that_the_kernel_cannot_execute(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / f"initrd.img-{RELEASE}"
+    path.write_bytes(PACKED["zstd"](archive({**root_files(), "init": b"mount /dev/sda1 /root\n"})))
+    assert run(["initramfs", "--fail-on", "critical", str(path)]) == ExitCode.FINDINGS
+    said = capsys.readouterr().out
+    assert "starts      /init (neither a script (#!) nor a program (ELF))" in said
+    assert "initramfs-without-init" in said and "error -8" in said
+
+
 def test_json_is_as_its_schema_says(image: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["initramfs", "--json", "--list", str(image), str(image)]) == ExitCode.OK
     document = json.loads(capsys.readouterr().out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import struct
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -12,8 +13,11 @@ import pytest
 from hosttree import text_root
 
 from lastwords import schemas
+from lastwords.analyzer.opening import open_case
+from lastwords.bundle.write import BundleWriter, destination, new_identity
 from lastwords.collectors.boot import BootCollector
 from lastwords.formats.boot.vmlinuz import parse_kernel_image
+from lastwords.gather.run import gather
 from lastwords.roots.live import live_root
 
 LVM_ON_CRYPT_ON_RAID = """
@@ -61,6 +65,8 @@ softdep libcrc32c pre: crc32c crc32c-intel post: soundcore
 kernel/drivers/nvme/host/nvme.ko
 kernel/drivers/scsi/sd_mod.ko
 """
+BUILTIN = "kernel/drivers/nvme/host/nvme.ko\nkernel/drivers/scsi/sd_mod.ko\n"
+MODULES = "/lib/modules/6.1.0-18-amd64"
 
 
 def facts_of(text: str, kind: str = "live") -> dict[str, Any]:
@@ -103,6 +109,53 @@ def test_without_the_list_of_what_is_built_in_absence_is_not_known() -> None:
     }  # fmt: skip
     (kernel,) = facts_of("=== /lib/modules/6.1.0-18-amd64/modules.order\n=== /etc/fstab\n")["kernels"]
     assert kernel["modules"]["drivers"] is None
+
+
+def gathered(text: str, tmp_path: Path) -> str:
+    """Return the path of a bundle of what the collector reads of a host."""
+    identity = new_identity()
+    writer = BundleWriter(destination(str(tmp_path), identity, "dir"), "dir")
+
+    def keep(name: str, result: Any) -> None:
+        writer.add(f"facts/{name}.json", result.document)
+
+    done = gather(text_root(text), [BootCollector()], store=writer.store, keep=keep)
+    return writer.finish(done.manifest(identity, [], True), done.events)
+
+
+BTRFS = "=== /proc/self/mounts\n/dev/sdb / btrfs rw 0 0\n" + "".join(
+    f"=== /sys/class/block/{name} link=../../devices/pci0/0000:00:1f.2/{name}/block/{name}\n"
+    f"=== /sys/fs/btrfs/0a-1b/devices/{name} link=../../{name}\n"
+    for name in ("sdb", "sdc")
+)
+
+
+@pytest.mark.parametrize(("text", "devices"), [(LVM_ON_CRYPT_ON_RAID, 6), (BTRFS, 2)])
+def test_the_chain_follows_from_the_evidence_too(text: str, devices: int, tmp_path: Path) -> None:
+    """Slaves, and the other devices of a btrfs, are seen in a bundle as they were on the host."""
+    path = gathered(text, tmp_path)
+    case, again = (open_case(path, {"boot": BootCollector()}, recollect=each) for each in (False, True))
+    assert len(case.facts["boot"]["root_device"]["devices"]) == devices
+    assert again.facts["boot"]["root_device"] == case.facts["boot"]["root_device"]
+
+
+def test_that_nothing_of_it_is_built_in_is_told_again_by_the_evidence() -> None:
+    """As of Debian's kernel for all machines, which has all drivers of disks as modules."""
+    text = LVM_ON_CRYPT_ON_RAID.replace(BUILTIN, "kernel/kernel/configs.ko\nkernel/lib/other.ko\n")
+    kept: dict[str, bytes] = {}
+
+    def store(name: str, data: bytes) -> str:
+        kept[name] = data
+        return name
+
+    (*_, facts) = BootCollector().collect(text_root(text).recording("boot", store))
+    drivers = {each["name"]: each["how"] for each in facts["kernels"][0]["modules"]["drivers"]}
+    assert (drivers["xfs"], drivers["nvme"]) == ("module", None)
+    assert kept[f"evidence{MODULES}/modules.builtin"] == b"kernel/kernel/configs.ko\n"
+    again = "".join(f"=== {MODULES}/{name}\n{kept[f'evidence{MODULES}/{name}'].decode()}"
+                    for name in ("modules.builtin", "modules.dep", "modules.softdep"))  # fmt: skip
+    (kernel,) = facts_of(again)["kernels"]
+    assert {each["name"]: each["how"] for each in kernel["modules"]["drivers"]} == drivers
 
 
 LSBLK = """=== $ lsblk

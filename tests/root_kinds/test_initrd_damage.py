@@ -20,8 +20,9 @@ from typing import Optional
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from initrds import PACKED, RELEASE, archive, end, entry, microcode, root_files
+from initrds import PACKED, RELEASE, archive, end, entry, microcode, program, root_files
 
+from lastwords.formats.initrd.inside import Start
 from lastwords.roots.initrd import Contents, examine
 
 EARLY = microcode()
@@ -192,32 +193,68 @@ def test_microcode_that_does_not_come_first_is_told_by_the_order_of_the_segments
 @pytest.mark.parametrize(
     ("change", "start"),
     [
-        (lambda files: files, ("file", "/bin/sh", True)),
-        (lambda files: {**files, "bin/sh": "busybox"}, ("file", "/bin/sh", False)),
-        (lambda files: {**files, "bin/sh": b""}, ("file", "/bin/sh", False)),
-        (lambda files: {n: c for n, c in files.items() if n != "init"}, (None, None, False)),
+        (lambda files: files, Start("file", "/bin/sh", True)),
+        (lambda files: {**files, "bin/sh": "busybox"}, Start("file", "/bin/sh", False, "ENOENT", "/bin/sh")),
+        (lambda files: {**files, "bin/sh": b""}, Start("file", "/bin/sh", True, "ENOEXEC", "/bin/sh")),
+        (lambda files: {**files, "bin/sh": b"ls\n"}, Start("file", "/bin/sh", True, "ENOEXEC", "/bin/sh")),
+        (lambda files: {**files, "bin/sh/": b""}, Start("file", "/bin/sh", True, "EACCES", "/bin/sh")),
+        (lambda files: {**files, "bin/sh": b"#!/bin/sh\n"}, Start("file", "/bin/sh", True, "ELOOP", "/init")),
+        (
+            lambda files: {**files, "init": b"#!/bin/other\n", "bin/other": b"?"},
+            Start("file", "/bin/other", True),
+        ),
+        (lambda files: {**files, "init": b"export PATH\n"}, Start("file", None, True, "ENOEXEC", "/init")),
+        (lambda files: {**files, "init": b""}, Start("file", None, True, "ENOEXEC", "/init")),
+        (lambda files: {**files, "init/": b""}, Start("file", None, True, "EACCES", "/init")),
+        (lambda files: {n: c for n, c in files.items() if n != "init"}, Start(None)),
         (
             lambda files: {**files, "init": "usr/lib/systemd/systemd"},
-            ("link", "usr/lib/systemd/systemd", False),
+            Start("link", "usr/lib/systemd/systemd", False),
         ),
-        (lambda files: {**files, "init": "/bin/true"}, ("link", "/bin/true", True)),
-        (lambda files: {**files, "init": "init"}, ("link", "init", False)),
-        (lambda files: {**files, "init": b"\x7fELF..."}, ("file", None, True)),
+        (lambda files: {**files, "init": "/bin/true"}, Start("link", "/bin/true", True)),
+        (lambda files: {**files, "init": "init"}, Start("link", "init", False)),
+        (lambda files: {**files, "init": b"\x7fELF..."}, Start("file", None, True)),
     ],
 )
-def test_whether_there_is_something_to_start(
-    change: Callable[..., dict[str, bytes]], start: tuple[Optional[str], Optional[str], bool]
-) -> None:
-    assert look(archive(change(root_files()))).inside.start() == start
+def test_whether_there_is_something_to_start(change: Callable[..., dict[str, bytes]], start: Start) -> None:
+    files = change(root_files())
+    # What is a directory now was a file before.
+    files = {name: content for name, content in files.items() if f"{name}/" not in files}
+    assert look(archive(files)).inside.start() == start
+
+
+def test_what_may_not_be_executed_does_not_start() -> None:
+    """Of a whole chain: a script, its shell by a link, the dynamic linker of that."""
+    linker = "/lib64/ld-linux-x86-64.so.2"
+    shell = program(linker)
+    good = {"init": b"#!/bin/sh\n", "usr/": b"", "usr/bin/": b"", "usr/lib64/": b"", "usr/bin/dash": shell}
+    good.update({"usr/bin/sh": "dash", "bin": "usr/bin", "lib64": "usr/lib64", f"usr{linker}": shell})
+    assert look(archive(good)).inside.start() == Start("file", "/bin/sh", True)
+    for name, at in (("init", "/init"), ("usr/bin/dash", "/bin/sh"), (f"usr{linker}", linker)):
+        others = {each: content for each, content in good.items() if each != name}
+        for extra, found, error in ((entry(name, good[name]), True, "EACCES"), (b"", False, "ENOENT")):
+            start = look(archive(others, extra)).inside.start()
+            expected = Start("file", None if name == "init" else "/bin/sh", found, error, at)
+            assert start == (Start(None) if (name, found) == ("init", False) else expected)
+
+
+def test_a_later_archive_replaces_what_an_earlier_one_starts() -> None:
+    files = root_files()
+    bad = archive({"init": b"echo\n"})
+    assert look(archive(files) + bad).inside.start().error == "ENOEXEC"
+    assert look(bad + archive(files)).inside.start().error is None
 
 
 def test_hard_links_share_the_content_that_the_last_name_carries() -> None:
-    linked = entry("bin/sh", inode=7, links=2) + entry("bin/ash", b"\x7fELF", inode=7, links=2)
-    broken = entry("bin/sh", inode=8, links=2) + entry("bin/ash", b"\x7fELF", inode=9, links=2)
+    mode = 0o100755
+    first = entry("bin/sh", inode=7, links=2, mode=mode)
+    linked = first + entry("bin/ash", b"\x7fELF", inode=7, links=2, mode=mode)
+    broken = first + entry("bin/ash", b"\x7fELF", inode=9, links=2, mode=mode)
+    lost = first + entry("bin/ash", program("/lib/ld.so"), inode=7, links=2, mode=mode)
     init = {"init": b"#!/bin/sh\n", "bin/": b""}
-    for links, good in ((linked, True), (broken, False)):
+    for links, wrong in ((linked, None), (broken, "ENOEXEC"), (lost, "ENOENT")):
         inside = look(archive(init, links)).inside
-        assert inside.start() == ("file", "/bin/sh", good)
+        assert inside.start().error == wrong
         assert inside.hard_links == 2
 
 

@@ -55,6 +55,7 @@ NOT_COPIED = {
     "*/modules/*/vmlinuz": LISTED,
     "/usr/lib/debug/*": "half a gigabyte each; it can be installed anywhere",
     "/sys/class/block/*": "lsblk and lspci say the same",
+    "/sys/class/net/*": "links to directories of devices; it is for roots on NFS only",
     "/sys/firmware/efi": LISTED,
     "/var/lib/dpkg/info/*": "file lists of packages, megabytes of them; dpkg -l names the packages",
     "/var/lib/dpkg/status": "dpkg -l says the same",

@@ -89,6 +89,18 @@ def version_in(path: Optional[str]) -> Optional[str]:
     return folder.rpartition("/")[2] if name == "linux" else kind.version if kind else None
 
 
+def start_trouble(init: Mapping[str, Any]) -> Optional[str]:
+    """Return why an image has nothing that starts, by its facts ``contents.init``; None if it has."""
+    if init.get("error") is None:
+        return None if init["found"] else f"{init['needs']} is missing" if init["kind"] else "no /init"
+    return {
+        "ENOENT": "{} is missing",
+        "EACCES": "{} is not executable",
+        "ENOEXEC": "{} is neither a script (#!) nor a program (ELF)",
+        "ELOOP": "{} is a script for a script for a script ...",
+    }[init["error"]].format(init["at"])
+
+
 def weight(boot: Optional[Facts], version: Optional[str]) -> Severity:
     """Return how much it matters that a kernel cannot boot: critical for the one that boots by default."""
     return Severity.CRITICAL if boot is None or version == next_version(boot) else Severity.WARNING

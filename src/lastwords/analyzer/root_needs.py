@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
 from lastwords.formats.boot.cmdline import parse_cmdline
+from lastwords.formats.boot.fstab import nfs_version_of
 from lastwords.formats.boot.storage_modules import (
     BUSES,
     FILESYSTEMS,
     KINDS,
+    NFS_VERSIONS,
     PROGRAMS,
     RAID_LEVELS,
     disk_module,
@@ -60,7 +62,14 @@ def needs_of_root(boot: Facts) -> list[Need]:
     kind = storage["type"] if storage["type"] in FILESYSTEMS else entry["type"] if entry else None
     module(FILESYSTEMS.get(kind or ""), f"the root filesystem, {kind}")
     if kind in ("nfs", "nfs4"):
+        mounted = storage["type"] == kind
+        options = boot["filesystems"]["root"]["options"] if mounted else entry["options"] if entry else None
+        version = nfs_version_of(kind, options)
+        module(NFS_VERSIONS.get((version or "")[:1]), f"a root on NFS {version}", certain=False)
         programs("nfs", "a root on NFS")
+        cards = [each for each in storage["devices"] if each["kind"] == "net"]
+        for need in _network(cards):
+            found.setdefault(need.module, need)
     for device in storage["devices"]:
         name = device["name"]
         if device["kind"] in KINDS:
@@ -77,6 +86,17 @@ def needs_of_root(boot: Facts) -> list[Need]:
             bus, *others = BUSES[disk]
             found[bus] = Need(bus, (), f"the bus of a disk that {disk} drives", False, tuple(others))
     return list(found.values())
+
+
+def _network(cards: Sequence[Mapping[str, Any]]) -> Iterator[Need]:
+    """Yield the drivers of the network devices; of several devices one will do, and which is not known."""
+    if len(cards) == 1:
+        for driver in cards[0]["drivers"]:
+            yield Need(driver, (), f"the network device {cards[0]['name']}", certain=False)
+    elif cards:
+        first, *others = dict.fromkeys(each["drivers"][0] for each in cards)
+        names = ", ".join(each["name"] for each in cards)
+        yield Need(first, (), f"one of the network devices {names}", False, tuple(others))
 
 
 def _by_names(boot: Facts, entry: Optional[Mapping[str, Any]], module: Any, programs: Any) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
+from lastwords.analyzer.boot_words import start_trouble
 from lastwords.formats.boot.storage_modules import BOOT_MODULES
 from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look
@@ -96,7 +97,8 @@ def _holds(image: Image) -> list[tuple[str, Optional[str]]]:
         return rows
     init = contents["init"]
     start = {"link": "/init, a link to {}", "file": "/init, a script for {}" if init["needs"] else "/init"}
-    there = "" if init["found"] else " (missing)"
+    trouble = start_trouble(init)
+    there = f" ({trouble.removeprefix('/init is ')})" if trouble and init["kind"] else ""
     modules = contents["modules"]
     boot = [name for name in modules if name in BOOT_MODULES]
     also = [word for word in ("systemd", "busybox", "kdump") if contents[word]] + contents["programs"]

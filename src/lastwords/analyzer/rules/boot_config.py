@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from typing import Any, Optional
+from typing import Optional
 
 from lastwords.analyzer.boot_words import weight
 from lastwords.analyzer.root_needs import needs_of_root
+from lastwords.formats.boot.fstab import nfs_version_of
 from lastwords.formats.boot.kconfig import INIT, NFS, OF_MODULES, RD
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Facts, Finding, Proof, Severity
@@ -96,7 +96,7 @@ def nfs_version(case: Case) -> Iterator[Finding]:
     """
     boot = case.facts["boot"]
     for entry in boot["fstab"] or ():
-        version = _nfs_version(entry)
+        version = nfs_version_of(entry["type"], entry["options"])
         option = NFS.get(version or "")
         if option is None or "noauto" in (entry["options"] or "").split(","):
             continue
@@ -117,13 +117,3 @@ def nfs_version(case: Case) -> Iterator[Finding]:
                 ),
                 fix=("Ask for a version that the server and this kernel have, as vers=4.2.", "$ nfsstat -m"),
             )
-
-
-def _nfs_version(entry: dict[str, Any]) -> Optional[str]:
-    """Return the version that a line of fstab asks for, or None (nfs(5))."""
-    if entry["type"] not in ("nfs", "nfs4"):
-        return None
-    found = re.search(r"(?:^|,)(?:(?:nfs)?vers=|v)([234](?:\.[012])?)(?=,|$)", entry["options"] or "")
-    minor = re.search(r"(?:^|,)minorversion=([012])(?=,|$)", entry["options"] or "")
-    version = found[1] if found else "4" if entry["type"] == "nfs4" else None
-    return f"4.{minor[1]}" if version == "4" and minor else version

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lastwords.analyzer.boot_words import kernel_of, remake, weight
+from lastwords.analyzer.boot_words import kernel_of, remake, start_trouble, weight
 from lastwords.analyzer.root_needs import Lack, lacks_of, needs_of_root
+from lastwords.formats.initrd.execve import ERRORS
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
@@ -65,7 +66,8 @@ def _followed_by_junk(image: dict[str, Any]) -> bool:
         kinds[-1:] == ["unknown"]
         and len(kinds) > 1
         and whole
-        and bool(contents and contents["init"]["found"])
+        and contents is not None
+        and start_trouble(contents["init"]) is None
     )
 
 
@@ -95,26 +97,34 @@ def wrong_version(case: Case) -> Iterator[Finding]:
 
 @rule("initramfs-without-init", needs=("initramfs",), shows="image")
 def without_init(case: Case) -> Iterator[Finding]:
-    """An initramfs has nothing to start: no /init, or one whose interpreter or target is not in it.
+    """An initramfs has nothing to start: no /init, or one that the kernel cannot execute.
 
-    Without /init the kernel looks for the root by itself and panics ("Unable to mount root fs"); where only
-    the interpreter is missing it panics with "No working init found". Microcode alone is such an image.
+    Without /init, or where it is a link to nothing, the kernel looks for the root by itself and panics
+    ("Unable to mount root fs"). Microcode alone is such an image. Of an /init that cannot be executed it
+    prints "Failed to execute /init" with the error: -2 where the interpreter of a script or the dynamic
+    linker of a program is not in the image, -13 where a file on the way is not executable, -8 where it is
+    neither a script with #! nor an ELF program. Then it starts /sbin/init, /etc/init, /bin/init or /bin/sh of
+    the image instead, which does not mount the root, or panics with "No working init found".
     """
     for image in _images(case, "boot", "kdump", "rescue", "fallback"):
         contents = image.get("contents")
-        if image["complete"] is not True or not contents or contents["init"]["found"] is not False:
-            continue
-        if contents["squashed"] and contents["init"]["kind"]:
+        if image["complete"] is not True or not contents:
             continue
         init = contents["init"]
-        value = f"/init is there, {init['needs']} is not" if init["kind"] else "no /init"
+        value = start_trouble(init)
+        if value is None or (contents["squashed"] and init["kind"]):
+            continue
         if not init["kind"] and image["segments"] and all(each["microcode"] for each in image["segments"]):
             value = "nothing but microcode"
+        why = "The kernel unpacks it, finds no /init, looks for its root by itself and panics."
+        if init.get("error"):
+            said = f"Failed to execute /init (error -{ERRORS[init['error']]})"
+            why = f"The kernel prints: {said}. It panics, or starts something that does not mount the root."
         yield Finding(
             "initramfs-without-init",
             weight(case.facts.get("boot"), image["version"]) if image["use"] == "boot" else Severity.WARNING,
             f"{image['path']} has nothing to start",
-            "The kernel unpacks it, finds no working /init and panics.",
+            why,
             subject=image["path"],
             evidence=(Proof(image["path"], value=value, threshold="/init and what it needs"),),
             fix=remake(case, image["version"]),

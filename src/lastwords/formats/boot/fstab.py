@@ -62,6 +62,20 @@ def mounted_on(path: str, mounts: Sequence[Mount]) -> Optional[Mount]:
     return next((each for each in reversed(mounts) if each.file == path and each.type != "rootfs"), None)
 
 
+def nfs_version_of(kind: str, options: Optional[str]) -> Optional[str]:
+    """Return the version of NFS that a mount asks for or has, or None (nfs(5)).
+
+    >>> nfs_version_of("nfs", "rw,vers=4.2"), nfs_version_of("nfs4", None), nfs_version_of("nfs", "soft")
+    ('4.2', '4', None)
+    """
+    if kind not in ("nfs", "nfs4"):
+        return None
+    found = re.search(r"(?:^|,)(?:(?:nfs)?vers=|v)([234](?:\.[012])?)(?=,|$)", options or "")
+    minor = re.search(r"(?:^|,)minorversion=([012])(?=,|$)", options or "")
+    version = found[1] if found else "4" if kind == "nfs4" else None
+    return f"4.{minor[1]}" if version == "4" and minor else version
+
+
 def _unescape(word: str) -> str:
     return _OCTAL.sub(lambda match: chr(int(match[1], 8)), word)
 

@@ -38,6 +38,9 @@ DISKS = (
 )
 """The driver of a disk by the disk's name."""
 
+NFS_VERSIONS = {"3": "nfsv3", "4": "nfsv4"}
+"""The module besides nfs that a version of NFS has, since Linux 3.6."""
+
 BUSES = {
     "virtio_blk": ("virtio_pci", "virtio_mmio", "virtio_ccw"),
 }
@@ -84,8 +87,7 @@ CONTROLLERS = (
     "sdhci_pci", "sdhci_acpi", "iscsi_tcp", "libiscsi", "ib_iser", "zfcp", "dasd_eckd_mod",
     "dasd_fba_mod", "ibmvscsi", "ibmvfc", "nd_pmem", "loop", "dm_mod", "dm_crypt", "dm_multipath",
     "dm_thin_pool", "dm_raid", "dm_mirror", "dm_snapshot", "dm_cache", "dm_integrity", "dm_round_robin",
-    "dm_service_time", "dm_queue_length", "md_mod", "bcache", "overlay", "nfs", "nfsv3", "nfsv4",
-    "fuse",
+    "dm_service_time", "dm_queue_length", "md_mod", "bcache", "overlay", "fuse",
 )
 # fmt: on
 BOOT_MODULES = frozenset(
@@ -94,6 +96,7 @@ BOOT_MODULES = frozenset(
         *FILESYSTEMS.values(),
         *RAID_LEVELS.values(),
         *KINDS.values(),
+        *NFS_VERSIONS.values(),
         *(module for _, module in DISKS),
         *(module for buses in BUSES.values() for module in buses),
     ]

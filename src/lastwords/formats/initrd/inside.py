@@ -14,6 +14,7 @@ from typing import Optional
 from lastwords.formats.boot.module_files import module_name
 from lastwords.formats.boot.storage_modules import KNOWN_PROGRAMS
 from lastwords.formats.initrd.cpio import Member
+from lastwords.formats.initrd.execve import HEAD, MAX_DEPTH, format_of
 from lastwords.formats.initrd.head import module_version
 
 MAX_VERSIONS = 16
@@ -26,7 +27,13 @@ _KEPT = (
     (re.compile(r"etc/cmdline\.d/[^/]+\.conf\Z"), 4 << 10),
     (re.compile(r"(?:etc|usr/lib)/initrd-release\Z"), 4 << 10),
     (re.compile(r"conf/(?:initramfs\.conf|arch\.conf|conf\.d/[^/]+)\Z"), 8 << 10),
-    (re.compile(r"init\Z"), 256),
+    (
+        # What is started first, and by what: as far as its name tells.
+        re.compile(
+            r"init\Z|(?:usr/)?(?:s?bin/(?:init|(?:ba|da|k?)sh|busybox)|lib/systemd/systemd|lib/klibc/bin/\w*sh)\Z"
+        ),
+        HEAD,
+    ),
 )
 _DRACUT = re.compile(r"(?:usr/)?lib/dracut/dracut-(?P<version>.+)\Z")
 _MICROCODE = re.compile(r"kernel/x86/microcode/(\w+)\.bin\Z")
@@ -37,7 +44,23 @@ _KDUMP = re.compile(
 _SQUASH = re.compile(r"(?:(?:squash(?:fs)?|erofs)-root|squash/root|squash)\.img\Z")
 """Of dracut 049 to 108."""
 _BUSYBOX = re.compile(r"(?:usr/)?s?bin/busybox\Z|usr/lib/klibc/bin/busybox\Z")
-_INTERPRETER = re.compile(rb"#![ \t]*(\S+)")
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the kernel starts of an image, /init, and what comes of that."""
+
+    kind: Optional[str]
+    """``file`` or ``link``; None when there is no /init."""
+    needs: Optional[str] = None
+    """What the link points to, or the interpreter of the script."""
+    found: bool = False
+    """Whether it, and all that it needs to be started, are in the image."""
+    error: Optional[str] = None
+    """How it fails to start, as a name of errno: ENOENT, EACCES, ENOEXEC, ELOOP. None when the kernel sees no
+    /init at all, when it starts, and when that is not known."""
+    at: Optional[str] = None
+    """The file that is the reason: missing, not executable, or nothing that can be started."""
 
 
 @dataclass
@@ -69,7 +92,12 @@ class Inside:
     """Content of the small files that tell how it was built."""
     _names: dict[str, str] = field(default_factory=dict)
     """What each name is: ``file``, ``dir``, ``other``, ``empty``, or ``>`` and where a link points."""
+    _executable: set[str] = field(default_factory=set)
+    """Names of files that somebody may execute; root may, then."""
     _sizes: dict[tuple[int, int], list[str]] = field(default_factory=dict)
+    """Names of hard links, by archive and inode."""
+    _linked: dict[str, list[str]] = field(default_factory=dict)
+    """The same, by each of the names."""
 
     def add(self, member: Member, archive: int) -> None:
         """Take in an entry of the archive with that number."""
@@ -106,8 +134,10 @@ class Inside:
         name = plain_name(name)
         if self._names.get(name, "").startswith(">"):
             self._names[name] = ">" + data.decode("utf-8", "surrogateescape")
-        else:
-            self.kept[name] = data
+            return
+        for each in self._linked.get(name, (name,)):
+            if _wanted(each) and (data or each == name):
+                self.kept[each] = data
 
     def target(self, name: str) -> Optional[str]:
         """Return where a symbolic link points, None for anything else."""
@@ -161,32 +191,58 @@ class Inside:
     def _release(self) -> str:
         return self.text("usr/lib/initrd-release", "etc/initrd-release") or ""
 
-    def start(self) -> tuple[Optional[str], Optional[str], Optional[bool]]:
-        """Return what /init is (``file``, ``link`` or None), what it needs first, and whether that is there.
+    def start(self) -> Start:
+        """Return what becomes of /init when the kernel starts it.
 
-        A link needs what it points to, a script its interpreter.
+        A link needs what it points to, a script its interpreter, a program its dynamic linker; the last is
+        known of programs with the usual names only.
         """
         there = self._names.get("init")
         if there is None:
-            return None, None, False
+            return Start(None)
         kind = "link" if there.startswith(">") else "file"
-        needed = there[1:] if kind == "link" else None
-        found = self._resolve("init")
-        if found == "init" and kind == "file":
-            match = _INTERPRETER.match(self.kept.get("init", b""))
-            needed = match[1].decode("utf-8", "replace") if match else None
-            found = self._resolve(needed) if needed else found
-        return kind, needed, found is not None and self._names.get(found) == "file"
+        needs = there[1:] if kind == "link" else None
+        path, by_program = "/init", False
+        for depth in range(MAX_DEPTH + 1):
+            name = self._resolve(path)
+            if name is None:
+                # Without what a link points to the kernel sees no /init.
+                return Start(kind, needs, False, "ENOENT" if depth else None, path if depth else None)
+            if self._names[name] not in ("file", "empty") or name not in self._executable:
+                return Start(kind, needs, True, "EACCES", path)
+            if by_program:
+                return Start(kind, needs, True)
+            # What it holds is not known of all files.
+            head = self.kept.get(name) or None if self._names[name] == "file" else b""
+            if head is None:
+                return Start(kind, needs, True)
+            how = format_of(head)
+            if how.kind is None:
+                return Start(kind, needs, True, "ENOEXEC", path)
+            if how.interpreter is None:
+                return Start(kind, needs, True)
+            path, by_program = how.interpreter, how.kind == "elf"
+            if how.kind == "script" and needs is None:
+                needs = path
+        return Start(kind, needs, True, "ELOOP", "/init")
 
     def _place(self, name: str, member: Member, archive: int) -> None:
         if stat.S_ISLNK(member.mode):
             self._names[name] = ">"
         elif stat.S_ISREG(member.mode):
+            # Of an earlier archive: the last one holds.
+            self.kept.pop(name, None)
+            self._linked.pop(name, None)
+            if member.mode & 0o111:
+                self._executable.add(name)
+            else:
+                self._executable.discard(name)
             self._names[name] = "file" if member.size else "empty"
             if member.links > 1:
                 self.hard_links += 1
                 names = self._sizes.setdefault((archive, member.inode), [])
                 names.append(name)
+                self._linked[name] = names
                 if member.size:
                     # Of hard links only the last one carries the content; it is everybody's.
                     self._names.update(dict.fromkeys(names, "file"))
@@ -238,4 +294,10 @@ def bytes_wanted(member: Member) -> int:
     if stat.S_ISLNK(member.mode):
         return 4096
     name = plain_name(member.name)
+    if member.links > 1 and "bin/" in name:
+        return HEAD  # as busybox is linked: it may be what another name for it was asked for
+    return _wanted(name)
+
+
+def _wanted(name: str) -> int:
     return next((most for pattern, most in _KEPT if pattern.match(name)), 0)
