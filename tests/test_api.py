@@ -165,3 +165,12 @@ def test_the_bot_needs_nothing_but_lastwords_and_python() -> None:
     names |= {str(node.module).split(".")[0] for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     assert names - {"lastwords"} <= set(sys.stdlib_module_names if sys.version_info >= (3, 10) else names)
     assert bot("/nonexistent")[0] == 2
+
+
+def test_of_a_log_its_own_last_event_is_the_present(tmp_path: Path) -> None:
+    log = tmp_path / "messages"
+    log.write_text(
+        "2020-03-01T10:00:00+0000 web kernel: Out of memory: Killed process 7 (java) total-vm:9kB, anon-rss:8kB\n"
+    )
+    (cause,) = lastwords.open(log).story.causes
+    assert cause.id == "out-of-memory" and cause.severity is lastwords.Severity.WARNING

@@ -217,10 +217,11 @@ class Case:
     """Gives the lines around one of a file or ``$ command``, with their numbers, where the input has them."""
 
     def known_until(self) -> Optional[float]:
-        """Return when the evidence was gathered; of a disk, which tells no such time, its latest event."""
-        if self.taken_at is not None:
+        """Return when the evidence was gathered; of a disk or a log, which do not tell, its latest event."""
+        if self.taken_at is not None and self.root_kind != "log":
             return self.taken_at
-        return max((item["time"] for item in self.events if item.get("time") is not None), default=None)
+        latest = max((item["time"] for item in self.events if item.get("time") is not None), default=None)
+        return self.taken_at if latest is None else latest
 
     def is_news(self, time: Optional[float]) -> bool:
         """Return whether a time is within a week of what is known last; unknown times are taken as such."""

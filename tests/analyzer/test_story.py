@@ -426,3 +426,10 @@ def test_facts_of_an_older_version_are_told_from_rules_that_fail(kind: str) -> N
         assert "1 rules read" in verdict.case.notes[0] and "--recollect" in verdict.case.notes[0]
     else:
         assert reasons["older"].startswith("the rule failed: KeyError") and not verdict.case.notes
+
+
+def test_a_request_that_kernels_answered_by_a_fault_is_one() -> None:
+    verdict = told(
+        at(0, "oops", "BUG: NULL pointer dereference in sysrq_handle_crash", frame="sysrq_handle_crash")
+    )
+    assert [cause.id for cause in verdict.story.causes][:1] == ["crash-requested"]

@@ -217,7 +217,8 @@ def test_each_boot_of_a_log_is_its_own() -> None:
 
 
 def test_every_class_has_its_words() -> None:
-    assert {sign.name for sign in SIGNS} | {"kernel_not_started"} == set(TEXTS)
+    of_whole_boots = {"kernel_not_started", "capture_boot", "capture_out_of_memory"}
+    assert {sign.name for sign in SIGNS} | of_whole_boots == set(TEXTS)
     for text in TEXTS.values():
         assert text.title and text.why and text.fix
 
@@ -235,3 +236,26 @@ def test_a_flood_of_signs_is_read_in_bounds() -> None:
     text = START + "dracut-initqueue[9]: Warning: /dev/a does not exist\n" * 20_000
     (failure,) = found(text)
     assert len(failure.proofs) <= 12
+
+
+CRASH = START + "[    0.000000] Command line: root=/dev/vda1 elfcorehdr=900536K\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        (
+            CRASH + "[    4.900000] Kernel panic - not syncing: System is deadlocked on memory\n",
+            "capture_out_of_memory",
+        ),
+        (CRASH + "[    4.900000] Kernel panic - not syncing: Fatal exception\n", "capture_boot"),
+        (CRASH + "Gave up waiting for root file system device.\n(initramfs) \n", "capture_boot"),
+        (
+            CRASH + "kdump: saving vmcore failed\nGave up waiting for root file system device.\n",
+            "capture_failed",
+        ),
+    ],
+)
+def test_a_crash_kernel_that_does_not_come_up_saves_no_dump(text: str, name: str) -> None:
+    (failure,) = found(text)
+    assert (failure.area, failure.stage, failure.name) == ("kdump", "capture", name)

@@ -82,7 +82,9 @@ PATTERNS: tuple[Pattern, ...] = (
         ("Somebody asked the kernel to crash (SysRq)",),
         (
             step("request", "{summary}", on("sysrq", REQUESTED)),
-            step("panic", "{summary}", on("panic", REQUESTED), core=True),
+            # Up to 5.4 a request was answered by a fault on purpose.
+            step("panic", "{summary}", on("panic", REQUESTED), on("oops", frame="sysrq_handle_crash"),
+                 core=True),
             *AFTERMATH,
         ),
         sure=True,

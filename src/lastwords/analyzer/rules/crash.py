@@ -98,6 +98,8 @@ def without_symbols(case: Case) -> Iterator[Finding]:
 
 _NO_BOOT = re.compile(r"VFS: Unable to mount root|No (?:working )?init found|Requested init ")
 """Panics of which a kernel dies that cannot go on with booting."""
+_NO_MEMORY = re.compile(r"[Oo]ut of memory|deadlocked on memory|no killable process")
+_ASKED = re.compile("sysrq triggered|sysrq_handle_crash")
 
 
 @rule("crash-happened", needs=("kernel_log",))
@@ -161,15 +163,45 @@ def boot_failed(case: Case) -> Iterator[Finding]:
     )
 
 
+@rule("kdump-failed", needs=("kernel_log",), shows="no-dump")
+def kdump_failed(case: Case) -> Iterator[Finding]:
+    """The log tells that kdump failed: no memory was reserved, no crash kernel loaded, or it saved nothing.
+
+    One finding a stage, of its last failure. What was reserved and loaded is not told of where the machine's
+    own state is known: its other rules judge that.
+    """
+    failed = {
+        str(each["details"].get("stage")): each
+        for each in case.events
+        if each["kind"] == "kdump" and each["details"].get("class") in TEXTS
+    }
+    for stage, last in failed.items():
+        if stage != "capture" and "kdump" in case.facts:
+            continue
+        text = TEXTS[str(last["details"]["class"])]
+        yield Finding(
+            "kdump-failed",
+            Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
+            text.title[:1].upper() + text.title[1:],
+            text.why,
+            subject=stage,
+            evidence=(Proof(last["path"], line=last["line"], excerpt=last["details"].get("said")),),
+            fix=text.fix,
+        )
+
+
 def _search(events: list[Event]) -> Iterator[str]:
     """Yield what to search for: the titles of the last reports, each once; or whom to ask.
 
-    Nobody's search tells why a machine does not find its root: the boot's own failure does.
+    Nobody's search tells why a machine does not find its root, or who held its memory.
     """
     events = [event for event in events if not _NO_BOOT.search(event["summary"])]
     if not events:
         return
-    unasked = [event for event in events[-SHOWN:] if "sysrq triggered" not in event["summary"]]
+    if all(_NO_MEMORY.search(event["summary"]) for event in events):
+        yield "$ lastwords oom FILE  # that log: who held the memory"
+        return
+    unasked = [event for event in events[-SHOWN:] if not _ASKED.search(event["summary"])]
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
         return

@@ -18,6 +18,7 @@ from lastwords.formats.crash.kinds import CORE, REBOOT, Kind
 from lastwords.formats.crash.kinds_checks import CHECKS, LAST
 from lastwords.formats.crash.title import title_of
 from lastwords.formats.crash.trace import Trace
+from lastwords.formats.kdump.crash_kernel import CRASH_KERNEL
 from lastwords.formats.log.messages import Message
 
 KINDS = (*CHECKS, *CORE, *LAST)
@@ -30,10 +31,6 @@ _START = re.compile(r"^(?:Linux version \d|Booting Linux on physical CPU|Booting
 _SHUTDOWN = re.compile(
     r"^reboot: |^kexec_core: Starting|^Starting (?:new|crashdump) kernel|^sysrq: Reset|^SysRq : Reset"
     r"|^Restarting system|^Power down|^machine restart|^Rebooting in \d|^Rebooting automatically|^Bye!"
-)
-# The kernel that starts is kdump's: it is told, here or by a device tree, where the dead one's headers are.
-_CRASH_KERNEL = re.compile(
-    r"^(?:Kernel c|C)ommand line: .*\belfcorehdr=|^(?:OF: fdt: )?Reserving \d+ ?Ki?B .* for elfcorehdr"
 )
 _END = re.compile(r"^---\[ end (?:trace|Kernel panic)")
 _ALIEN = re.compile(
@@ -192,7 +189,7 @@ class Reports:
             self._close_all()
             self._boot(message, text)
             return _NOISE
-        elif _CRASH_KERNEL.match(text):
+        elif CRASH_KERNEL.match(text):
             self._taken_over(message)
         elif "[ cut here ]" in text or _INLINED.match(text.strip()) is not None:
             self._close(message.stream, only_with_trace=True)

@@ -12,11 +12,17 @@ from typing import Optional
 
 from lastwords.formats.failures.kdump_signs import KDUMP
 from lastwords.formats.failures.signs import BOOT, CAUSE, FAILED, HINT, PROGRESS, STAGES, Sign
+from lastwords.formats.kdump import crash_kernel
+from lastwords.formats.kdump.crash_kernel import CRASH_KERNEL
 from lastwords.formats.log.messages import Message
 
 SIGNS = (*BOOT, *KDUMP)
 WORDS = tuple(
-    sorted({word for sign in SIGNS for word in sign.words} | {word for row in PROGRESS for word in row[1]})
+    sorted(
+        {word for sign in SIGNS for word in sign.words}
+        | {word for row in PROGRESS for word in row[1]}
+        | {crash_kernel.WORD}
+    )
 )
 """Every line that matters holds one of these."""
 KERNEL = (
@@ -32,6 +38,7 @@ KERNEL = (
     "Booting Linux on physical CPU",
     "Run /init as init",
     "Run /sbin/init",
+    crash_kernel.WORD,
 )
 """Of these, what the kernel says, besides what begins a report."""
 SYSTEMD = (
@@ -93,6 +100,8 @@ class _Boot:
     up: bool = False
     proofs: list[Proof] = field(default_factory=list)
     kernel: bool = False
+    crash: bool = False
+    """Its kernel is a crash kernel, started to save what another left."""
     seen: int = 0
     """Line at which its kernel began."""
     resets: int = 0
@@ -113,6 +122,7 @@ class Failures:
         if _WORD.search(raw) is None or not _counts(message):
             return False
         text = _plain(raw)
+        self._boot.crash |= CRASH_KERNEL.match(text) is not None
         self._progress(text, message)
         for sign in SIGNS:
             if any(word in text for word in sign.words) and (sign.pattern.search(text)) is not None:
@@ -175,6 +185,9 @@ class Failures:
                 proof for proof in failed if proof.sign.stage == "init" and proof.sign.name != "no_init"
             ]
         if failed:
+            if boot.crash:
+                self._end_capture(boot, failed)
+                return
             if not boot.kernel and all(p.sign.name in _OF_MACHINES_THAT_RAN for p in failed):
                 return  # a machine that ran for long has died: no boot is in sight
             self.found.append(_boot_failure(boot, failed))
@@ -189,6 +202,14 @@ class Failures:
                     (Proof(sign, boot.begun.text.strip()[:300], boot.begun),),
                 )
             )
+
+    def _end_capture(self, boot: _Boot, failed: list[Proof]) -> None:
+        """Note a crash kernel that did not come up, unless it told itself why it saved nothing."""
+        if any(proof.sign.stage == "capture" and proof.message.number > boot.seen for proof in self._kdump):
+            return
+        short = any(proof.sign.name == "out_of_memory" for proof in failed)
+        name = "capture_out_of_memory" if short else "capture_boot"
+        self.found.append(Failure("kdump", "capture", name, None, _some(failed)))
 
     def _end_kdump(self) -> None:
         proofs, self._kdump = self._kdump, []

@@ -293,6 +293,22 @@ TEXTS = {
             "$ kdumpctl propagate, for ssh",
         ),
     ),
+    "capture_out_of_memory": Text(
+        "the crash kernel ran out of memory",
+        "What crashkernel= reserves is too little for the crash kernel with its drivers and its initramfs.",
+        (
+            _RESERVE,
+            "make it need less: nr_cpus=1 on its command line, fewer drivers in its initramfs",
+        ),
+    ),
+    "capture_boot": Text(
+        "the crash kernel did not boot",
+        "It started after the crash, and died or stopped before it could save anything.",
+        (
+            "the lines before tell why: a driver that cannot start anew, one that its initramfs lacks",
+            "make its initramfs anew, and crash the machine once on purpose to try it",
+        ),
+    ),
     "capture_failed": Text(
         "the dump could not be saved",
         "kdump ran, and gave up.",
