@@ -142,3 +142,11 @@ def test_a_bare_dmesg_of_two_boots_tells_nothing() -> None:
     lines = [f"[{n:5d}.000000] usb 1-1: new device" for n in range(20)]
     start = "[    0.000000] Linux version 6.1.0-18-amd64"
     assert found("=== /var/log/dmesg\n" + "\n".join([start, *lines, start, *lines]) + "\n") == []
+
+
+def test_a_machine_that_had_been_silent_for_hours_when_it_died() -> None:
+    quiet = BOOTS.replace("09:30:00", "08:10:00")
+    died = PANIC.replace("09:29:50", "09:20:00")
+    assert found(quiet + stops() + journal(died)) == []
+    (finding,) = found(quiet + stops() + journal(PANIC.replace("09:29:50", "09:45:00")))
+    assert "2026-03-01 08:10:00 UTC" in finding.title

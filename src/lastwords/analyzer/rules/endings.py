@@ -22,6 +22,8 @@ class _End:
     time: Optional[float]
     """Of the last line; None when it is not known."""
     proof: Proof
+    next: Optional[float] = None
+    """When the next boot began: what happened until then, happened in this one."""
 
 
 @rule("boot-ended-abruptly", needs=("kernel_log",), shows="abrupt-end")
@@ -61,10 +63,12 @@ def ended_abruptly(case: Case) -> Iterator[Finding]:
 def _in_journal(case: Case) -> Iterator[_End]:
     """Yield the ends of the boots that the journal has from their start."""
     begun = {event.get("boot") for event in case.events if event["kind"] == "boot"}
-    for boot in case.facts["kernel_log"].get("boots") or ():
+    boots = case.facts["kernel_log"].get("boots") or []
+    for boot in boots:
         if boot.get("ended") == "abrupt" and boot["id"] in begun:
             said = f"boot {boot['id']}: last entry {_clock(boot['last_time'])}, no shutdown"
-            yield _End(boot["last_time"], Proof(LIST_BOOTS, excerpt=said))
+            after = next((each for each in boots if each["index"] == boot["index"] + 1), None)
+            yield _End(boot["last_time"], Proof(LIST_BOOTS, excerpt=said), after and after["first_time"])
 
 
 def _in_logs(case: Case) -> Iterator[_End]:
@@ -84,7 +88,8 @@ def _is_told(case: Case, end: _End) -> bool:
         if crashed or event["kind"] in TELLING:
             if end.time is None or event.get("time") is None:
                 return True
-            if end.time - BEFORE <= event["time"] <= end.time + AFTER:
+            # A machine with nothing to log may have been silent for hours when it died.
+            if end.time - BEFORE <= event["time"] <= max(end.time + AFTER, end.next or 0.0):
                 return True
     return False
 
