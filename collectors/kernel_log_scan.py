@@ -59,7 +59,7 @@ _SAME_REPORT = {
     ("mce", "mce"): (80, 5.0),
     ("nmi", "nmi"): (5, 1.0),
 }
-_PANICS = ("kernel_panic", "out_of_memory", "init_killed")
+_PANICS = ("kernel_panic", "out_of_memory")
 """Failed boots that are told by the panic alone."""
 
 
@@ -159,6 +159,8 @@ class LogScan:
                 self.counts["boot_failure"] += 1
                 self._list(self._failed(failure, "boot_failure"))
             elif failure.area == "kdump":
+                if failure.stage == "capture":
+                    self._of_a_crash_kernel({proof.message.number for proof in failure.proofs})
                 self._no_kdump(self._failed(failure, "kdump"))
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
@@ -214,6 +216,12 @@ class LogScan:
         """Return how the boot ended whose last lines stand before a line."""
         behind = [line for line in self._behind if line.number >= number - BEFORE]
         return ending_of([line.data for line in behind])
+
+    def _of_a_crash_kernel(self, lines: set[int]) -> None:
+        """Mark the panics on these lines: of them died not the machine, but what should save its dump."""
+        for each in self._events.get("panic", ()):
+            if each["line"] in lines:
+                each["details"]["crash_kernel"] = True
 
     def _no_kdump(self, made: Event) -> None:
         """List a failure of kdump, or add what it is to the event that the same line made by its words."""

@@ -370,6 +370,8 @@ class Row:
     """Ids, of those above info."""
     named: tuple[str, ...]
     """What the image lacks, by lastwords."""
+    elsewhere: bool
+    """Another machine told, which had mounted the disk."""
 
     @property
     def right(self) -> bool:
@@ -402,7 +404,8 @@ def rows_of(kind: Kind) -> Iterator[Row]:
         lacks = [each.title for each in said if each.id == "initramfs-lacks-driver"]
         named = [one for title in lacks for one in title.partition(" lacks ")[2].split(", ")]
         without = WHOLE if name == "disk" else name
-        yield Row(kind, without, fates[without], tuple(each.id for each in said), tuple(named))
+        found = tuple(each.id for each in said)
+        yield Row(kind, without, fates[without], found, tuple(named), elsewhere=name == "disk")
 
 
 def _image(boot: Facts, path: str) -> Facts:
@@ -429,6 +432,7 @@ def table(rows: Sequence[Row]) -> str:
     for row in rows:
         lacks = "nothing" if row.without == WHOLE else row.without
         said = f"lacks {', '.join(row.named)}" if row.named else ", ".join(row.findings) or "boots"
+        said += ", to another machine with the disk" if row.elsewhere else ""
         mark = "" if row.right else " (**wrong**)"
         fate = "boots" if BOOTS.match(row.fate) else f"`{row.fate}`"
         lines.append(f"| {row.kind.title} | {lacks} | {fate} | {said}{mark} |")

@@ -84,5 +84,38 @@ def test_a_boot_that_failed_on_the_console_is_not_searched_for_on_the_lists() ->
     assert any("lastwords plan initramfs" in step for step in fixes)
     assert not any("Search the kernel lists" in step for step in fixes)
     ways = [wish.how for wish in cause.raised_by]
-    assert len(ways) == len(set(ways)) == 2
+    assert len(ways) == 1
     assert cause.raised_by[0].topic == "boot, initramfs"
+
+
+def test_a_killed_init_is_a_boot_that_failed(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text(
+        "[    0.000000] Linux version 6.1.0-18-amd64 (gcc-12)\n[    3.000000] Run /init as init process\n"
+        "Begin: Running /scripts/init-bottom ... done.\n"
+        "[    9.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000000\n"
+    )
+    verdict = lastwords.open(log)
+    (cause,) = verdict.story.causes
+    assert cause.id == "boot-failure" and "init died, at the stage: init" in [s.text for s in cause.chain]
+    assert not any("Search the kernel" in step for each in verdict.findings for step in each.fix)
+    (boot,) = verdict.story.boots
+    assert [moment.kind for moment in boot.moments] == ["panic", "boot_failure"] and boot.end == "panic"
+
+
+def test_the_panic_of_a_crash_kernel_is_told_as_a_dump_that_was_not_saved(tmp_path: Path) -> None:
+    log = tmp_path / "console.log"
+    log.write_text(
+        "[  107.000000] sysrq: Trigger a crash\n[  107.000100] Kernel panic - not syncing: sysrq triggered crash\n"
+        "[    0.000000] Linux version 6.1.0-18-amd64 (gcc-12)\n"
+        "[    0.000000] Command line: root=/dev/vda elfcorehdr=425332K\n"
+        "[    1.750000] Kernel panic - not syncing: System is deadlocked on memory\n"
+    )
+    verdict = lastwords.open(log)
+    (cause,) = verdict.story.causes
+    assert [step.text for step in cause.chain][-1].endswith("The crash kernel ran out of memory")
+    assert [event["kind"] for event in verdict.events] == ["sysrq", "panic", "boot", "panic", "kdump"]
+    assert [event["details"].get("crash_kernel") for event in verdict.events if event["kind"] == "panic"] == [
+        None,
+        True,
+    ]

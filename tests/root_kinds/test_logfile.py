@@ -7,8 +7,10 @@ import gzip
 import io
 import lzma
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -92,3 +94,14 @@ def test_a_log_with_holes_and_control_characters_is_text(tmp_path: Path) -> None
 def test_an_empty_log_is_a_log() -> None:
     reader = LogReader(io.BytesIO(b""), (b"word",))
     assert (list(reader), reader.lines, reader.problem) == ([], 0, None)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_an_archive_is_no_log(mode: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.tar"
+    log = tmp_path / "messages"
+    log.write_text("Mar  1 00:00:01 web kernel: x\n" * 99)
+    with tarfile.open(path, mode) as archive:
+        archive.add(log, "messages")
+    with pytest.raises(LastwordsError, match="is an archive; expected a log"), open_log(str(path)):
+        pass

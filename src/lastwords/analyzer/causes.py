@@ -30,9 +30,9 @@ def step(name: str, says: str, *marks: Union[Happened, Concluded], **more: Any) 
 REQUESTED = "sysrq triggered crash|[Tt]rigger a crash"
 OUT_OF_MEMORY = "[Oo]ut of memory|panic_on_oom|deadlocked on memory|no killable process"
 NO_ROOT = (
-    "Unable to mount root|[Nn]o working init|No init found|Requested init|Attempted to kill init"
-    "|not initramfs|Cannot open root"
+    "Unable to mount root|[Nn]o working init|No init found|Requested init|not initramfs|Cannot open root"
 )
+NO_BOOT = f"{NO_ROOT}|Attempted to kill init"
 STUCK = "hung_task|softlockup|[Ll]ockup|LOCKUP|RCU|rcu|blocked tasks"
 HARDWARE = "[Mm]achine check|MCE|NMI|[Hh]ardware [Ee]rror"
 GRAVE = Severity.CRITICAL
@@ -111,13 +111,15 @@ PATTERNS: tuple[Pattern, ...] = (
             FULL,
             IMAGE,
             ROOT,
-            step("failure", "{summary}", on("boot_failure"), found("boot-failed"), core=True),
-            step("panic", "{summary}", on("panic", NO_ROOT)),
+            step("failure", "{summary}, at the stage: {stage}|{summary}", on("boot_failure"),
+                 found("boot-failed"), core=True),
+            step("panic", "{summary}", on("panic", NO_BOOT)),
             BOOTED,
         ),
         severity=GRAVE,
         first_on_disk=True,
         more=(CONSOLE,),
+        more_unless="log",
     ),
     Pattern(
         "no-root",
@@ -132,6 +134,7 @@ PATTERNS: tuple[Pattern, ...] = (
         severity=GRAVE,
         first_on_disk=True,
         more=(CONSOLE,),
+        more_unless="log",
     ),
     Pattern(
         "cannot-boot",

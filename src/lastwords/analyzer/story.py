@@ -109,6 +109,8 @@ class Pattern:
     """Told first of a disk that does not run: it is why the disk was mounted somewhere else."""
     more: tuple[str, ...] = ()
     """Steps that would make it surer, as templates over the core."""
+    more_unless: str = ""
+    """Kind of input that is already what they ask for."""
 
 
 @dataclass
@@ -186,7 +188,9 @@ def tell(
     :param patterns: in the order in which they may claim events and findings: the more special first
     :param shows: by the id of a rule: what its findings show
     """
-    telling = _Telling(case, sorted(case.events, key=event_order), list(findings), shows)
+    # What a crash kernel died of is told by the dump that was not saved.
+    events = [event for event in case.events if not (event.get("details") or {}).get("crash_kernel")]
+    telling = _Telling(case, sorted(events, key=event_order), list(findings), shows)
     order = {id(event): number for number, event in enumerate(telling.events)}
     drafts = [draft for pattern in patterns if (draft := _explain(pattern, telling, order)) is not None]
     _join_by_evidence(telling, drafts)
@@ -398,7 +402,7 @@ def _wishes(draft: _Draft, case: Case) -> Iterable[Wish]:
     for how, steps in joined.items():
         yield Wish(", ".join(steps), f"it would tell of: {', '.join(steps.values())}", how)
     more = tuple(_filled((text,), draft.told) for text in draft.pattern.more)
-    if more:
+    if more and case.root_kind != draft.pattern.more_unless:
         yield Wish("more", "this input tells no more of it", more)
 
 

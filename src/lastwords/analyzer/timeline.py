@@ -100,6 +100,11 @@ def _order(event: Event) -> tuple[Any, ...]:
 
 def _is_over(chapter: _Chapter, event: Event) -> bool:
     """Return whether a boot had ended before an event whose boot is not told."""
+    if chapter.events and [chapter.events[-1][key] for key in ("path", "line")] == [
+        event["path"],
+        event["line"],
+    ]:
+        return False  # what else the line of the end tells
     return chapter.ended and event["kind"] not in OF_NO_BOOT and event["kind"] not in ENDS
 
 
@@ -114,9 +119,17 @@ def _boot(
     end = "panic" if "panic" in ends else ends[-1] if ends else None
     if end is None and running is not None and chapter.id == running:
         end = "running"
-    started = starts[0].get("time") if starts else (known or {}).get("first_time")
+    started = starts[0].get("time") if starts else (known or {}).get("first_time") or _begun(events)
     ended = max([*times, (known or {}).get("last_time") or 0.0]) or None
     return Boot(chapter.id, kernel, started, ended, end, tuple(_moments(events, causes)))
+
+
+def _begun(events: Sequence[Event]) -> Optional[float]:
+    """Return when a boot began whose start was not logged: by a time and the uptime of one event."""
+    for event in events:
+        if event.get("time") is not None and event.get("monotonic"):
+            return float(event["time"] - event["monotonic"])
+    return None
 
 
 def _moments(events: Sequence[Event], causes: Mapping[int, str]) -> list[Moment]:

@@ -278,7 +278,7 @@ def _boot(screen: Screen, boot: Boot, kinds: int) -> None:
     """
     kernel = f", kernel {boot.kernel}" if boot.kernel else ""
     seen = next((moment.time for moment in boot.moments if moment.time is not None), None)
-    start = "a boot whose start is not known" if seen is None else f"a boot seen from {words.moment(seen)}"
+    start = "a boot without dates" if seen is None else f"a boot seen from {words.moment(seen)}"
     lead = f"boot of {words.moment(boot.started)}" if boot.started else start
     end, style = ENDS.get(boot.end or "", ("how it ended is not told", "dim"))
     screen.parts((lead + kernel, "dim"), (", ", "dim"), (end, style))

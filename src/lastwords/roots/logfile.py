@@ -26,6 +26,8 @@ from lastwords.roots.streams import HEAD, open_decompressed, sniff
 BEFORE = 40
 """Messages before a word: who asked for the kill, what an excerpt begins with."""
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
+_USTAR = 257
+"""Where an archive of tar tells that it is one."""
 _STRAY, _STRAY_SHARE = 8, 0.03
 """Bytes that are no text, at the beginning of a log: of 700 real ones 0.002 at most, of other files 0.08."""
 _DUMPS = (b"\x7fELF", b"KDUMP   ", b"makedumpfile\0")
@@ -174,6 +176,8 @@ def is_text(head: bytes) -> bool:
 
 
 def _expect_text(path: str, head: bytes) -> None:
+    if head[_USTAR : _USTAR + 5] == b"ustar":
+        raise LastwordsError(f"{path}: is an archive; expected a log (lastwords open takes archives)")
     if is_text(head):
         return
     from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head

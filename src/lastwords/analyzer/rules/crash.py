@@ -96,8 +96,10 @@ def without_symbols(case: Case) -> Iterator[Finding]:
     )
 
 
-_NO_BOOT = re.compile(r"VFS: Unable to mount root|No (?:working )?init found|Requested init ")
+_NO_BOOT = r"VFS: Unable to mount root|No (?:working )?init found|Requested init "
 """Panics of which a kernel dies that cannot go on with booting."""
+_INIT = "Attempted to kill init"
+"""Likewise, where a boot failed of it."""
 _NO_MEMORY = re.compile(r"[Oo]ut of memory|deadlocked on memory|no killable process")
 _ASKED = re.compile("sysrq triggered|sysrq_handle_crash")
 
@@ -108,8 +110,16 @@ def crash_happened(case: Case) -> Iterator[Finding]:
 
     It names the title under which each is known on the kernel's lists and dashboards.
     """
+    booting = any(
+        event["kind"] == "boot_failure" and event["details"].get("class") == "init_killed"
+        for event in case.events
+    )
     for kind, (title, severity) in DEATHS.items():
-        events = [event for event in case.events if event["kind"] == kind]
+        events = [
+            event
+            for event in case.events
+            if event["kind"] == kind and not event["details"].get("crash_kernel")
+        ]
         if not events:
             continue
         last = events[-1]
@@ -122,7 +132,7 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             "The log says: " + str(last["summary"]),
             subject=kind,
             evidence=tuple(map(proof, events[-SHOWN:])),
-            fix=tuple(_search(events)),
+            fix=tuple(_search(events, booting)),
         )
 
 
@@ -190,12 +200,13 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
         )
 
 
-def _search(events: list[Event]) -> Iterator[str]:
+def _search(events: list[Event], booting: bool) -> Iterator[str]:
     """Yield what to search for: the titles of the last reports, each once; or whom to ask.
 
     Nobody's search tells why a machine does not find its root, or who held its memory.
     """
-    events = [event for event in events if not _NO_BOOT.search(event["summary"])]
+    known = f"{_NO_BOOT}|{_INIT}" if booting else _NO_BOOT
+    events = [event for event in events if not re.search(known, event["summary"])]
     if not events:
         return
     if all(_NO_MEMORY.search(event["summary"]) for event in events):

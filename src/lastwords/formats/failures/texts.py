@@ -19,7 +19,7 @@ _REBUILD = (
     "$ lastwords plan initramfs --root DIR --kernel VERSION  # from a rescue system, with the disk mounted",
     "or by hand, in a chroot: dracut -f --kver VERSION; update-initramfs -u -k VERSION",
 )
-_RESERVE = "reserve what the distribution advises (kdumpctl estimate, kdump-config test), and reboot"
+_RESERVE = "$ lastwords plan kdump  # on that host, or --from its report: how much to reserve, and how"
 
 TEXTS = {
     "no_boot_device": Text(
@@ -143,10 +143,11 @@ TEXTS = {
     ),
     "init_killed": Text(
         "init died",
-        "Process 1 ended or was killed; the kernel cannot go on without it.",
+        "Process 1, what runs as init, ended or was killed; the kernel cannot go on without it.",
         (
-            "look at what init said last",
-            "the exit code tells: 0x000b is a segmentation fault, 0x0200 an exit with 2",
+            "look at what init said last; boot with init=/bin/sh, and look at /sbin/init",
+            "the exit code tells: 0x0000 is an exit without an error, 0x0200 one with 2, 0x7f00 a missing "
+            "library, 0x000b a segmentation fault",
         ),
     ),
     "fsck_failed": Text(
@@ -174,7 +175,7 @@ TEXTS = {
     "out_of_memory": Text(
         "memory ran out while booting",
         "Kernel and initramfs need more than there is: often a crash kernel with too little reserved.",
-        ("give the machine more memory", "if this was a crash kernel: " + _RESERVE),
+        ("give the machine more memory", "if this was a crash kernel, reserve more for it:", _RESERVE),
     ),
     "kernel_panic": Text(
         "the kernel panicked while booting",
