@@ -83,7 +83,7 @@ def heading(screen: Screen, verdict: Verdict) -> None:
         None if machine and machine in SAID.get(str(release).rpartition("-")[2], str(release)) else machine,
         f"{size(host['memory_total'])} of memory" if host["memory_total"] else None,
         f"up {words.duration(facts['uptime'])}" if facts.get("uptime") else None,
-        words.input_kind(case) + ("" if case.taken_at is None else f" of {words.moment(case.taken_at)}"),
+        words.input_kind(case) + words.as_of(case),
     ]
     screen.line(", ".join(hard(part) for part in parts if part), "dim")
     for note in case.notes:

@@ -118,6 +118,13 @@ def input_kind(case: Case) -> str:
     return INPUTS.get(case.root_kind, case.root_kind)
 
 
+def as_of(case: Case) -> str:
+    """Return of which time the input is; of a log it is but when its file was written."""
+    if case.taken_at is None:
+        return ""
+    return f"{', its file written' if case.root_kind == 'log' else ' of'} {moment(case.taken_at)}"
+
+
 def tried(verdict: Verdict) -> str:
     """Return how many rules a verdict rests on."""
     tried = len(verdict.clear) + len({finding.id for finding in verdict.findings})

@@ -110,7 +110,10 @@ def _header(verdict: Verdict) -> Markup:
         ("Machine", host["architecture"]),
         ("Memory", size(host["memory_total"]) if host["memory_total"] else None),
         ("Up", words.duration(uptime) if uptime else None),
-        ("Seen", words.moment(case.taken_at) if case.taken_at else None),
+        (
+            "File written" if case.root_kind == "log" else "Seen",
+            words.moment(case.taken_at) if case.taken_at else None,
+        ),
         ("Input", f"{words.input_kind(case)} {os.path.basename(verdict.path.rstrip('/'))}"),
     ]
     tally = [
