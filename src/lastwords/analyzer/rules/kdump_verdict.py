@@ -22,6 +22,13 @@ OPEN = {
 """What is not known when a stage is not, by its name."""
 
 
+COMMON = {
+    "a hang": {"a soft lockup", "a hard lockup", "a hung task"},
+    "running out of memory": {"running out of memory"},
+}
+"""The deaths that people expect a dump of, by what they call them."""
+
+
 @rule("kdump-readiness", needs=("kdump",), shows="no-dump")
 def readiness(case: Case) -> Iterator[Finding]:
     """Whether the next kernel crash would leave a dump, stage by stage, with what is known of each.
@@ -36,16 +43,18 @@ def readiness(case: Case) -> Iterator[Finding]:
     stages = ready.readiness(case)
     verdict = ready.caught(stages)
     failing = next((stage for stage in stages if stage.state is verdict and verdict is not True), None)
+    found = triggers(case)
+    lost = [each.death for each in found if each.caught is False]
+    silent = [word for word, deaths in COMMON.items() if deaths & set(lost)]
+    spared = f", {' or '.join(silent)} would not" if silent else ""
     titles = {
-        True: "The next kernel crash would leave a dump",
+        True: f"The next kernel crash would leave a dump{spared}",
         False: f"The next kernel crash would leave no dump: {failing.said if failing else ''}",
         None: "Whether the next kernel crash would leave a dump is not known: nothing tells "
         f"{OPEN.get(failing.name, failing.name) if failing else 'it'}",
     }
-    found = triggers(case)
     known = ", ".join(f"{each.key} {each.value}" for each in found if each.value is not None)
     dumped = [each.death for each in found if each.caught]
-    lost = [each.death for each in found if each.caught is False]
     why = f"What starts the crash kernel: a panic{''.join(', ' + each for each in dumped)}."
     if lost:
         why += f" What does not, since it does not panic: {', '.join(lost)}."
