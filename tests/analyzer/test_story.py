@@ -433,3 +433,6 @@ def test_a_request_that_kernels_answered_by_a_fault_is_one() -> None:
         at(0, "oops", "BUG: NULL pointer dereference in sysrq_handle_crash", frame="sysrq_handle_crash")
     )
     assert [cause.id for cause in verdict.story.causes][:1] == ["crash-requested"]
+    assert [
+        step.split(":")[0] for each in verdict.findings if each.id == "crash-happened" for step in each.fix
+    ] == ["Ask who did it"]

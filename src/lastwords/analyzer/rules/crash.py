@@ -212,7 +212,9 @@ def _search(events: list[Event], booting: bool) -> Iterator[str]:
     if all(_NO_MEMORY.search(event["summary"]) for event in events):
         yield "$ lastwords oom FILE  # that log: who held the memory"
         return
-    unasked = [event for event in events[-SHOWN:] if not _ASKED.search(event["summary"])]
+    unasked = [
+        event for event in events[-SHOWN:] if not _ASKED.search(f"{event['summary']} {event_title(event)}")
+    ]
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
         return
