@@ -7,7 +7,7 @@ from typing import Optional
 from lastwords.model import Verdict
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.story import wishes
-from lastwords.reports.html.tables import Column, badge, table, text
+from lastwords.reports.html.tables import Column, badge, fold, table, text
 
 COLORS = {
     "no_data": "unknown",
@@ -37,6 +37,11 @@ def section(verdict: Verdict) -> Optional[Markup]:
         return tag("p", "Everything that lastwords looks for was there and could be read.", class_="none")
     return join(
         table(topics, rows, caption="Topics of which nothing or not all was seen") if rows else None,
-        table(rules, tried, caption="Rules that could not be tried") if tried else None,
+        fold(
+            f"{len(tried)} {'rule' if len(tried) == 1 else 'rules'} could not be tried",
+            table(rules, tried, caption="Rules that could not be tried", css="titled"),
+        )
+        if tried
+        else None,
         wishes("What would bring it", verdict.story.missing),
     )
