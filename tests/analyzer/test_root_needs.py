@@ -220,6 +220,12 @@ def test_every_part_of_it_is_missed(name: str, part: str) -> None:
     assert part in title
 
 
+def test_what_watches_a_raid_does_not_put_it_together() -> None:
+    kind = KINDS["ext4 on md raid1"]
+    ((rule, _, title),) = findings(kind, kind.modules.split(), ("mdmon",))
+    assert rule == "initramfs-lacks-driver" and "mdadm" in title
+
+
 @pytest.mark.parametrize(
     ("state", "modules", "good"),
     [

@@ -68,7 +68,7 @@ PROGRAMS = {
     "lvm": ("lvm",),
     "crypt": ("cryptsetup", "systemd-cryptsetup"),
     "mpath": ("multipathd", "multipath"),
-    "raid": ("mdadm", "mdmon"),
+    "raid": ("mdadm",),
     "iscsi": ("iscsistart", "iscsid"),
     "nfs": ("mount.nfs", "mount.nfs4", "nfsmount"),
     "btrfs": ("btrfs",),
