@@ -216,6 +216,10 @@ class Case:
     around: Callable[[str, int], Sequence[tuple[int, str]]] = lambda path, line: ()
     """Gives the lines around one of a file or ``$ command``, with their numbers, where the input has them."""
 
+    def machine_events(self) -> list[Event]:
+        """Return the events but for what a crash kernel died of: the dump that was not saved tells it."""
+        return [item for item in self.events if not (item.get("details") or {}).get("crash_kernel")]
+
     def known_until(self) -> Optional[float]:
         """Return when the evidence was gathered; of a disk or a log, which do not tell, its latest event."""
         if self.taken_at is not None and self.root_kind != "log":

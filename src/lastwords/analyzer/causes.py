@@ -33,6 +33,7 @@ NO_ROOT = (
     "Unable to mount root|[Nn]o working init|No init found|Requested init|not initramfs|Cannot open root"
 )
 NO_BOOT = f"{NO_ROOT}|Attempted to kill init"
+"""Of an init that dies a boot fails, but a machine that ran for long does too."""
 STUCK = "hung_task|softlockup|[Ll]ockup|LOCKUP|RCU|rcu|blocked tasks"
 HARDWARE = "[Mm]achine check|MCE|NMI|[Hh]ardware [Ee]rror"
 GRAVE = Severity.CRITICAL

@@ -188,9 +188,7 @@ def tell(
     :param patterns: in the order in which they may claim events and findings: the more special first
     :param shows: by the id of a rule: what its findings show
     """
-    # What a crash kernel died of is told by the dump that was not saved.
-    events = [event for event in case.events if not (event.get("details") or {}).get("crash_kernel")]
-    telling = _Telling(case, sorted(events, key=event_order), list(findings), shows)
+    telling = _Telling(case, sorted(case.machine_events(), key=event_order), list(findings), shows)
     order = {id(event): number for number, event in enumerate(telling.events)}
     drafts = [draft for pattern in patterns if (draft := _explain(pattern, telling, order)) is not None]
     _join_by_evidence(telling, drafts)

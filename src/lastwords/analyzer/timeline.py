@@ -100,12 +100,11 @@ def _order(event: Event) -> tuple[Any, ...]:
 
 def _is_over(chapter: _Chapter, event: Event) -> bool:
     """Return whether a boot had ended before an event whose boot is not told."""
-    if chapter.events and [chapter.events[-1][key] for key in ("path", "line")] == [
-        event["path"],
-        event["line"],
-    ]:
-        return False  # what else the line of the end tells
-    return chapter.ended and event["kind"] not in OF_NO_BOOT and event["kind"] not in ENDS
+    if not chapter.ended or event["kind"] in OF_NO_BOOT or event["kind"] in ENDS:
+        return False
+    last = chapter.events[-1]
+    # The line of the end may tell more than that it is one.
+    return (last["path"], last["line"]) != (event["path"], event["line"])
 
 
 def _boot(

@@ -147,7 +147,7 @@ def _cause(screen: Screen, cause: Cause, told: set[Place], full: bool) -> None:
     rows += _fix(list(steps))
     for finding in whole:
         rows += _folded(finding, cause, full)
-        if not (steps.keys() >= set(finding.fix) or (finding.fingerprint not in below)):
+        if finding.fingerprint in below and not steps.keys() >= set(finding.fix):
             rows += _fix(finding.fix)
             steps.update(dict.fromkeys(finding.fix))
     screen.line()

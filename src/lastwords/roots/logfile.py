@@ -26,8 +26,7 @@ from lastwords.roots.streams import HEAD, open_decompressed, sniff
 BEFORE = 40
 """Messages before a word: who asked for the kill, what an excerpt begins with."""
 _TEXT = re.compile(rb"[\t\n\r\x1b\x20-\x7e\x80-\xff]+")
-_USTAR = 257
-"""Where an archive of tar tells that it is one."""
+_TAR = re.compile(rb"(?s).{257}ustar")
 _STRAY, _STRAY_SHARE = 8, 0.03
 """Bytes that are no text, at the beginning of a log: of 700 real ones 0.002 at most, of other files 0.08."""
 _DUMPS = (b"\x7fELF", b"KDUMP   ", b"makedumpfile\0")
@@ -175,8 +174,13 @@ def is_text(head: bytes) -> bool:
     return len(_TEXT.sub(b"", head)) <= max(_STRAY, _STRAY_SHARE * len(head))
 
 
+def is_tar(head: bytes) -> bool:
+    """Return whether a file that begins so is an archive of tar: of logs it may look like text."""
+    return _TAR.match(head) is not None
+
+
 def _expect_text(path: str, head: bytes) -> None:
-    if head[_USTAR : _USTAR + 5] == b"ustar":
+    if is_tar(head):
         raise LastwordsError(f"{path}: is an archive; expected a log (lastwords open takes archives)")
     if is_text(head):
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import BinaryIO, Optional
 
 from lastwords.formats import text_of
@@ -13,13 +12,12 @@ from lastwords.formats.log.klog import parse_line
 from lastwords.formats.log.messages import Message
 from lastwords.formats.oom.events import tells
 from lastwords.roots.base import Root
-from lastwords.roots.logfile import is_text
+from lastwords.roots.logfile import is_tar, is_text
 from lastwords.roots.streams import CompressionError, open_decompressed
 from lastwords.roots.trees import DirectoryTree, Node, Tree
 
 HEAD_SIZE = 256 << 10
 """Bytes of a file, unpacked, in which a line of a log must stand."""
-_TAR = re.compile(rb"(?s).{257}ustar")
 
 
 def is_log(path: str) -> bool:
@@ -49,7 +47,7 @@ def _text_of(path: str) -> Optional[bytes]:
             head = stream.read(HEAD_SIZE)
     except (OSError, CompressionError):
         return None
-    if not head or _TAR.match(head) or not is_text(head):
+    if not head or is_tar(head) or not is_text(head):
         return None
     return head
 

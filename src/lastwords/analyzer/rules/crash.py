@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
 from lastwords.analyzer.titles import event_title
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import rule
@@ -96,11 +97,6 @@ def without_symbols(case: Case) -> Iterator[Finding]:
     )
 
 
-_NO_BOOT = r"VFS: Unable to mount root|No (?:working )?init found|Requested init "
-"""Panics of which a kernel dies that cannot go on with booting."""
-_INIT = "Attempted to kill init"
-"""Likewise, where a boot failed of it."""
-_NO_MEMORY = re.compile(r"[Oo]ut of memory|deadlocked on memory|no killable process")
 _ASKED = re.compile("sysrq triggered|sysrq_handle_crash")
 
 
@@ -115,11 +111,7 @@ def crash_happened(case: Case) -> Iterator[Finding]:
         for event in case.events
     )
     for kind, (title, severity) in DEATHS.items():
-        events = [
-            event
-            for event in case.events
-            if event["kind"] == kind and not event["details"].get("crash_kernel")
-        ]
+        events = [event for event in case.machine_events() if event["kind"] == kind]
         if not events:
             continue
         last = events[-1]
@@ -204,12 +196,14 @@ def _search(events: list[Event], booting: bool) -> Iterator[str]:
     """Yield what to search for: the titles of the last reports, each once; or whom to ask.
 
     Nobody's search tells why a machine does not find its root, or who held its memory.
+
+    :param booting: a boot failed of an init that died, which is no other
     """
-    known = f"{_NO_BOOT}|{_INIT}" if booting else _NO_BOOT
+    known = NO_BOOT if booting else NO_ROOT
     events = [event for event in events if not re.search(known, event["summary"])]
     if not events:
         return
-    if all(_NO_MEMORY.search(event["summary"]) for event in events):
+    if all(re.search(OUT_OF_MEMORY, event["summary"]) for event in events):
         yield "$ lastwords oom FILE  # that log: who held the memory"
         return
     unasked = [

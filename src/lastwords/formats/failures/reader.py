@@ -12,8 +12,7 @@ from typing import Optional
 
 from lastwords.formats.failures.kdump_signs import KDUMP
 from lastwords.formats.failures.signs import BOOT, CAUSE, FAILED, HINT, PROGRESS, STAGES, Sign
-from lastwords.formats.kdump import crash_kernel
-from lastwords.formats.kdump.crash_kernel import CRASH_KERNEL
+from lastwords.formats.kdump.crash_kernel import CRASH_KERNEL, ELFCOREHDR
 from lastwords.formats.log.messages import Message
 
 SIGNS = (*BOOT, *KDUMP)
@@ -21,7 +20,7 @@ WORDS = tuple(
     sorted(
         {word for sign in SIGNS for word in sign.words}
         | {word for row in PROGRESS for word in row[1]}
-        | {crash_kernel.WORD}
+        | {ELFCOREHDR}
     )
 )
 """Every line that matters holds one of these."""
@@ -38,7 +37,7 @@ KERNEL = (
     "Booting Linux on physical CPU",
     "Run /init as init",
     "Run /sbin/init",
-    crash_kernel.WORD,
+    ELFCOREHDR,
 )
 """Of these, what the kernel says, besides what begins a report."""
 SYSTEMD = (

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-WORD = "elfcorehdr"
+ELFCOREHDR = "elfcorehdr"
 """Every such line holds it."""
 CRASH_KERNEL = re.compile(
-    rf"^(?:Kernel c|C)ommand line: .*\b{WORD}=|^(?:OF: fdt: )?Reserving \d+ ?Ki?B .* for {WORD}"
+    rf"^(?:Kernel c|C)ommand line: .*\b{ELFCOREHDR}=|^(?:OF: fdt: )?Reserving \d+ ?Ki?B .* for {ELFCOREHDR}"
 )
