@@ -184,9 +184,9 @@ def _expect_text(path: str, head: bytes) -> None:
         raise LastwordsError(f"{path}: is an archive; expected a log (lastwords open takes archives)")
     if is_text(head):
         return
-    from lastwords.formats.vmcore.head import HEAD_SIZE, parse_vmcore_head
+    from lastwords.formats.vmcore.head import HEAD_SIZE, KINDS, parse_vmcore_head
 
-    dump = parse_vmcore_head(head[:HEAD_SIZE]).kind in ("kdump", "elf-core")
+    dump = parse_vmcore_head(head[:HEAD_SIZE]).kind in KINDS
     found = "a crash dump, which lastwords vmcore reads" if dump else "not text"
     raise LastwordsError(f"{path}: is {found}; expected a log")
 
