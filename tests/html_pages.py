@@ -11,7 +11,8 @@ from golden_case import TAKEN_AT, case_of
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.hookspecs import Look, Rule
-from lastwords.model import Event, Finding, Proof, Severity, Verdict, event
+from lastwords.model import Event, Finding, Proof, Severity, event
+from lastwords.verdict import Verdict
 
 REPORT = plugins.load().reports()["html"]
 MIB = 1 << 20

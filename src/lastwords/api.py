@@ -13,24 +13,8 @@ from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import open_case
 from lastwords.hookspecs import Look
-from lastwords.model import (
-    Boot,
-    Case,
-    Cause,
-    Comparison,
-    Event,
-    ExitCode,
-    Facts,
-    Finding,
-    LastwordsError,
-    Moment,
-    Proof,
-    Severity,
-    Step,
-    Story,
-    Verdict,
-    Wish,
-)
+from lastwords.model import Case, Event, ExitCode, Facts, Finding, LastwordsError, Proof, Severity
+from lastwords.verdict import Boot, Cause, Comparison, Moment, Step, Story, Verdict, Wish
 
 __all__ = [
     "Boot",

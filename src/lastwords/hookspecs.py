@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Optional, Union
 
 import pluggy
 
-from lastwords.model import Case, Facts, Finding, Verdict
+from lastwords.model import Case, Facts, Finding
+from lastwords.verdict import Verdict
 
 if TYPE_CHECKING:
     from lastwords.roots.base import Root

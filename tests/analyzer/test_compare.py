@@ -11,7 +11,7 @@ from lastwords import plugins, schemas
 from lastwords.analyzer.compare import compare
 from lastwords.analyzer.judge import judge
 from lastwords.hookspecs import Look
-from lastwords.model import Verdict
+from lastwords.verdict import Verdict
 
 TERMINAL = plugins.load().reports()["terminal"]
 

@@ -18,7 +18,8 @@ from lastwords.analyzer.judge import judge
 from lastwords.analyzer.story import Concluded, tell
 from lastwords.analyzer.timeline import GRAVITY
 from lastwords.hookspecs import Look, Rule
-from lastwords.model import Case, Event, Finding, Proof, Severity, Story, Verdict, event
+from lastwords.model import Case, Event, Finding, Proof, Severity, event
+from lastwords.verdict import Story, Verdict
 
 LOG = "/var/log/messages"
 NOW = TAKEN_AT - 7200.0

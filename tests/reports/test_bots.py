@@ -25,7 +25,7 @@ from lastwords.analyzer.judge import judge
 from lastwords.cli.options import UsageError
 from lastwords.cli.output import Output
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Verdict
+from lastwords.verdict import Verdict
 
 REPORTS = plugins.load().reports()
 HOSTS = ["rhel7", "rhel9", "debian12", "sles15", "ubuntu2404"]

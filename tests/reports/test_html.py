@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lastwords.analyzer.judge import judge
-from lastwords.model import Case, Verdict
+from lastwords.model import Case
 from lastwords.reports.html import charts, markup
 from lastwords.reports.html.markup import Markup, join, own_text, tag
+from lastwords.verdict import Verdict
 
 TAGS = {
     "html",

@@ -13,8 +13,9 @@ from golden_case import case_of
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.hookspecs import Look
-from lastwords.model import Case, Verdict
+from lastwords.model import Case
 from lastwords.reports.pages import page_names, page_of
+from lastwords.verdict import Verdict
 
 TERMINAL = plugins.load().reports()["terminal"]
 HOSTS = ["rhel7", "rhel9", "debian12", "sles15", "ubuntu2404"]

@@ -10,7 +10,8 @@ import pytest
 from lastwords import plugins, schemas
 from lastwords.analyzer.judge import judge
 from lastwords.hookspecs import Look, Rule
-from lastwords.model import Case, Finding, Proof, Severity, Verdict, event
+from lastwords.model import Case, Finding, Proof, Severity, event
+from lastwords.verdict import Verdict
 
 EVIL = "\x1b]0;owned\x07\x1b[31m<script>alert(1)</script>`|*_[x](javascript:y)\r\n\u202e\x9b1m"
 REPORTS = plugins.load().reports()

@@ -11,8 +11,9 @@ import pytest
 from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import joined_by_log, open_case
-from lastwords.model import LastwordsError, Verdict
+from lastwords.model import LastwordsError
 from lastwords.roots.logs import is_log
+from lastwords.verdict import Verdict
 
 BOOTS = """\
 Booting from ROM...

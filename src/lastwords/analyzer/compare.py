@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Optional
 
-from lastwords.model import Change, Comparison, Facts, Verdict, dig
+from lastwords.model import Facts, dig
+from lastwords.verdict import Change, Comparison, Verdict
 
 HOST = (
     ("kernel", ("host", "kernel_release")),

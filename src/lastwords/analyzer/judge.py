@@ -10,8 +10,9 @@ from lastwords import schemas
 from lastwords.analyzer.causes import PATTERNS
 from lastwords.analyzer.story import tell
 from lastwords.hookspecs import Rule
-from lastwords.model import Case, Finding, Verdict
+from lastwords.model import Case, Finding
 from lastwords.plugins import describe
+from lastwords.verdict import Verdict
 
 
 def judge(path: str, case: Case, rules: Iterable[Rule]) -> Verdict:

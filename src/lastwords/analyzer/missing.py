@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Optional
 
-from lastwords.model import Case, Outcome, Wish
+from lastwords.model import Case, Outcome
+from lastwords.verdict import Wish
 
 COLLECT = "$ lastwords collect"
 SOS = "$ lastwords sos-plugin install && sos report"

@@ -16,20 +16,8 @@ from typing import Any, Optional, Union
 from lastwords.analyzer.missing import how_to_get, missing_inputs
 from lastwords.analyzer.timeline import timeline
 from lastwords.analyzer.titles import event_title
-from lastwords.model import (
-    Case,
-    Cause,
-    Event,
-    Finding,
-    Outcome,
-    Proof,
-    Severity,
-    Step,
-    Story,
-    Wish,
-    dig,
-    event_order,
-)
+from lastwords.model import Case, Event, Finding, Outcome, Proof, Severity, dig, event_order
+from lastwords.verdict import Cause, Step, Story, Wish
 
 NEAR = 3600.0
 """Seconds between a death and what led to it or came of it."""

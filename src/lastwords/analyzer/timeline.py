@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Optional
 
 from lastwords.analyzer.titles import event_title
-from lastwords.model import Boot, Case, Event, Moment, Severity, event_order
+from lastwords.model import Case, Event, Severity, event_order
+from lastwords.verdict import Boot, Moment
 
 GRAVITY = {
     "panic": Severity.CRITICAL,

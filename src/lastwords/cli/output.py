@@ -17,8 +17,9 @@ from lastwords.bundle.write import OutputError
 from lastwords.cli import options
 from lastwords.cli.options import UsageError
 from lastwords.hookspecs import Collector, Report, Rule
-from lastwords.model import Comparison, LastwordsError, Verdict
+from lastwords.model import LastwordsError
 from lastwords.reports.pages import page_names
+from lastwords.verdict import Comparison, Verdict
 
 SAME = 12
 """Characters in which a file and the report that replaces it must agree: a report may replace a report of its

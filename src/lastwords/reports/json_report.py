@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Verdict
+from lastwords.verdict import Verdict
 
 
 class JsonReport(Report):

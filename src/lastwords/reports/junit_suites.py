@@ -5,8 +5,9 @@ from __future__ import annotations
 from xml.etree import ElementTree as Xml
 
 from lastwords.hookspecs import Whole
-from lastwords.model import Finding, Severity, Verdict
+from lastwords.model import Finding, Severity
 from lastwords.reports import words
+from lastwords.verdict import Verdict
 
 
 class Suites(Whole):

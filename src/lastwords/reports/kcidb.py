@@ -14,8 +14,9 @@ from typing import Any, Optional
 from lastwords.formats.crash.signature import VERSION
 from lastwords.formats.failures.texts import TEXTS
 from lastwords.hookspecs import Report, Whole
-from lastwords.model import Event, Finding, Verdict
+from lastwords.model import Event, Finding
 from lastwords.reports import words
+from lastwords.verdict import Verdict
 
 ORIGIN = "lastwords"
 FAILURES = {"boot_failure": "boot", "kdump": "kdump"}

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 
 from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Boot, Cause, Comparison, Finding, Verdict
+from lastwords.model import Finding
 from lastwords.reports import words
+from lastwords.verdict import Boot, Cause, Comparison, Verdict
 
 MOMENTS_SHOWN = 20
 """Rows of the timeline: the last ones."""

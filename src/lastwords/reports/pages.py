@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from lastwords.model import Verdict
 from lastwords.reports import pages_crash, pages_memory, pages_system
 from lastwords.reports.page_parts import Block
+from lastwords.verdict import Verdict
 
 Builder = Callable[[Verdict], Iterable[Block]]
 

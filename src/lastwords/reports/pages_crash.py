@@ -7,9 +7,10 @@ from typing import Any
 
 from lastwords.analyzer.titles import event_title
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict, dig
+from lastwords.model import Severity, dig
 from lastwords.reports import words
 from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
+from lastwords.verdict import Verdict
 
 DEATHS = (
     "panic",

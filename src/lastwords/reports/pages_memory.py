@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict, dig
+from lastwords.model import Severity, dig
 from lastwords.reports import words
 from lastwords.reports.page_parts import Block, Cell, Rows, Value, alarm, each, said, table
+from lastwords.verdict import Verdict
 
 BAR = 24
 """Characters of a full bar."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict, dig
+from lastwords.model import Severity, dig
 from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
+from lastwords.verdict import Verdict
 
 SHOWN = 20
 PANIC = ("kernel.panic", "kernel.panic_on_oops", "kernel.panic_on_warn", "kernel.hung_task_timeout_secs",

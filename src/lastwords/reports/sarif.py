@@ -12,8 +12,9 @@ from urllib.parse import quote
 
 from lastwords import __version__
 from lastwords.hookspecs import Report, Whole
-from lastwords.model import Finding, Proof, Severity, Verdict
+from lastwords.model import Finding, Proof, Severity
 from lastwords.reports import words
+from lastwords.verdict import Verdict
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 LEVELS = {Severity.CRITICAL: "error", Severity.WARNING: "warning", Severity.INFO: "note"}

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Cause, Severity, Verdict
+from lastwords.model import Severity
 from lastwords.reports import words
 from lastwords.reports.screen import MARGIN, STYLES, Screen, styled
 from lastwords.reports.terminal import PARTIAL, tally, worst_style
+from lastwords.verdict import Cause, Verdict
 
 ROWS = 4
 """Causes and findings that are told; with them it is ten lines at most."""

@@ -8,7 +8,8 @@ import tempfile
 from typing import Any, Optional
 
 from lastwords.hookspecs import Report, Whole
-from lastwords.model import Proof, Verdict
+from lastwords.model import Proof
+from lastwords.verdict import Verdict
 
 TABLES = """
 CREATE TABLE inputs (input INTEGER PRIMARY KEY, path TEXT, kind TEXT, taken_at REAL, hostname TEXT,

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Optional
 
 from lastwords.formats.sizes import size
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Boot, Cause, Comparison, Finding, Moment, Outcome, Proof, Severity, Step, Verdict
+from lastwords.model import Finding, Outcome, Proof, Severity
 from lastwords.reports import words
 from lastwords.reports.pages import page_of
 from lastwords.reports.screen import STYLES, Screen, hard, styled
+from lastwords.verdict import Boot, Cause, Comparison, Moment, Step, Verdict
 
 if TYPE_CHECKING:
     from rich.text import Text

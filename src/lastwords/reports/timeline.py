@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 
 from lastwords.analyzer.timeline import GRAVITY
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Severity, Verdict
+from lastwords.model import Severity
+from lastwords.verdict import Verdict
 
 
 class TimelineReport(Report):

@@ -7,7 +7,8 @@ import time
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Case, Proof, Verdict
+from lastwords.model import Case, Proof
+from lastwords.verdict import Verdict
 
 EPOCH = "seconds since the epoch, UTC"
 COMMAND_WIDTH = 40

@@ -7,7 +7,7 @@ are absent.
 from __future__ import annotations
 
 from lastwords.hookspecs import Look, Report
-from lastwords.model import Verdict
+from lastwords.verdict import Verdict
 
 
 class HtmlReport(Report):

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Verdict
 from lastwords.reports.html.charts import Part, bar, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, badge, fold, place, state, table, text
+from lastwords.verdict import Verdict
 
 SHOWN = 60
 Facts = Mapping[str, Any]

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Verdict
 from lastwords.reports.html.charts import Box, share, treemap
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, amount, badge, fold, place, table, text
+from lastwords.verdict import Verdict
 
 MOST = 2000
 """Groups that are looked at."""

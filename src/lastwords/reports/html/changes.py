@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Change, Finding, Verdict
+from lastwords.model import Finding
 from lastwords.reports import words
 from lastwords.reports.html.findings import NAMES, numbers
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, badge, table, text
+from lastwords.verdict import Change, Verdict
 
 SHOWN = 200
 

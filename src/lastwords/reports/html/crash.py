@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Verdict
 from lastwords.reports import words
 from lastwords.reports.html.charts import Part, bar, legend, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, amount, badge, place, state, table, text
+from lastwords.verdict import Verdict
 
 SHOWN = 100
 Facts = Mapping[str, Any]

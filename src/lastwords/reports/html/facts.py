@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
-from lastwords.model import Verdict
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, fold, table, text
+from lastwords.verdict import Verdict
 
 BUDGET = 600_000
 """Characters of facts in the whole page, with their tags; what would exceed them is named."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Optional
 
-from lastwords.model import Cause, Finding, Proof, Severity, Verdict
+from lastwords.model import Finding, Proof, Severity
 from lastwords.reports import words
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import badge, command, prose, text
+from lastwords.verdict import Cause, Verdict
 
 SHOWN = 200
 FIXES = 5

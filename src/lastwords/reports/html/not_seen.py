@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Optional
 
-from lastwords.model import Verdict
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.story import wishes
 from lastwords.reports.html.tables import Column, badge, fold, table, text
+from lastwords.verdict import Verdict
 
 COLORS = {
     "no_data": "unknown",

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.model import Event, Verdict
+from lastwords.model import Event
 from lastwords.reports import words
 from lastwords.reports.html.charts import Part, bar, legend, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.story import steps
 from lastwords.reports.html.tables import Column, amount, badge, fold, place, prose, state, table, text
+from lastwords.verdict import Verdict
 
 KINDS = ("oom_kill", "oom_report")
 LISTED = 200

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 
 from lastwords import __version__
 from lastwords.formats.sizes import size
-from lastwords.model import Severity, Verdict
+from lastwords.model import Severity
 from lastwords.plugins import describe
 from lastwords.reports import words
 from lastwords.reports.html import (
@@ -28,6 +28,7 @@ from lastwords.reports.html import (
     timeline,
 )
 from lastwords.reports.html.markup import Content, Markup, own_text, tag
+from lastwords.verdict import Verdict
 
 
 class Section(NamedTuple):

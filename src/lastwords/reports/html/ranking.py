@@ -7,10 +7,10 @@ from typing import Optional
 from lastwords.analyzer.candidates import Candidate
 from lastwords.analyzer.prediction import Arena, NotPredictable, Prediction, predict
 from lastwords.formats.sizes import size
-from lastwords.model import Verdict
 from lastwords.reports.html.charts import Part, bar, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, amount, fold, table, text
+from lastwords.verdict import Verdict
 
 SHOWN = 12
 FOLDED = 60

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from lastwords.model import Cause, Finding, Step, Verdict, Wish
+from lastwords.model import Finding
 from lastwords.reports import words
 from lastwords.reports.html.findings import NAMES, fix, fix_steps, mended_by, numbers
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import badge, command, fold, place, prose, text
+from lastwords.verdict import Cause, Step, Verdict, Wish
 
 SHOWN = 20
 STEPS = 30

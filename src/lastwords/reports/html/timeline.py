@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Optional
 
-from lastwords.model import Boot, Moment, Verdict
 from lastwords.reports import words
 from lastwords.reports.html.charts import lane
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import badge, place, text
+from lastwords.verdict import Boot, Moment, Verdict
 
 BOOTS = 60
 MOMENTS = 400
