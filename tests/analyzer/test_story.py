@@ -72,6 +72,7 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
     ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["why", "kill"]),
     ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
     ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
+    ("shortage", [at(0, "oom_report", "mysqld invoked oom-killer", comm="mysqld")], {}, "high", ["shortage"]),
     ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),
                          at(2, "filesystem_error", "EXT4-fs error (device sda1)", device="sda1"), HANG], {}, "high", ["error", "filesystem", "hang"]),
     ("hardware-error", [at(1, "mce", "mce: [Hardware Error]: Machine check events logged")], {}, "medium", ["error"]),

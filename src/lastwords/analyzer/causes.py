@@ -202,6 +202,15 @@ PATTERNS: tuple[Pattern, ...] = (
         ),
         more=("$ lastwords oom FILE  # the whole kernel log: what held the memory",),
     ),
+    Pattern(
+        "shortage",
+        (
+            "{comm} found no memory left, and what the kernel did about it is not told",
+            "Memory ran out, and what the kernel did about it is not told",
+        ),
+        (step("shortage", SHORTAGE, on("oom_report"), found("shortage"), core=True),),
+        sure=True,
+    ),
     # -- the rest of the machine
     Pattern(
         "storage-failing",

@@ -134,7 +134,7 @@ def _begun(events: Sequence[Event]) -> Optional[float]:
 
 def _moments(events: Sequence[Event], causes: Mapping[int, str]) -> list[Moment]:
     groups: dict[tuple[str, str], list[Event]] = {}
-    told = _told_by_kills(events)
+    told = answered(events, ("oom_kill",))
     for event in events:
         if event["kind"] == "boot" or id(event) in told:
             continue
@@ -142,11 +142,14 @@ def _moments(events: Sequence[Event], causes: Mapping[int, str]) -> list[Moment]
     return [_moment(group, causes) for group in groups.values()]
 
 
-def _told_by_kills(events: Sequence[Event]) -> set[int]:
-    """Return the ``id()`` of the OOM reports after which a kill is told in the same log."""
+def answered(events: Sequence[Event], answers: Sequence[str]) -> set[int]:
+    """Return the ``id()`` of the OOM reports after which what came of it is told in the same log.
+
+    :param answers: kinds of events that tell it
+    """
     logs: dict[str, list[tuple[int, Event]]] = {}
     for event in events:
-        if event["kind"] in ("oom_report", "oom_kill"):
+        if event["kind"] == "oom_report" or event["kind"] in answers:
             for place in (event, *(event["details"].get("also") or ())):
                 if place.get("line"):
                     logs.setdefault(place["path"], []).append((place["line"], event))
@@ -155,7 +158,7 @@ def _told_by_kills(events: Sequence[Event]) -> set[int]:
         log.sort(key=lambda entry: entry[0])
         for (_, one), (_, after) in zip(log, log[1:]):
             near = abs((after.get("time") or 0.0) - (one.get("time") or 0.0)) <= SAME_OOM
-            if near and one["kind"] == "oom_report" and after["kind"] == "oom_kill":
+            if near and one["kind"] == "oom_report" and after["kind"] in answers:
                 told.add(id(one))
     return told
 

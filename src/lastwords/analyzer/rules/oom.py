@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lastwords.analyzer.rules.crash import proof
+from lastwords.analyzer.timeline import answered
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Finding, Proof, Severity
 
@@ -46,6 +47,30 @@ def _fix(kills: Sequence[Event]) -> Sequence[str]:
     """Return what the report of the last kill that has one advises."""
     advised = (event["details"].get("fix") for event in reversed(kills))
     return next((fix[:FIXES] for fix in advised if fix), ())
+
+
+@rule("oom-outcome-unknown", needs=("kernel_log",), shows="shortage")
+def outcome_unknown(case: Case) -> Iterator[Finding]:
+    """The kernel called its OOM killer, and no log tells what came of it. A warning for a week, then a note.
+
+    The log ends there: it was cut, the machine died over it, or its ring buffer was full of the report.
+    """
+    told = answered(case.events, ("oom_kill", "panic"))
+    reports = [event for event in case.events if event["kind"] == "oom_report" and id(event) not in told]
+    if not reports:
+        return
+    last = reports[-1]
+    yield Finding(
+        "oom-outcome-unknown",
+        Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
+        "Memory ran out, and what the kernel did about it is not told",
+        "The last time: " + str(last["summary"]),
+        subject="memory",
+        evidence=tuple(map(proof, reports[-SHOWN:])),
+        fix=(
+            "$ lastwords oom FILE  # that log: who held the memory; a whole one tells whom the kernel took",
+        ),
+    )
 
 
 @rule("oom-sysctl-differs", needs=("oom",))
