@@ -200,6 +200,15 @@ def test_same_groups_logs_by_their_death(
     assert f"{NULL.title}: 2 logs" in printed(capsys, "same", str(log), str(moved))
 
 
+def test_same_says_which_log_was_cut(log: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(log.read_bytes())[:-20])
+    assert run(["same", str(log), str(cut)]) == 4
+    done = capsys.readouterr()
+    assert f"{NULL.title}: 2 logs" in done.out
+    assert done.err.count("\n") == 1 and f"{cut}: cut gzip data" in done.err
+
+
 def test_the_parts_of_a_pstore_record_are_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = [f"<4>[  511.{n:06d}] {text}" for n, text in enumerate(NULL.text.splitlines())]
     texts = {3: lines[:6], 2: lines[6:12], 1: lines[12:]}

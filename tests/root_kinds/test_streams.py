@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from lastwords.roots import streams
+from lastwords.roots.lines import iter_lines
 from lastwords.roots.streams import CompressionError, TooLarge, ahead, open_decompressed, sniff
 
 zstandard = pytest.importorskip("zstandard")
@@ -126,6 +127,27 @@ def test_every_cut_is_told(name: str) -> None:
             unpacked(packed[:end])
         assert "cut" in caught.value.strerror or "damaged" in caught.value.strerror
         assert name in caught.value.strerror and "\n" not in caught.value.strerror
+
+
+@EVERY
+def test_what_comes_before_damage_is_given(name: str) -> None:
+    """By the stream, and by what reads a head or lines of it: the log of a cut upload is shown as far as it goes."""
+    pack, _ = FORMATS[name]
+    data = sample(1_000_000, 5)
+    packed = pack(data)[:-40]
+    got = b""
+    with open_decompressed(io.BytesIO(packed)) as stream, pytest.raises(CompressionError):
+        while chunk := stream.read(1 << 20):
+            got += chunk
+    assert got and data.startswith(got)
+    with open_decompressed(io.BytesIO(packed)) as stream:
+        assert streams.read_head(stream, 2 << 20) == got
+    lines = []
+    with open_decompressed(io.BytesIO(packed)) as stream, pytest.raises(CompressionError):
+        for line in iter_lines(stream):
+            lines.append(line)
+    whole = got[: got.rfind(b"\n")]
+    assert b"\n".join(lines) == whole
 
 
 @CONCATENATING

@@ -36,10 +36,15 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     for path, *more in parts_together(arguments.files):
         try:
-            logs.append(read_log(path, *more))
+            log = read_log(path, *more)
         except LastwordsError as problem:
             print(f"lastwords: {problem}", file=sys.stderr)
             failed = True
+            continue
+        if log.problem is not None:
+            print(f"lastwords: {path}: {log.problem}; what was read before is compared", file=sys.stderr)
+            failed = True
+        logs.append(log)
     groups = grouped(logs)
     if arguments.jsonl:
         for group in groups:

@@ -136,7 +136,7 @@ def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[Log
     """
     if path == "-":
         # No file tells when it was written: its last line is from now, at the latest.
-        stream = _unpacked(sys.stdin.buffer)
+        stream = open_decompressed(sys.stdin.buffer)
         reader = LogReader(stream, words, reference=time.time(), **how)
         _expect_text(path, reader.head())
         yield reader
@@ -155,7 +155,7 @@ def open_log(path: str, words: Sequence[bytes] = (), **how: Any) -> Iterator[Log
             if raw.seekable():
                 raw.seek(0)
             if packed:
-                reader.stream = _unpacked(raw)
+                reader.stream = open_decompressed(raw)
         except OSError as problem:
             raise LastwordsError(f"{path}: {problem.strerror or problem}; expected a log") from None
         _expect_text(path, reader.head())
@@ -239,9 +239,3 @@ def _part(path: str) -> Optional[Part]:
             return part_of(raw.read(PART_HEAD))
     except OSError:
         return None
-
-
-def _unpacked(raw: BinaryIO) -> BinaryIO:
-    """Return the content as a stream that gives what came before an error, without filling a buffer first."""
-    stream: Any = open_decompressed(raw)
-    return cast(BinaryIO, stream.raw)

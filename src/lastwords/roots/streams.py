@@ -79,20 +79,41 @@ def sniff(head: bytes) -> Optional[str]:
     return next((name for name, pattern in _FORMATS.items() if pattern.match(head)), None)
 
 
-def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> io.BufferedReader:
+def open_decompressed(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> BinaryIO:
     """Return a readable stream of the decompressed content; of the bytes themselves if not compressed.
+
+    A read gives what is there of one chunk, mostly without copying it, so it may be short; and all that comes
+    before damage is given before the error (a buffer would lose what it was filling itself with).
 
     :raises CompressionError: on the first read that meets damage or a limit, or at once when the
         decompressor is not installed
     """
-    return io.BufferedReader(Chunks(_chunks(raw, total_limit)), CHUNK)
+    return cast(BinaryIO, Chunks(_chunks(raw, total_limit)))
+
+
+def read_head(stream: BinaryIO, size: int) -> bytes:
+    """Return the first *size* bytes of a stream; less where it ends, or is damaged, before.
+
+    :raises OSError: nothing at all can be read
+    """
+    head = b""
+    while len(head) < size:
+        try:
+            more = stream.read(size - len(head))
+        except CompressionError:
+            if head:
+                break
+            raise
+        if not more:
+            break
+        head += more
+    return head
 
 
 def ahead(raw: BinaryIO, *, total_limit: int = TOTAL_LIMIT) -> BinaryIO:
     """As :func:`open_decompressed`, but a thread decompresses, which lets other threads run.
 
-    A read gives what is there of one chunk, mostly without copying it, so it may be short. Closing the stream
-    ends the thread. Until then nothing else may read *raw*, and the process must not fork.
+    Closing the stream ends the thread. Until then nothing else may read *raw*, and the process must not fork.
     """
     return cast(BinaryIO, _Closing(_ahead(_chunks(raw, total_limit))))
 

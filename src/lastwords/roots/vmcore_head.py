@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from lastwords.formats.vmcore.head import HEAD_SIZE, KINDS, parse_vmcore_head
-from lastwords.roots.streams import open_decompressed
+from lastwords.roots.streams import open_decompressed, read_head
 
 
 def is_vmcore(path: str) -> bool:
@@ -14,7 +14,7 @@ def is_vmcore(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as raw, open_decompressed(raw) as stream:
-            head = parse_vmcore_head(stream.read(HEAD_SIZE))
+            head = parse_vmcore_head(read_head(stream, HEAD_SIZE))
     except OSError:
         return False
     return head.kind in KINDS or head.flattened
