@@ -12,7 +12,7 @@ from typing import Any, Optional
 
 from lab import disks
 from lab.common import LabError, Unavailable, run
-from lastwords.roots.logs import is_log
+from lastwords.roots.logs import alone, is_log
 from lastwords.roots.vmcore_head import is_vmcore
 
 OUTBOX = "var/lab"
@@ -57,7 +57,7 @@ def inputs_of(run_directory: str, spare: str, work: str) -> list[Input]:
     shutil.rmtree(os.path.join(tree, OUTBOX), ignore_errors=True)
     inputs.append(Input("disk", tree))
     console = os.path.join(run_directory, "serial.log")
-    if is_log(console):  # an idle machine says nothing, and a boot loader is no kernel
+    if is_log(*alone(console)):  # an idle machine says nothing, and a boot loader is no kernel
         inputs.append(Input("console", console))
     dumps = sorted(glob.glob(os.path.join(tree, "var/crash/*/dump.*")))
     inputs += [Input("vmcore", path) for path in dumps if is_vmcore(path)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tarfile
 from pathlib import Path
 from typing import Union
 
+import hosttree
 import pytest
 from hosttree import host_tree, write_tree
 
@@ -105,9 +107,78 @@ def test_other_ways_to_pack_several_hosts(reports: Path, tmp_path: Path) -> None
     ):
         hosts, errors = opened(path)
         assert (path.name, names_of(hosts), errors) == (path.name, names_of(HOSTS), {})
-    beside = pack(tmp_path / "beside.tgz", side)
-    with pytest.raises(NotOurs, match="expected a bundle"):
-        opened(beside)
+    hosts, errors = opened(pack(tmp_path / "beside.tgz", side))
+    assert (names_of(hosts), errors) == (names_of(HOSTS), {})
+
+
+def test_the_files_of_a_report_without_a_directory_around_them_are_a_host(
+    reports: Path, tmp_path: Path
+) -> None:
+    folder = reports / "sosreport-rhel9"
+    path = pack(tmp_path / "files.tgz", {each.name: each for each in sorted(folder.iterdir())})
+    assert opened(path) == ({"": HOSTS["rhel9"]}, {})
+
+
+@pytest.mark.parametrize("names", [("var",), ("etc", "var"), ("etc", "proc")])
+@pytest.mark.parametrize("top", ["", "case-1234/"])
+def test_some_files_of_a_host_are_that_host(
+    reports: Path, tmp_path: Path, names: tuple[str, ...], top: str
+) -> None:
+    """What somebody packed himself: what is not in it is not known, as in a sosreport."""
+    folder = tmp_path / "host"
+    write_tree(host_tree("rhel9"), folder)
+    (folder / "var/log").mkdir(parents=True, exist_ok=True)
+    (folder / "var/log/messages").write_text(
+        "Mar  1 10:00:00 db01 kernel: Kernel panic - not syncing: Fatal exception\n"
+    )
+    path = pack(tmp_path / "some.tar", {f"{top}{name}": folder / name for name in names}, "w")
+    ((name, case),) = open_cases(str(path), COLLECTORS)
+    assert isinstance(case, Case) and name == str(path)
+    assert case.root_kind == "sosreport" and "not among them is not known" in case.notes[0]
+    logged = [event["kind"] for event in case.events if event["path"] == "/var/log/messages"]
+    assert logged == (["panic"] if "var" in names else [])
+
+
+def test_the_logs_in_an_archive_are_told_one_by_one(reports: Path, tmp_path: Path) -> None:
+    boot = "[    0.000000] Linux version 6.1.0-18-amd64\n"
+    panic = boot + "[   10.000000] Kernel panic - not syncing: Fatal exception\n"
+    texts = {"console.log": panic, "deep/dmesg.txt": boot, "notes.txt": "a reset was seen\n", "empty.log": ""}
+    files = {}
+    for name, text in texts.items():
+        files[name] = tmp_path / name.replace("/", "-")
+        files[name].write_text(text)
+    alone = pack(tmp_path / "one.tgz", {"console.log": files["console.log"]})
+    flat = pack(tmp_path / "flat.tgz", files)
+    inside = pack(tmp_path / "inside.tgz", {f"case/{name}": each for name, each in files.items()})
+    report = reports / "sosreport-rhel9.tar.xz"
+    beside = pack(tmp_path / "beside.tgz", {"c/console.log": files["console.log"], "c/r.tar.xz": report})
+    nested = pack(tmp_path / "nested.tar", {"x/one.tgz": alone}, "w")
+    logs = {"console.log": ["boot", "panic"], "dmesg.txt": ["boot"]}
+    ((_, of_report),) = open_cases(str(report), COLLECTORS)
+    assert isinstance(of_report, Case)
+    for path, expected in (
+        (alone, {"console.log": logs["console.log"]}),
+        (flat, logs),
+        (inside, logs),
+        (
+            beside,
+            {"console.log": logs["console.log"], "r.tar.xz": [event["kind"] for event in of_report.events]},
+        ),
+        (nested, {"console.log": logs["console.log"]}),
+    ):
+        found = {Path(name).name: case for name, case in open_cases(str(path), COLLECTORS)}
+        kinds = {name: [event["kind"] for event in case.events] for name, case in found.items()}  # type: ignore[union-attr]
+        assert (path.name, kinds) == (path.name, expected)
+
+
+def test_the_number_of_logs_in_an_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collection, "MAX_LOGS", 2)
+    log = tmp_path / "log"
+    log.write_text("[    0.000000] Linux version 6.1.0-18-amd64\n")
+    path = pack(tmp_path / "a.tgz", {f"a/{number}.log": log for number in range(4)})
+    found = dict(open_cases(str(path), COLLECTORS))
+    assert [isinstance(case, Case) for case in found.values()] == [True, True, False]
+    assert "not read: more than 2 files" in str(found[f"{path}/2.log"])
 
 
 def test_a_directory_is_searched_but_links_are_not_followed(reports: Path, tmp_path: Path) -> None:
@@ -146,7 +217,7 @@ def test_a_cut_collection_gives_what_is_whole_and_says_so(reports: Path, tmp_pat
     [
         lambda path: path.write_bytes(b""),
         lambda path: path.write_text("just text\n" * 1000),
-        lambda path: pack(path, {"x/notes.txt": Path(__file__)}),
+        lambda path: pack(path, {"x/hosttree.py": Path(hosttree.__file__)}),
         lambda path: path.mkdir(),
     ],
 )
@@ -159,7 +230,7 @@ def test_what_holds_no_host_is_refused(make: object, tmp_path: Path) -> None:
 
 
 def test_archives_without_end_are_not_followed(tmp_path: Path) -> None:
-    path = pack(tmp_path / "0.tar", {"x/notes.txt": Path(__file__)}, "w")
+    path = pack(tmp_path / "0.tar", {"x/hosttree.py": Path(hosttree.__file__)}, "w")
     for number in range(1, 8):
         path = pack(tmp_path / f"{number}.tar", {f"x/{number - 1}.tar": path}, "w")
     with pytest.raises(NotOurs):
@@ -221,11 +292,27 @@ def test_the_logs_of_a_directory_are_told_one_by_one(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_is_cut_before_it_shows_what_it_is_says_that(reports: Path, tmp_path: Path) -> None:
-    whole = (reports / "sosreport-rhel9.tar.xz").read_bytes()
-    cut = tmp_path / "cut.tar.xz"
-    cut.write_bytes(whole[: len(whole) // 4])
-    with pytest.raises(LastwordsError, match=r"no host in what can be read .* damaged after \d+ members"):
-        opened(cut)
+    path = pack(tmp_path / "whole.tar", {"case/notes": Path(hosttree.__file__), "case/x": tmp_path}, "w")
+    cut = tmp_path / "cut.tar"
+    cut.write_bytes(path.read_bytes()[:3000])
+    hosts, errors = opened(cut)
+    assert hosts == {}
+    assert re.search(r"no host in what can be read .* damaged after \d+ members", errors[""])
+
+
+def test_a_report_that_is_cut_is_its_host_all_the_same(reports: Path, tmp_path: Path) -> None:
+    """Members lie in the order of their names: sos_commands is the last of the marks that a cut one has."""
+    folder = reports / "sosreport-rhel9"
+    names = [f"r/{each.name}" for each in sorted(folder.iterdir())]
+    path = pack(tmp_path / "whole.tar", {n: folder / n[2:] for n in names if n != "r/version.txt"}, "w")
+    with tarfile.open(path) as archive:
+        ends = [archive.getmember(name).offset + 600 for name in ("r/sos_commands", "r/proc")]
+    for end in ends:
+        cut = tmp_path / "cut.tar"
+        cut.write_bytes(path.read_bytes()[:end])
+        ((_, case),) = open_cases(str(cut), COLLECTORS)
+        assert isinstance(case, Case) and "the archive is damaged after" in case.notes[0]
+        assert case.facts["host"]["distribution"]["id"] == "rhel"
 
 
 def test_of_several_older_hosts_the_same_one_is_compared(reports: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from lastwords import plugins
 from lastwords.analyzer.judge import judge
 from lastwords.analyzer.opening import joined_by_log, open_case
 from lastwords.model import LastwordsError
-from lastwords.roots.logs import is_log
+from lastwords.roots.logs import alone, is_log
 from lastwords.verdict import Verdict
 
 BOOTS = """\
@@ -63,9 +64,23 @@ def test_what_programs_say_does_not_count(tmp_path: Path, packed: bool) -> None:
 def test_what_is_no_log_is_not_taken_for_one(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "x"
     path.write_bytes(content)
-    assert not is_log(str(path))
+    assert not is_log(*alone(str(path)))
     with pytest.raises(LastwordsError):
         open_case(str(path), {})
+
+
+def test_a_small_log_that_is_cut_is_shown_as_far_as_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "console.log.gz"
+    path.write_bytes(
+        gzip.compress(BOOTS.encode() + bytes(random.Random(1).randbytes(300)).hex().encode())[:-100]
+    )
+    verdict = opened(path)
+    kinds = [event["kind"] for event in verdict.case.events]
+    assert kinds[:4] == ["boot", "oom_report", "oom_kill", "shutdown"]
+    assert verdict.case.notes == ["cut gzip data: the end is missing; what was read before is shown"]
+    assert [wish.how for wish in verdict.story.missing if "kernel_log" in wish.topic] == [
+        ("Have the file sent again, whole.",)
+    ]
 
 
 def test_a_log_reached_by_a_link_keeps_its_own_name(tmp_path: Path) -> None:

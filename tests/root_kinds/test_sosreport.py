@@ -256,6 +256,10 @@ def test_times_are_told_in_the_zone_of_the_host(tmp_path: Path) -> None:
             "sos_commands/date/date": "Mon Mar  2 11:00:01 CET 2026\n",
             "sos_commands/systemd/timedatectl": "      Local time: Mon 2026-03-02\n       Time zone: Europe/Berlin (CET, +0100)\n",
         },
+        "what sos says of its start": {
+            "sos_reports/manifest.json": '{"version": "4.7", "start_time": "2026-03-02 11:00:01.000000"}',
+            "sos_commands/systemd/timedatectl": "       Time zone: Europe/Berlin (CET, +0100)\n",
+        },
     }  # fmt: skip
     for name, files in zones.items():
         root = report_of(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import BinaryIO, Optional, Union
 
@@ -20,14 +20,16 @@ from lastwords.analyzer.opening import (
     SubTree,
     case_in,
     case_of_file,
+    case_of_log,
     open_archive,
     open_tree,
 )
 from lastwords.bundle.read import is_bundle
 from lastwords.hookspecs import Collector
 from lastwords.model import Case, LastwordsError
-from lastwords.roots.archive import MAX_MEMBERS, ArchiveTree, BadArchive, ManyTops, opened
-from lastwords.roots.sosreport import is_sosreport
+from lastwords.roots.archive import MAX_MEMBERS, ArchiveTree, BadArchive, opened
+from lastwords.roots.base import join
+from lastwords.roots.sosreport import MARKS, is_sosreport
 from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
 from lastwords.roots.tar import TarError, TarReader
 from lastwords.roots.trees import DirectoryTree, Tree
@@ -36,10 +38,13 @@ ARCHIVE = re.compile(r"\.(?:tar|tar\.(?:gz|xz|zst|bz2|lzma)|tgz|txz|tbz2?|tzst)\
 MAX_DEPTH = 3
 """Archives in archives, or directories in directories."""
 MAX_HOSTS = 1000
+MAX_LOGS = 200
+"""Files in an archive that may be logs: one that is too large to be held costs a pass over the archive."""
 MAX_NAMES = 20_000
 """Names in directories that are looked at."""
 
-Found = Iterator[tuple[str, Union[Case, LastwordsError]]]
+Item = tuple[str, Union[Case, LastwordsError]]
+Found = Iterator[Item]
 Opener = Callable[[], BinaryIO]
 
 
@@ -83,25 +88,32 @@ class _Search:
             self.found += 1
             yield path, alone
             return
-        packed = partial(opened, path)
-        try:
-            tree = open_tree(path, self._run)
-        except ManyTops:
-            yield from self._in_archive(path, packed, 1)
+        tree = open_tree(path, self._run)
+        if isinstance(tree, ArchiveTree):
+            yield from self._in_tree(tree, path, partial(opened, path), 1)
             return
         case = self._case(tree, path)
         if case is not None:
             yield path, case
-        elif isinstance(tree, DirectoryTree):
-            yield from self._in_directory(path, 1)
-            yield from self._logs_in(path)
-        else:
-            yield from self._in_subdirectories(tree, path)
-            if _holds_archives(tree):
-                yield from self._in_archive(path, packed, 1)
-            damage = tree.damage if isinstance(tree, ArchiveTree) else None
-            if damage and not self.found:
-                raise BadArchive(f"{path}: no host in what can be read of the archive: {damage}")
+            return
+        yield from self._in_directory(path, 1)
+
+    def _in_tree(self, tree: ArchiveTree, path: str, opener: Opener, depth: int) -> Found:
+        """Yield the host that an archive is, or the hosts and logs in it."""
+        case = self._case(tree, path)
+        if case is not None:
+            yield path, case
+            return
+        before = self.found
+        hosts = yield from self._in_subdirectories(tree, path)
+        nested = depth <= MAX_DEPTH and _holds_archives(tree)
+        if nested:
+            yield from self._in_archive(path, opener, depth)
+        yield from self._logs_in(tree, path, hosts)
+        if tree.damage and self.found == before:
+            yield path, BadArchive(f"{path}: no host in what can be read of the archive: {tree.damage}")
+        elif tree.damage and not nested:
+            yield path, BadArchive(f"{path}: {tree.damage}; what was read before is shown")
 
     def _case(self, tree: Tree, name: str) -> Optional[Case]:
         if _is_collection(tree):
@@ -111,14 +123,14 @@ class _Search:
         return case
 
     def _in_directory(self, path: str, depth: int) -> Found:
-        """Yield the hosts that lie in a directory, as files or directories. Links are not followed."""
+        """Yield the hosts, logs and crash dumps that lie in a directory. Links are not followed."""
         for name in sorted(os.listdir(path)):
             self._names += 1
             inner = os.path.join(path, name)
             if self._names > MAX_NAMES or self.found >= MAX_HOSTS:
                 yield inner, NotOurs(f"{inner}: not read: more than {MAX_NAMES} names or {MAX_HOSTS} hosts")
                 return
-            if os.path.islink(inner):
+            if os.path.islink(inner) or name in MARKS:
                 continue
             try:
                 if os.path.isdir(inner):
@@ -129,31 +141,18 @@ class _Search:
                         yield from self._in_directory(inner, depth + 1)
                 elif ARCHIVE.search(name):
                     yield from self.all_in(inner)
+                elif (case := case_of_file(inner, self._run, self._progress)) is not None:
+                    self.found += 1
+                    yield inner, case
             except (LastwordsError, OSError) as problem:
                 yield inner, _error(inner, problem)
 
-    def _logs_in(self, path: str) -> Found:
-        """Yield the kernel logs and crash dumps that lie in a directory itself, each as a host of its own."""
-        for name in sorted(os.listdir(path)):
-            inner = os.path.join(path, name)
-            if self.found >= MAX_HOSTS:
-                return
-            if os.path.islink(inner) or not os.path.isfile(inner) or ARCHIVE.search(name):
-                continue
-            try:
-                case = case_of_file(inner, self._run, self._progress)
-            except (LastwordsError, OSError) as problem:
-                yield inner, _error(inner, problem)
-                continue
-            if case is not None:
-                self.found += 1
-                yield inner, case
-
-    def _in_subdirectories(self, tree: Tree, path: str) -> Found:
-        """Yield the hosts that lie unpacked in an archive."""
+    def _in_subdirectories(self, tree: Tree, path: str) -> Generator[Item, None, set[str]]:
+        """Yield the hosts that lie unpacked in an archive; return the names of their directories."""
+        hosts = set()
         for name in tree.names("/"):
             if self.found >= MAX_HOSTS:
-                return
+                break
             inner = f"{path}/{name}"
             try:
                 case = self._case(SubTree(tree, "/" + name), inner)
@@ -161,7 +160,30 @@ class _Search:
                 yield inner, _error(inner, problem)
             else:
                 if case is not None:
+                    hosts.add(name)
                     yield inner, case
+        return hosts
+
+    def _logs_in(self, tree: ArchiveTree, path: str, hosts: set[str]) -> Found:
+        """Yield the kernel logs that lie in an archive beside its hosts, each as a host of its own."""
+        apart = {*hosts, *MARKS}
+        files = [place for place in _files(tree, "/", MAX_DEPTH) if place.split("/")[1] not in apart]
+        if not files:
+            return
+        held = tree.again(frozenset(files).__contains__)
+        for count, place in enumerate(files):
+            inner = path + place
+            if count >= MAX_LOGS or self.found >= MAX_HOSTS:
+                yield inner, NotOurs(f"{inner}: not read: more than {MAX_LOGS} files or {MAX_HOSTS} hosts")
+                return
+            try:
+                case = case_of_log(held, place, inner, self._run, self._progress)
+            except (LastwordsError, OSError) as problem:
+                yield inner, _error(inner, problem)
+                continue
+            if case is not None:
+                self.found += 1
+                yield inner, case
 
     def _in_archive(self, path: str, opener: Opener, depth: int) -> Found:
         """Yield the hosts whose archives lie in an archive, in one pass."""
@@ -182,18 +204,11 @@ class _Search:
 
     def _member(self, name: str, content: BinaryIO, opener: Opener, depth: int) -> Found:
         """Yield the host of an archive that streams by, or, when it is no host, those in it."""
-        case: Optional[Case] = None
         try:
-            case = self._case(open_archive(name, self._run, opener=opener, first=content), name)
-        except ManyTops:
-            pass
+            tree = open_archive(name, self._run, opener=opener, first=content)
+            yield from self._in_tree(tree, name, opener, depth + 1)
         except (LastwordsError, OSError) as problem:
             yield name, _error(name, problem)
-            return
-        if case is not None:
-            yield name, case
-        elif depth < MAX_DEPTH:
-            yield from self._in_archive(name, opener, depth + 1)
 
 
 def _is_collection(tree: Tree) -> bool:
@@ -226,6 +241,17 @@ def _holds_archives(tree: Tree) -> bool:
             below += [folder.rstrip("/") + "/" + name for name in names[:MAX_HOSTS]]
         folders = below[:MAX_HOSTS]
     return False
+
+
+def _files(tree: Tree, folder: str, depth: int) -> Iterator[str]:
+    """Yield the files in a tree that are no archives, so many directories deep."""
+    for name in tree.names(folder):
+        path = join(folder, name)
+        kind = tree.lookup(path).type
+        if kind == "dir" and depth > 1:
+            yield from _files(tree, path, depth - 1)
+        elif kind == "file" and not ARCHIVE.search(name):
+            yield path
 
 
 def _reopen(opener: Opener, name: str) -> BinaryIO:

@@ -46,6 +46,8 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
     outcome = (case.outcomes.get(topic) or {}).get("outcome")
     if case.root_kind == "directory" and topic in FROM_DISK:
         return FROM_DISK[topic]
+    if case.root_kind == "log" and outcome == Outcome.PARTIAL.value:
+        return ("Have the file sent again, whole.",)
     if case.root_kind == "log" and topic in OF_DISKS:
         return ("$ lastwords open --root DIR --log FILE  # with its disk, mounted by a rescue system",)
     if case.root_kind == "sosreport":

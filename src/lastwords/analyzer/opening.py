@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from types import MappingProxyType
 from typing import Any, BinaryIO, Optional
 
@@ -18,14 +18,14 @@ from lastwords.bundle.read import Bundle, is_bundle
 from lastwords.formats.foreign import HEAD_SIZE, foreign
 from lastwords.gather.run import Gathered, gather
 from lastwords.hookspecs import Collector
-from lastwords.model import Case, LastwordsError, event_order
-from lastwords.roots.archive import ArchiveTree
+from lastwords.model import Case, LastwordsError, dig, event_order
+from lastwords.roots.archive import ArchiveTree, NoTop
 from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
-from lastwords.roots.logs import is_log, is_text_file, log_root
+from lastwords.roots.logs import alone, is_log, is_text_file, log_root
 from lastwords.roots.sift import Sieve
 from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
-from lastwords.roots.trees import DirectoryTree, Tree
+from lastwords.roots.trees import HOST_MARKS, DirectoryTree, Tree
 from lastwords.roots.vmcore_head import is_vmcore
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")
@@ -33,8 +33,8 @@ EMBEDDED = "/sos_commands/lastwords"
 """Where the sos plugin puts a bundle."""
 EXTRA = "/var/tmp/lastwords-sos"
 """Where docs/sos.md has it put where the plugin cannot be installed."""
-HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
-"""Directories at the top of a host's tree; two of them make one."""
+LOGS = "/var/log"
+"""A directory that alone makes a tree some files of a host."""
 
 EXPECTED = "expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none of them"
 
@@ -103,9 +103,20 @@ def case_of_file(path: str, run: Mapping[str, Collector], progress: Progress = N
         from lastwords.roots.vmcore_root import vmcore_root
 
         return case_of(gather(vmcore_root(path), run.values(), progress=progress))
-    if os.path.isfile(path) and is_log(path):
-        return case_of(gather(log_root(path), run.values(), progress=progress))
-    return None
+    return case_of_log(*alone(path), path, run, progress) if os.path.isfile(path) else None
+
+
+def case_of_log(
+    tree: Tree, path: str, name: str, run: Mapping[str, Collector], progress: Progress = None
+) -> Optional[Case]:
+    """Return the case that a file of a tree is, called by *name*, when it is a kernel log; else None."""
+    if not is_log(tree, path):
+        return None
+    case = case_of(gather(log_root(tree, path, name), run.values(), progress=progress))
+    sources = dig(case.facts, "kernel_log", "sources") or ()
+    broken = [source["error"] for source in sources if source.get("error")]
+    case.notes += [f"{error}; what was read before is shown" for error in broken]
+    return case
 
 
 def joined_by_log(case: Case, path: str, collectors: Mapping[str, Collector]) -> Case:
@@ -113,10 +124,10 @@ def joined_by_log(case: Case, path: str, collectors: Mapping[str, Collector]) ->
 
     :raises LastwordsError: it is no log; one clear line
     """
-    if not os.path.isfile(path) or not is_log(path):
+    run = {name: each for name, each in collectors.items() if name == "kernel_log"}
+    told = case_of_log(*alone(path), path, run) if os.path.isfile(path) else None
+    if told is None:
         raise NotOurs(f"{path}: expected a kernel log or a console capture")
-    run = [each for each in collectors.values() if each.name == "kernel_log"]
-    told = case_of(gather(log_root(path), run))
     events = sorted([*case.events, *told.events], key=event_order)
     own, more = case.facts.get("kernel_log"), told.facts.get("kernel_log")
     if own is None:
@@ -144,9 +155,20 @@ def case_in(
             case = _from_bundle(Bundle(embedded, path), run, recollect, progress)
             return _completed(case, sosreport_root(tree, path), run, progress)
         return case_of(gather(sosreport_root(tree, path), run.values(), progress=progress))
-    if isinstance(tree, DirectoryTree) and len(set(tree.names("/")) & set(HOST_MARKS)) >= 2:
+    marked = len(_names_in(tree, "/") & set(HOST_MARKS)) >= 2
+    if marked and isinstance(tree, DirectoryTree):
         return case_of(gather(directory_root(path), run.values(), progress=progress))
+    if marked or _names_in(tree, LOGS):
+        return case_of(gather(sosreport_root(tree, path, marked=False), run.values(), progress=progress))
     return None
+
+
+def _names_in(tree: Tree, path: str) -> set[str]:
+    """Return the names in a directory; none where there is no such directory."""
+    try:
+        return set(tree.names(path))
+    except OSError:
+        return set()
 
 
 def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType({})) -> Tree:
@@ -169,7 +191,7 @@ def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType(
     other = foreign(head)
     if other is not None:
         raise NotOurs(f"{path}: {other}")
-    if is_text_file(path):
+    if is_text_file(*alone(path)):
         raise NotOurs(f"{path}: {NO_LOG}")
     return open_archive(path, collectors)
 
@@ -181,13 +203,17 @@ def open_archive(
     opener: Optional[Callable[[], BinaryIO]] = None,
     first: Optional[BinaryIO] = None,
 ) -> ArchiveTree:
-    """Return an archive as a tree; refuse a bundle with what no bundle has.
+    """Return an archive as a tree, below its top directory if it has one; refuse a bundle with what none has.
 
     :param opener: opens it again, when *path* is no file of this machine
     :param first: its content as it streams by, the first time
     """
     holding = _Holding(collectors)
-    archive = ArchiveTree(path, holding.wanted, sieve=holding.sieve, opener=opener, first=first)
+    open_it = partial(ArchiveTree, path, holding.wanted, sieve=holding.sieve, opener=opener)
+    try:
+        archive = open_it(first=first)
+    except NoTop:
+        archive = open_it(whole=True)
     if is_bundle(archive):
         archive.refuse_oddities()
     return archive

@@ -31,7 +31,7 @@ from lastwords.roots.streams import (
     sniff,
 )
 from lastwords.roots.tar import CHUNK, Member, TarError, TarReader
-from lastwords.roots.trees import MAX_LINKS, Node, Tree
+from lastwords.roots.trees import HOST_MARKS, MAX_LINKS, Node, Tree
 
 MAX_MEMBERS = 300_000
 """Members, and directories that only their names tell of."""
@@ -63,8 +63,8 @@ def opened(path: str) -> BinaryIO:
     return open(path, "rb")
 
 
-class ManyTops(BadArchive):
-    """The archive has more than one directory at its top, or a file there: it is of no single host."""
+class NoTop(BadArchive):
+    """The archive has no directory of its own around all that is in it."""
 
 
 class ArchiveTree(Tree):
@@ -77,6 +77,8 @@ class ArchiveTree(Tree):
     :param sieve: what is searched for in a log, when only that is ever looked at
     :param opener: opens it anew, when it is no file of its own but lies in another archive
     :param first: its bytes for the first pass, where these stream by already
+    :param whole: give all that is in the archive, which need not have a single top directory
+    :raises NoTop: it has none, and *whole* was not asked for
     :raises BadArchive: on garbage, hostility, or damage before the first member; one clear line
     """
 
@@ -90,8 +92,10 @@ class ArchiveTree(Tree):
         sieve: Callable[[str], Optional[Sieve]] = lambda path: None,
         opener: Optional[Callable[[], BinaryIO]] = None,
         first: Optional[BinaryIO] = None,
+        whole: bool = False,
     ) -> None:
         self.path = path
+        self._whole = whole
         self._opener = opener or partial(opened, path)
         self.damage: Optional[str] = None
         """Why the archive could be read only in part, or None."""
@@ -110,6 +114,10 @@ class ArchiveTree(Tree):
         self._wanted = wanted
         self._sieve = sieve
         self._index(first)
+
+    def again(self, wanted: Callable[[str], bool]) -> ArchiveTree:
+        """Return the same archive, read anew to hold other members in memory."""
+        return ArchiveTree(self.path, wanted, opener=self._opener, whole=self._whole)
 
     def refuse_oddities(self) -> None:
         """Refuse what no bundle of ours has: links, devices, sparse files, a name twice, damage.
@@ -216,29 +224,38 @@ class ArchiveTree(Tree):
             raise BadArchive(f"{self.path}: expected a bundle or a sosreport, found an empty archive")
 
     def _add(self, reader: TarReader, member: Member, name: str) -> None:
-        top, _, rest = name.partition("/")
-        if self.top is None:
-            self.top = top
-        elif top != self.top:
-            raise ManyTops(
-                f"{self.path}: expected one top directory, found {self.top[:60]!r} and {top[:60]!r}"
-            )
-        path = "/" + rest
+        path = self._place(name)
+        if not self._whole:
+            self._expect_top(name.partition("/")[0], path == "/" and member.kind != "dir")
+        shown = repr(path[1:81])
         if member.kind not in ("file", "dir") or member.regions is not None:
-            self._odd = self._odd or f"{rest[:80]!r} is a link or device, or sparse"
+            self._odd = self._odd or f"{shown} is a link or device, or sparse"
         if self._entries.get(path) is not None:
-            self._odd = self._odd or f"{rest[:80]!r} appears twice"
+            self._odd = self._odd or f"{shown} appears twice"
             return
-        if path == "/" and member.kind != "dir":
-            raise ManyTops(f"{self.path}: expected one top directory, found {top[:60]!r} which is none")
         self._remember(path, member)
         if member.kind == "file":
             self._hold(path, reader, member)
 
+    def _place(self, name: str) -> str:
+        """Return the path in this tree of a member, by its path in the archive."""
+        return "/" + (name if self._whole else name.partition("/")[2])
+
+    def _expect_top(self, top: str, is_file: bool) -> None:
+        """Note the top directory, and refuse what is none."""
+        expected = f"{self.path}: expected one top directory, found {top[:60]!r}"
+        if is_file:
+            raise NoTop(f"{expected}, which is none")
+        if self.top not in (None, top):
+            raise NoTop(f"{expected} besides {str(self.top)[:60]!r}")
+        if top in HOST_MARKS:
+            raise NoTop(f"{expected}, which is of a host's own tree")
+        self.top = top
+
     def _remember(self, path: str, member: Member) -> None:
         target = member.target if member.kind == "link" else ""
         if member.kind == "hard":
-            target = "/" + "/".join([part for part in member.target.split("/") if part not in ("", ".")][1:])
+            target = self._place("/".join(part for part in member.target.split("/") if part not in ("", ".")))
         self._names += len(path) + len(target)
         parent, _, name = path.rpartition("/")
         while name and name not in self._children.setdefault(parent or "/", set()):
@@ -319,7 +336,7 @@ class ArchiveTree(Tree):
             with self._opener() as raw, open_decompressed(raw) as stream:
                 reader = TarReader(stream)
                 for _, name in self._members(reader):
-                    if "/" + name.partition("/")[2] == path:
+                    if self._place(name) == path:
                         yield from reader.content()
                         return
         except TarError as problem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import BinaryIO, Optional
 
 from lastwords.formats import text_of
@@ -13,20 +14,26 @@ from lastwords.formats.log.messages import Message
 from lastwords.formats.oom.events import tells
 from lastwords.roots.base import Root
 from lastwords.roots.logfile import is_tar, is_text
-from lastwords.roots.streams import CompressionError, open_decompressed
+from lastwords.roots.streams import open_decompressed, read_head
 from lastwords.roots.trees import DirectoryTree, Node, Tree
 
 HEAD_SIZE = 256 << 10
 """Bytes of a file, unpacked, in which a line of a log must stand."""
 
 
-def is_log(path: str) -> bool:
+def alone(path: str) -> tuple[Tree, str]:
+    """Return the tree that a file of this machine lies in, and its path there, links followed."""
+    folder, name = os.path.split(os.path.realpath(path))
+    return DirectoryTree(folder), f"/{name}"
+
+
+def is_log(tree: Tree, path: str) -> bool:
     """Return whether a file, packed or not, begins as a kernel log does; False when it cannot be read.
 
     It must be text, and have a line with the prefix of a log or one that a kernel writes, or tell of a boot.
     """
     boots = Failures()
-    for number, line in enumerate(text_of(_text_of(path) or b"").splitlines(), 1):
+    for number, line in enumerate(text_of(_text_of(tree, path) or b"").splitlines(), 1):
         parsed = parse_line(line)
         prefixed = (parsed.monotonic, parsed.unix, parsed.stamp, parsed.priority)
         if any(value is not None for value in prefixed) or detect(parsed.text) or tells(parsed.text):
@@ -36,16 +43,16 @@ def is_log(path: str) -> bool:
     return bool(boots.end())
 
 
-def is_text_file(path: str) -> bool:
+def is_text_file(tree: Tree, path: str) -> bool:
     """Return whether a file, packed or not, begins as text; False when it cannot be read."""
-    return _text_of(path) is not None
+    return _text_of(tree, path) is not None
 
 
-def _text_of(path: str) -> Optional[bytes]:
+def _text_of(tree: Tree, path: str) -> Optional[bytes]:
     try:
-        with open(path, "rb") as raw, open_decompressed(raw) as stream:
-            head = stream.read(HEAD_SIZE)
-    except (OSError, CompressionError):
+        with tree.open(path) as raw, open_decompressed(raw) as stream:
+            head = read_head(stream, HEAD_SIZE)
+    except OSError:
         return None
     if not head or is_tar(head) or not is_text(head):
         return None
@@ -53,11 +60,12 @@ def _text_of(path: str) -> Optional[bytes]:
 
 
 class _OneFile(Tree):
-    """A file of this machine as the only one of a host."""
+    """A file of another tree as the only one of a host."""
 
-    def __init__(self, path: str) -> None:
-        folder, self._name = os.path.split(os.path.realpath(path))
-        self._folder = DirectoryTree(folder)
+    def __init__(self, inner: Tree, path: str) -> None:
+        self._inner = inner
+        self._path = path
+        self._name = path.rpartition("/")[2]
 
     def lists(self, path: str) -> bool:
         return False
@@ -69,7 +77,7 @@ class _OneFile(Tree):
         if path == "/":
             return Node("/", "dir")
         if path == f"/{self._name}":
-            return self._folder.lookup(path)
+            return replace(self._inner.lookup(self._path), path=path)
         raise FileNotFoundError(2, "not in a log")
 
     def names(self, path: str) -> list[str]:
@@ -79,11 +87,14 @@ class _OneFile(Tree):
 
     def open(self, path: str) -> BinaryIO:
         self.lookup(path)
-        return self._folder.open(path)
+        return self._inner.open(self._path)
 
 
-def log_root(path: str) -> Root:
-    """Return a log as a root whose only file it is."""
-    tree = _OneFile(path)
-    name = os.path.basename(os.path.realpath(path))
-    return Root("log", tree, taken_at=os.stat(path).st_mtime, where=path, logs=(f"/{name}",))
+def log_root(tree: Tree, path: str, where: str) -> Root:
+    """Return a log as a root whose only file it is.
+
+    :param tree: what it lies in, at *path*
+    :param where: what it is called
+    """
+    node = tree.lookup(path)
+    return Root("log", _OneFile(tree, path), taken_at=node.mtime, where=where, logs=(f"/{node.name}",))

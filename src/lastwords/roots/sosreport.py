@@ -15,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any, BinaryIO, Optional
 
 from lastwords.formats import text_of
@@ -29,8 +30,9 @@ from lastwords.roots.trees import Node, Tree
 
 OUTPUT_LIMIT = 32 << 20
 MANIFEST = "/sos_reports/manifest.json"
+UNMARKED = "some files of a host, not by sos: what is not among them is not known"
 MARKS = ("sos_commands", "sos_reports", "sos_logs", "version.txt")
-"""Names at the top of every sosreport; two of them make one."""
+"""Names at the top of every sosreport: the first or two others make one, for one that is cut has not all."""
 
 KNOWN: dict[str, tuple[str, ...]] = {
     # canonical command -> glob patterns of its output below sos_commands/, best first
@@ -246,20 +248,24 @@ class SosUsage(UsageSource):
 def is_sosreport(tree: Tree) -> bool:
     """Return whether the tree has the marks of a sosreport."""
     try:
-        return len(set(tree.names("/")) & set(MARKS)) >= 2
+        names = set(tree.names("/"))
     except OSError:
         return False
+    return MARKS[0] in names or len(names & set(MARKS)) >= 2
 
 
-def sosreport_root(inner: Tree, where: str) -> Root:
+def sosreport_root(inner: Tree, where: str, *, marked: bool = True) -> Root:
     """Return a sosreport as a root.
 
     :param inner: the tree of the report, its top directory as ``/``
+    :param marked: whether sos made it; else it is some files of a host that somebody packed himself
     """
     clock = _Clock.of(inner)
     tree = SosTree(with_tables(inner), clock)
     commands = SosCommands(tree)
     notes = [damage] if (damage := getattr(inner, "damage", None)) else []
+    if not marked:
+        notes.append(UNMARKED)
     return Root(
         "sosreport",
         tree,
@@ -329,12 +335,28 @@ def _listed_directory(path: str, executed: str) -> Optional[str]:
     return "/" + argument[1].replace(".", "/") if argument else None
 
 
-def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
+def _manifest(tree: Tree) -> Any:
+    """Return what sos tells of its run; None when it cannot be read."""
     try:
         with tree.open(tree.resolve(MANIFEST)) as stream:
-            manifest = json.loads(read_up_to(stream, OUTPUT_LIMIT)[0])
-        plugins = manifest["components"]["report"]["plugins"].values()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
+            return json.loads(read_up_to(stream, OUTPUT_LIMIT)[0])
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _started(tree: Tree) -> Optional[float]:
+    """Return when sos was started, by its host's clock: seconds since the epoch, as if it were UTC."""
+    try:
+        moment = datetime.fromisoformat(_manifest(tree)["start_time"])
+        return moment.replace(tzinfo=timezone.utc).timestamp()
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _manifest_commands(tree: Tree) -> Iterator[dict[str, Any]]:
+    try:
+        plugins = _manifest(tree)["components"]["report"]["plugins"].values()
+    except (KeyError, AttributeError, TypeError):
         return
     for plugin in plugins:
         commands = plugin.get("commands") if isinstance(plugin, dict) else None
@@ -353,7 +375,7 @@ class _Clock:
 
     @classmethod
     def of(cls, tree: Tree) -> _Clock:
-        """Return what date(1) and timedatectl(1) said, or else the time of a file that sos itself wrote.
+        """Return what date(1), timedatectl(1) and sos said, or else the time of a file that sos itself wrote.
 
         Not that of a copied file of /proc, which can be the time of the boot.
         """
@@ -365,6 +387,8 @@ class _Clock:
             ahead = parse_zone_offset(_small(tree, path)) if ahead is None else ahead
         if ahead is None and utc is not None and local is not None:
             ahead = round((local - utc) / 900) * 900
+        if local is None:
+            local = _started(tree)
         if utc is None and local is not None and ahead is not None:
             utc = local - ahead
         if utc is None:

@@ -21,6 +21,8 @@ from lastwords.formats import text_of
 
 MAX_LINKS = 40
 """As the kernel's MAXSYMLINKS (include/linux/namei.h)."""
+HOST_MARKS = ("etc", "usr", "boot", "var", "proc", "bin", "lib")
+"""Directories at the top of a host's tree; two of them make one."""
 _KERNEL = ("/proc/", "/sys/")
 _RUNTIME = ("/proc", "/sys", "/run", "/dev")
 _FOLDERS = 4096
