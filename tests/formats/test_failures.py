@@ -259,3 +259,16 @@ CRASH = START + "[    0.000000] Command line: root=/dev/vda1 elfcorehdr=900536K\
 def test_a_crash_kernel_that_does_not_come_up_saves_no_dump(text: str, name: str) -> None:
     (failure,) = found(text)
     assert (failure.area, failure.stage, failure.name) == ("kdump", "capture", name)
+
+
+@pytest.mark.parametrize(
+    "panic",
+    [
+        "[  334.955777] Kernel panic - not syncing: System is deadlocked on memory\n",
+        "[  334.955777] Kernel panic - not syncing: Fatal exception\n",
+    ],
+)
+def test_a_console_that_begins_with_a_panic_is_not_that_of_the_crash_kernel_after_it(panic: str) -> None:
+    """What a quiet console shows: the kernel that died told nothing of its start, that of kdump does."""
+    saved = CRASH + "[   47.675838] kdump-tools[224]: kdump-tools: saved vmcore in /var/crash/202611261932.\n"
+    assert found(panic + saved) == []

@@ -144,9 +144,10 @@ class Failures:
                 boot.up = True
                 return
             stage = STAGES.index(name)
-            # A kernel starts a boot, unless firmware or loader did just before; these do after a kernel. The
-            # first lines of an arm64 kernel say twice that it starts.
-            if boot.kernel and stage <= 2 and message.number - boot.seen > 1:
+            # A kernel starts a boot, unless firmware or loader did just before; these do after a kernel, also
+            # one whose start the log has not. The first lines of an arm64 kernel say twice that it starts.
+            ran = boot.kernel or any(proof.sign.stage not in STAGES[:2] for proof in boot.proofs)
+            if ran and stage <= 2 and message.number - boot.seen > 1:
                 self._end_boot()
                 boot = self._boot
             boot.seen = message.number if stage == 2 else boot.seen
