@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
+import lzma
 import os
 import random
 import shutil
 import struct
 import subprocess
+import tarfile
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lastwords import plugins
+from lastwords.analyzer.collection import open_cases
+from lastwords.analyzer.opening import open_case
 from lastwords.collectors.kernel_log import JOURNAL, LIST_BOOTS
 from lastwords.formats.log.boots import parse_boots
 from lastwords.formats.log.journal_file import JournalError, JournalFile
+from lastwords.model import Case, Event, LastwordsError
+from lastwords.roots.lines import iter_lines
 from lastwords.roots.live import directory_root
+from lastwords.roots.streams import open_decompressed
 
 WRITER = next(
     (
@@ -172,3 +183,62 @@ def test_what_is_no_journal_is_said_to_be_none(tmp_path: Path) -> None:
     (folder / "system.journal").write_bytes(b"\0" * 4096)
     root = directory_root(str(tmp_path)).recording("kernel_log")
     assert root.run(JOURNAL) is None
+
+
+@needs_systemd
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress], ids=["plain", "gz", "xz"])
+def test_a_journal_file_that_was_handed_over_alone_is_a_log(tmp_path: Path, pack: Any) -> None:
+    path = write_journal(tmp_path, exported())
+    command = [JOURNAL[0], "--file", str(path), "--no-pager", "-o", "short-iso"]
+    printed = subprocess.run(
+        command, check=True, capture_output=True, env={**os.environ, "TZ": "UTC", "LC_ALL": "C"}
+    )
+    lines = [line for line in printed.stdout.splitlines() if not line.startswith(b"-- Boot ")]
+    lone = tmp_path / "system.journal.packed"
+    lone.write_bytes(pack(path.read_bytes()))
+    with open(lone, "rb") as raw, open_decompressed(raw) as stream:
+        assert list(iter_lines(stream)) == lines
+    case = open_case(str(lone), plugins.load().collectors())
+    assert case.root_kind == "log"
+    assert Counter(event["kind"] for event in case.events) == Counter(
+        event["kind"] for event in of_disk(tmp_path)
+    )
+
+
+def of_disk(top: Path) -> list[Event]:
+    """Return what a disk with that journal tells, read as collectors read it."""
+    collectors = plugins.load().collectors()
+    return list(open_case(str(top), {"kernel_log": collectors["kernel_log"]}, as_host=True).events)
+
+
+@needs_systemd
+def test_journals_are_found_wherever_somebody_packed_them_from(tmp_path: Path) -> None:
+    host = tmp_path / "host"
+    path = write_journal(host, exported())
+    (host / "var/log/lastlog").touch()
+    (host / "var/log/dmesg").write_text("[    0.000000] Linux version 6.1.0-18-amd64\n")
+    told = Counter(event["kind"] for event in of_disk(host))
+    collectors = {"kernel_log": plugins.load().collectors()["kernel_log"]}
+    places = {"": host, "log": host / "var/log", "journal": path.parent.parent, "files": path.parent}
+    for name, folder in places.items():
+        archive = tmp_path / f"{name or 'host'}.tgz"
+        flat = tmp_path / f"{name or 'host'}-flat.tgz"
+        with tarfile.open(archive, "w:gz") as tar:
+            tar.add(folder, "x")
+        with tarfile.open(flat, "w:gz") as tar:
+            for each in sorted(folder.iterdir()):
+                tar.add(each, each.name)
+        for source in (folder, archive, flat):
+            ((_, case),) = open_cases(str(source), collectors)
+            assert isinstance(case, Case) and case.root_kind == "files", source
+            kinds = Counter(event["kind"] for event in case.events)
+            assert (str(source), kinds["oom_kill"]) == (str(source), told["oom_kill"])
+
+
+@pytest.mark.parametrize("content", [b"LPKSHHRH", b"LPKSHHRH" + bytes(5000), b"LPKSHHRH" + os.urandom(5000)])
+def test_a_damaged_journal_file_gets_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "system.journal"
+    path.write_bytes(content)
+    with pytest.raises(LastwordsError) as caught:
+        open_case(str(path), {})
+    assert "\n" not in str(caught.value) and str(caught.value).startswith(str(path))

@@ -170,7 +170,7 @@ class _Search:
         files = [place for place in _files(tree, "/", MAX_DEPTH) if place.split("/")[1] not in apart]
         if not files:
             return
-        held = tree.again(frozenset(files).__contains__)
+        held = tree.holding(frozenset(files).__contains__)
         for count, place in enumerate(files):
             inner = path + place
             if count >= MAX_LOGS or self.found >= MAX_HOSTS:

@@ -69,7 +69,7 @@ def _goes_without_saying(case: Case, topic: str, outcome: Optional[str]) -> bool
         return False
     if case.root_kind == "directory":
         return topic in GONE
-    return case.root_kind != "sosreport"
+    return case.root_kind not in ("sosreport", "files")
 
 
 def missing_inputs(case: Case) -> tuple[Wish, ...]:

@@ -24,6 +24,7 @@ from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
 from lastwords.roots.logs import alone, is_log, is_text_file, log_root
 from lastwords.roots.sift import Sieve
+from lastwords.roots.some_files import files_root, names_in, place_of
 from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
 from lastwords.roots.trees import HOST_MARKS, DirectoryTree, Tree
 from lastwords.roots.vmcore_head import is_vmcore
@@ -33,9 +34,6 @@ EMBEDDED = "/sos_commands/lastwords"
 """Where the sos plugin puts a bundle."""
 EXTRA = "/var/tmp/lastwords-sos"
 """Where docs/sos.md has it put where the plugin cannot be installed."""
-LOGS = "/var/log"
-"""A directory that alone makes a tree some files of a host."""
-
 EXPECTED = "expected a bundle, a sosreport, a crash dump, a kernel log or a host's tree, found none of them"
 
 NO_LOG = (
@@ -155,20 +153,12 @@ def case_in(
             case = _from_bundle(Bundle(embedded, path), run, recollect, progress)
             return _completed(case, sosreport_root(tree, path), run, progress)
         return case_of(gather(sosreport_root(tree, path), run.values(), progress=progress))
-    marked = len(_names_in(tree, "/") & set(HOST_MARKS)) >= 2
-    if marked and isinstance(tree, DirectoryTree):
+    if isinstance(tree, DirectoryTree) and len(names_in(tree, "/") & set(HOST_MARKS)) >= 2:
         return case_of(gather(directory_root(path), run.values(), progress=progress))
-    if marked or _names_in(tree, LOGS):
-        return case_of(gather(sosreport_root(tree, path, marked=False), run.values(), progress=progress))
+    place = place_of(tree)
+    if place is not None:
+        return case_of(gather(files_root(tree, place, path), run.values(), progress=progress))
     return None
-
-
-def _names_in(tree: Tree, path: str) -> set[str]:
-    """Return the names in a directory; none where there is no such directory."""
-    try:
-        return set(tree.names(path))
-    except OSError:
-        return set()
 
 
 def open_tree(path: str, collectors: Mapping[str, Collector] = MappingProxyType({})) -> Tree:

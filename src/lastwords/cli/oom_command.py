@@ -17,8 +17,9 @@ from lastwords.roots.logfile import LogReader, open_log
 
 DESCRIPTION = """\
 Find every OOM kill in kernel logs and explain it: why memory was short, who held it, why the victim was
-chosen, what to do. FILE is any log that holds kernel messages: dmesg, syslog, journalctl (text, json,
-export), a console capture, netconsole; packed (gz, xz, zst, bz2) or not; - is standard input."""
+chosen, what to do. FILE is any log that holds kernel messages: dmesg, syslog, a journal (text, json, export,
+or a file of journald's), a console capture, netconsole; packed (gz, xz, zst, bz2) or not; - is standard
+input."""
 
 
 def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:

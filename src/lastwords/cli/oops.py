@@ -12,9 +12,9 @@ from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Find every death in kernel logs: oopses, panics, hangs, warnings of the kernel, boots that failed and crash
-dumps that could not be made. FILE is a dmesg, /var/log/messages, a journal (text or export), a console
-capture, vmcore-dmesg.txt or pstore's dmesg, packed or not; - is standard input. Titles follow the
-convention of the kernel's mailing lists and public dashboards, where they can be searched."""
+dumps that could not be made. FILE is a dmesg, /var/log/messages, a journal (text, export, or a file of
+journald's), a console capture, vmcore-dmesg.txt or pstore's dmesg, packed or not; - is standard input. Titles
+follow the convention of the kernel's mailing lists and public dashboards, where they can be searched."""
 
 NAMES = ("terminal", "json", "jsonl", "markdown", "junit", "kcidb")
 """The formats of :mod:`lastwords.reports.crash_formats`, which loads slowly."""

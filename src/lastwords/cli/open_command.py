@@ -20,8 +20,9 @@ from lastwords.plugins import Plugins
 
 DESCRIPTION = """\
 Say what is wrong, how that is known and how to mend it. PATH is a bundle, a sosreport (archive or
-directory), the tree of a mounted disk, a crash dump or a kernel log; or a directory or archive of several
-hosts, as sos collect makes: then each is told. Nothing is extracted to disk and nothing in it is executed."""
+directory), the tree of a mounted disk, some files of a host (/var/log, its journal ...), a crash dump or a
+kernel log; or a directory or archive of several of these, as sos collect makes: then each is told. Nothing is
+extracted to disk and nothing in it is executed."""
 
 
 def add_arguments(parser: CommandParser, plugins: Plugins) -> None:

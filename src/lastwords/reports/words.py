@@ -110,6 +110,7 @@ INPUTS = {
     "directory": "the tree of a disk",
     "vmcore": "crash dump",
     "log": "log",
+    "files": "some files of a host: what is not among them is not known",
 }
 """Kinds of roots, as people call them."""
 

@@ -115,9 +115,19 @@ class ArchiveTree(Tree):
         self._sieve = sieve
         self._index(first)
 
-    def again(self, wanted: Callable[[str], bool]) -> ArchiveTree:
-        """Return the same archive, read anew to hold other members in memory."""
-        return ArchiveTree(self.path, wanted, opener=self._opener, whole=self._whole)
+    def holding(self, more: Callable[[str], bool], place: str = "") -> ArchiveTree:
+        """Return the same archive, read anew to hold more of its members in memory.
+
+        :param place: where in a host's tree its files belong
+        """
+        wanted, sieve = self._wanted, self._sieve
+        return ArchiveTree(
+            self.path,
+            lambda path: more(path) or wanted(place + path),
+            sieve=lambda path: sieve(place + path),
+            opener=self._opener,
+            whole=self._whole,
+        )
 
     def refuse_oddities(self) -> None:
         """Refuse what no bundle of ours has: links, devices, sparse files, a name twice, damage.

@@ -15,18 +15,25 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import BinaryIO, Optional
 
 from lastwords.formats.log.journal_file import Entry, JournalError, JournalFile, Read
 from lastwords.roots.base import CommandSource, Output, join
-from lastwords.roots.streams import Chunks
+from lastwords.roots.streams import PACKED, Chunks, spooled
 from lastwords.roots.trees import Tree
 
 PLACES = ("/var/log/journal", "/run/log/journal")
 NAMES = re.compile(r"(?!user-).*\.journal~?")
 MANY_FILES = 256
 OUTPUT_LIMIT = 16 << 20
+TRANSPORTS = tuple(b"_TRANSPORT=" + each for each in (b"kernel", b"syslog", b"stdout", b"journal", b"driver"))
+"""All entries, but for the audit's."""
+FILE_LINES = 200_000
+"""The newest entries that are read of a file that was handed over alone."""
+FILE_DEADLINE = 120.0
+"""Seconds."""
 SHOWN = (b"MESSAGE", b"SYSLOG_IDENTIFIER", b"_COMM", b"_PID", b"SYSLOG_PID", b"_HOSTNAME")
 _UNPRINTABLE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 
@@ -106,13 +113,24 @@ class JournalCommands(CommandSource):
             for path in paths:
                 try:
                     stream = stack.enter_context(self._tree.open(self._tree.resolve(path)))
-                    if stream.seekable():
-                        files.append(JournalFile(_reader(stream, deadline)))
+                    if not stream.seekable():
+                        stream = stack.enter_context(spooled(iter(partial(stream.read, PACKED), b"")))
+                    files.append(JournalFile(_reader(stream, deadline)))
                 except (OSError, JournalError):
                     continue
             if not files:
                 raise OSError(errno.EIO, "no journal file could be read")
             yield from _boots(files) if request.boots else _entries(files, request)
+
+
+def text_of_file(file: BinaryIO) -> Iterator[bytes]:
+    """Yield pieces of what ``journalctl -o short-iso`` prints of a journal file's newest entries.
+
+    :raises JournalError: it is no journal file
+    :raises OSError: it cannot be read, or not in FILE_DEADLINE seconds
+    """
+    journal = JournalFile(_reader(file, time.monotonic() + FILE_DEADLINE))
+    yield from _gathered(_entries([journal], _Request(TRANSPORTS, FILE_LINES, False)))
 
 
 def _gathered(lines: Iterator[bytes]) -> Iterator[bytes]:

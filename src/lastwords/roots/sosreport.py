@@ -30,7 +30,6 @@ from lastwords.roots.trees import Node, Tree
 
 OUTPUT_LIMIT = 32 << 20
 MANIFEST = "/sos_reports/manifest.json"
-UNMARKED = "some files of a host, not by sos: what is not among them is not known"
 MARKS = ("sos_commands", "sos_reports", "sos_logs", "version.txt")
 """Names at the top of every sosreport: the first or two others make one, for one that is cut has not all."""
 
@@ -254,18 +253,15 @@ def is_sosreport(tree: Tree) -> bool:
     return MARKS[0] in names or len(names & set(MARKS)) >= 2
 
 
-def sosreport_root(inner: Tree, where: str, *, marked: bool = True) -> Root:
+def sosreport_root(inner: Tree, where: str) -> Root:
     """Return a sosreport as a root.
 
     :param inner: the tree of the report, its top directory as ``/``
-    :param marked: whether sos made it; else it is some files of a host that somebody packed himself
     """
     clock = _Clock.of(inner)
     tree = SosTree(with_tables(inner), clock)
     commands = SosCommands(tree)
     notes = [damage] if (damage := getattr(inner, "damage", None)) else []
-    if not marked:
-        notes.append(UNMARKED)
     return Root(
         "sosreport",
         tree,

@@ -1,4 +1,5 @@
-"""Decompression by content, bounded: gzip, xz, lzma, bzip2 and zstd as plain streams; UTF-16 as UTF-8.
+"""Decompression by content, bounded: gzip, xz, lzma, bzip2 and zstd as plain streams; UTF-16 as UTF-8, and
+a journal file as the text that journalctl makes of it.
 
 Input is hostile: a stream that grows more than :data:`MAX_RATIO` times beyond :data:`FREE_BYTES`, or past
 its byte limit, is refused with a clear error; xz and zstd may not ask for more than
@@ -17,9 +18,12 @@ import io
 import lzma
 import queue
 import re
+import tempfile
 import threading
 import zlib
 from collections.abc import Generator, Iterator
+from contextlib import ExitStack
+from itertools import chain
 from typing import Any, BinaryIO, Optional, Protocol, Union, cast
 
 MEMORY_LIMIT = 128 << 20
@@ -38,7 +42,11 @@ AHEAD = 64
 HEAD = 6
 """Bytes that tell a format from all others."""
 
+SPOOL_LIMIT = 1 << 30
+"""Bytes of a stream that are copied to a temporary file where it must be read here and there."""
+
 UTF_16 = "utf-16"
+JOURNAL = "journal"
 _FORMATS = {
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "xz": re.compile(rb"\xfd7zXZ\0"),
@@ -47,6 +55,7 @@ _FORMATS = {
     # A frame, or one to be skipped: RFC 8878, 3.1.
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
     "lzma": re.compile(rb"\x5d\0\0"),
+    JOURNAL: re.compile(rb"LPKSHH"),
     # What PowerShell makes of the output of a command.
     UTF_16: re.compile(rb"\xff\xfe[^\0]\0|\xfe\xff\0[^\0]"),
 }
@@ -71,7 +80,7 @@ class _Decoder(Protocol):
 
 
 def sniff(head: bytes) -> Optional[str]:
-    """Return the name of the compression, or UTF-16, that starts with *head*, or None.
+    """Return the name of the compression, UTF-16 or journal that starts with *head*, or None.
 
     >>> sniff(bytes.fromhex("28b52ffd"))
     'zstd'
@@ -125,7 +134,9 @@ def _chunks(raw: BinaryIO, total_limit: int) -> Iterator[bytes]:
         return _plain(raw, head)
     if name == UTF_16:
         return _recoded(_plain(raw, head))
-    return _decompressed(raw, head, name, new_decoder(name), total_limit)
+    if name == JOURNAL:
+        return _journal(raw) if raw.seekable() else _spooled_journal(_plain(raw, head))
+    return _inside(_decompressed(raw, head, name, new_decoder(name), total_limit))
 
 
 def _ahead(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
@@ -226,6 +237,54 @@ def _recoded(chunks: Iterator[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         yield decoder.decode(chunk).encode("utf-8", "replace")
     yield decoder.decode(b"", True).encode("utf-8", "replace")
+
+
+def _inside(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what was packed as it is, but for a journal."""
+    first = next(chunks, b"")
+    if sniff(first) == JOURNAL:
+        yield from _spooled_journal(chain((first,), chunks))
+    else:
+        yield first
+        yield from chunks
+
+
+def _spooled_journal(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    with spooled(chunks) as file:
+        yield from _journal(file)
+
+
+def _journal(file: BinaryIO) -> Iterator[bytes]:
+    """Yield a journal file as text."""
+    from lastwords.formats.log.journal_file import JournalError
+    from lastwords.roots.journal import text_of_file
+
+    try:
+        yield from text_of_file(file)
+    except JournalError as problem:
+        raise CompressionError(errno.EIO, str(problem)) from None
+
+
+def spooled(chunks: Iterator[bytes]) -> BinaryIO:
+    """Return a temporary file with what a stream gives, of a damaged one what is there; it goes when closed.
+
+    :raises TooLarge: it gives more than SPOOL_LIMIT bytes
+    """
+    with ExitStack() as stack:
+        file = stack.enter_context(tempfile.TemporaryFile())
+        size = 0
+        try:
+            for chunk in chunks:
+                size += len(chunk)
+                if size > SPOOL_LIMIT:
+                    raise TooLarge(errno.EFBIG, f"larger than {SPOOL_LIMIT} bytes")
+                file.write(chunk)
+        except TooLarge:
+            raise
+        except CompressionError:
+            pass
+        stack.pop_all()
+    return cast(BinaryIO, file)
 
 
 def _decompressed(
