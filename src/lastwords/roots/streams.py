@@ -257,7 +257,7 @@ def _spooled_journal(chunks: Iterator[bytes]) -> Iterator[bytes]:
 def _journal(file: BinaryIO) -> Iterator[bytes]:
     """Yield a journal file as text."""
     from lastwords.formats.log.journal_file import JournalError
-    from lastwords.roots.journal import text_of_file
+    from lastwords.roots.journal_text import text_of_file
 
     try:
         yield from text_of_file(file)
