@@ -75,15 +75,30 @@ def filtered(argv: Sequence[str], data: bytes) -> bytes:
         raise LabError(f"{argv[0]}: status {problem.returncode}") from None
 
 
-def write_measured(path: str, name: str, text: str) -> None:
-    """Put *text* into its place in a page: between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
-    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
+_END = "<!-- end -->"
+
+
+def _around(path: str, name: str) -> tuple[str, str, str]:
+    """Return what stands before the place called *name* in a page, in it, and after it."""
+    begin = f"<!-- measured: {name} -->\n"
     with open(path, encoding="utf-8") as stream:
         before, mark, rest = stream.read().partition(begin)
     if not mark:
         raise LabError(f"{path}: expected a line {begin.strip()}")
+    inside, _, after = rest.partition(_END)
+    return before + begin, inside, after
+
+
+def measured(path: str, name: str) -> str:
+    """Return what stands in a page between ``<!-- measured: NAME -->`` and ``<!-- end -->``."""
+    return _around(path, name)[1]
+
+
+def write_measured(path: str, name: str, text: str) -> None:
+    """Put *text* into its place in a page, which :func:`measured` returns."""
+    before, _, after = _around(path, name)
     with open(path, "w", encoding="utf-8") as stream:
-        stream.write(f"{before}{begin}{text.strip()}\n{end}{rest.partition(end)[2]}")
+        stream.write(f"{before}{text.strip()}\n{_END}{after}")
 
 
 def digest(*parts: Any) -> str:

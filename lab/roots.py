@@ -1,12 +1,13 @@
 """Roots of all kinds on real machines: what each needs in its initramfs, against the verdict before the boot.
 
-    python -m lab.roots [KIND...]           writes the table in docs/boot.md
+    python -m lab.roots [KIND...]           writes their rows into the table in docs/boot.md
 
 A machine makes the root on a second disk, as an installer does: layers, filesystem, a copy of itself, an
 initramfs with what this root needs. Then that disk is the root of a machine, on the bus it is for. There the
 initramfs is packed anew, whole and without each thing that the root cannot do without; each time lastwords
 gathers. At last each of these images boots, or does not. What was gathered and said is kept in
-.cache/lab/roots; only kinds that are new are played.
+.cache/lab/roots; only kinds that are new are played. Machines come and go: rows of kinds that were played on
+another stay in the table as they are.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from lab.common import (
     LabError,
     TimeLimit,
     digest,
+    measured,
     read_json,
     staged,
     write_json,
@@ -223,7 +225,7 @@ cp -p /boot/initrd.img-* /media/var/lab/{name}.img
 """
 GATHER = """
 status=0
-python3 {lab}/opt/lab/lastwords.pyz collect --quiet {options} --only {topics} \\
+python3 {lab}/opt/lab/lastwords.pyz collect --quiet {options} --only {topics} --timeout 300 \\
     -o {lab}/var/lab/{name}.tar.gz || status=$?
 [ $status = 0 ] || [ $status = 3 ]
 """
@@ -426,21 +428,25 @@ def _image(boot: Facts, path: str) -> Facts:
     return {"images": [image], "images_omitted": 0}
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as Markdown."""
-    lines = ["| root | its initramfs lacks | the machine | lastwords, before |", "|---|---|---|---|"]
+HEAD = "| root | its initramfs lacks | the machine | lastwords, before |\n|---|---|---|---|"
+WRONG = "(**wrong**)"
+
+
+def table(rows: Sequence[Row]) -> list[str]:
+    """Return the rows as lines of Markdown."""
+    lines = []
     for row in rows:
         lacks = "nothing" if row.without == WHOLE else row.without
         said = f"lacks {', '.join(row.named)}" if row.named else ", ".join(row.findings) or "boots"
         said += ", to another machine with the disk" if row.elsewhere else ""
-        mark = "" if row.right else " (**wrong**)"
+        mark = "" if row.right else f" {WRONG}"
         fate = "boots" if BOOTS.match(row.fate) else f"`{row.fate}`"
         lines.append(f"| {row.kind.title} | {lacks} | {fate} | {said}{mark} |")
-    return "\n".join(lines)
+    return lines
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Play kinds that were not played; write the table of all; return the exit status."""
+    """Play kinds that were not played; write their rows of the table; return the exit status."""
     wanted = [KINDS[name] for name in arguments] or list(KINDS.values())
     started = time.monotonic()
 
@@ -458,17 +464,23 @@ def main(arguments: Sequence[str]) -> int:
 
     with ThreadPoolExecutor(MACHINES_AT_ONCE) as pool:
         complete = all(list(pool.map(played, wanted)))
-    rows = [row for kind in KINDS.values() if os.path.exists(kind.folder) for row in rows_of(kind)]
-    if not rows:
-        return 1
-    right = sum(row.right for row in rows)
-    kinds = list(dict.fromkeys(row.kind for row in rows))
-    releases = sorted({read_json(os.path.join(kind.folder, "run.json"))["kernel"] for kind in kinds})
-    by = f"booted by `python -m lab.roots` on Linux {', '.join(releases)}"
-    said = f"{len(rows)} verdicts on {len(kinds)} kinds of root, {by}: {right} right."
-    print(f"{table(rows)}\n{said}")
-    write_measured(REPORT, "roots", f"{said}\n\n{table(rows)}")
-    return int(not complete or right < len(rows))
+    before = measured(REPORT, "roots")
+    releases = set(re.findall(r"\d+\.\d+\.\d+[\w.-]*", before.partition("|")[0]))
+    lines = []
+    for kind in KINDS.values():
+        if os.path.exists(kind.folder):
+            lines += table(list(rows_of(kind)))
+            releases.add(read_json(os.path.join(kind.folder, "run.json"))["kernel"])
+        else:
+            lines += [line for line in before.splitlines() if line.startswith(f"| {kind.title} |")]
+    wrong = sum(WRONG in line for line in lines)
+    kinds = len({line.partition(" | ")[0] for line in lines})
+    by = f"booted by `python -m lab.roots` on Linux {', '.join(sorted(releases))}"
+    said = f"{len(lines)} verdicts on {kinds} kinds of root, {by}: {len(lines) - wrong} right."
+    shown = "\n".join([HEAD, *lines])
+    print(f"{shown}\n{said}")
+    write_measured(REPORT, "roots", f"{said}\n\n{shown}")
+    return int(not complete or wrong > 0)
 
 
 if __name__ == "__main__":
