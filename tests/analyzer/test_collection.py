@@ -171,6 +171,18 @@ def test_the_logs_in_an_archive_are_told_one_by_one(reports: Path, tmp_path: Pat
         assert (path.name, kinds) == (path.name, expected)
 
 
+def test_an_archive_is_not_read_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each archive of logs in it costs passes over it."""
+    monkeypatch.setattr(collection, "MAX_PASSES", 5)
+    log = tmp_path / "log"
+    log.write_text("[    0.000000] Linux version 6.1.0-18-amd64\n")
+    inner = pack(tmp_path / "inner.tgz", {"a.log": log})
+    path = pack(tmp_path / "outer.tar", {f"x/{number}.tgz": inner for number in range(6)}, "w")
+    found = [case for _, case in open_cases(str(path), COLLECTORS)]
+    assert isinstance(found[0], Case)
+    assert "was read 5 times already" in str(found[-1])
+
+
 def test_the_number_of_logs_in_an_archive_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collection, "MAX_LOGS", 2)
     log = tmp_path / "log"

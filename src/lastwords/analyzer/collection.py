@@ -6,6 +6,7 @@ than one host is held in memory.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -40,6 +41,8 @@ MAX_DEPTH = 3
 MAX_HOSTS = 1000
 MAX_LOGS = 200
 """Files in an archive that may be logs: one that is too large to be held costs a pass over the archive."""
+MAX_PASSES = 500
+"""Passes over an archive for what lies in archives in it and was not held in memory."""
 MAX_NAMES = 20_000
 """Names in directories that are looked at."""
 
@@ -79,6 +82,7 @@ class _Search:
         self._recollect = recollect
         self._progress = progress
         self._names = 0
+        self._passes = 0
         self.found = 0
 
     def all_in(self, path: str) -> Found:
@@ -197,10 +201,18 @@ class _Search:
                     if member.kind == "file" and ARCHIVE.search(member.name):
                         name = f"{path}/{member.name}"
                         content = io.BufferedReader(Chunks(reader.content()), 1 << 16)
-                        yield from self._member(name, content, partial(_reopen, opener, member.name), depth)
+                        again = partial(self._again, partial(_reopen, opener, member.name))
+                        yield from self._member(name, content, again, depth)
         except (TarError, CompressionError) as problem:
             reason = getattr(problem, "strerror", None) or str(problem)
             yield path, BadArchive(f"{path}: the archive is damaged after {self.found} hosts: {reason}")
+
+    def _again(self, opener: Opener) -> BinaryIO:
+        """Open an archive in an archive again, which is another pass over the outer one."""
+        self._passes += 1
+        if self._passes > MAX_PASSES:
+            raise OSError(errno.EMFILE, f"the archive around it was read {MAX_PASSES} times already")
+        return opener()
 
     def _member(self, name: str, content: BinaryIO, opener: Opener, depth: int) -> Found:
         """Yield the host of an archive that streams by, or, when it is no host, those in it."""
