@@ -119,7 +119,7 @@ def test_the_files_of_a_report_without_a_directory_around_them_are_a_host(
     assert opened(path) == ({"": HOSTS["rhel9"]}, {})
 
 
-@pytest.mark.parametrize("names", [("var",), ("etc", "var"), ("etc", "proc")])
+@pytest.mark.parametrize("names", [("var",), ("etc",), ("etc", "var"), ("etc", "proc")])
 @pytest.mark.parametrize("top", ["", "case-1234/"])
 def test_some_files_of_a_host_are_that_host(
     reports: Path, tmp_path: Path, names: tuple[str, ...], top: str

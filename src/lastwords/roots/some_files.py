@@ -17,6 +17,8 @@ from lastwords.roots.journal import NAMES as JOURNALS
 from lastwords.roots.journal import PLACES, JournalCommands
 from lastwords.roots.trees import HOST_MARKS, Node, Tree
 
+TELLING = frozenset({"etc", "boot", "var", "proc"})
+"""Directories that are of a host though no other is beside them; ``lib`` may be of anything."""
 LOGS = "/var/log"
 JOURNAL = PLACES[0]
 IN_LOGS = (
@@ -69,7 +71,8 @@ class SomeFiles(Tree):
 def place_of(tree: Tree) -> Optional[str]:
     """Return from where in a host its files were taken, empty for its root; None when that cannot be told."""
     names = names_in(tree, "/")
-    if len(names & set(HOST_MARKS)) >= 2 or names_in(tree, LOGS):
+    own = names & set(HOST_MARKS)
+    if len(own) >= 2 or names_in(tree, LOGS) or (own == names and own & TELLING):
         return ""
     if names and all(map(is_journal, names)):
         return join(JOURNAL, "0" * 32)
