@@ -316,7 +316,7 @@ _WARNINGS = (
         ),
         form(
             "WARNING: proc registration bug in {frame}",
-            needs=_WARNED + r"fs/proc/generic\.c.{0,20}? (?:proc_register|at)",
+            needs=_WARNED + r"fs/proc/generic\.c.{0,20}? proc_register",
             pick="warned",
             spares="~proc_",
         ),

@@ -17,6 +17,9 @@ _CHANGING = (
     (re.compile(r"\(ptrval\)|\b0x[0-9a-f]{6,}\b|\b[0-9a-f]{6,}\b(?=[^\w]|$)"), "ADDR"),
     (re.compile(r"\b([\w./-]+\.[chS]):\d+(?::\d+)?"), r"\1:LINE"),
     (re.compile(r"\b([A-Za-z_][\w.]*)\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"), r"\1"),
+    (re.compile(r"(?<=\w)(?:\.(?:cold|constprop|isra|llvm|part)(?:\.\w+)?)+(?![\w./-])"), ""),
+    (re.compile(r"(?<=\bbpf_prog_)[0-9a-f]{16}"), "ADDR"),
+    (re.compile(r"\bkworker/\S+"), "kworker"),
     (re.compile(r"CPU#\d+"), "CPU"),
     (re.compile(r"\d{7,}"), "NUM"),
     (re.compile(r"(?<![\w./-])-?(?:0x[0-9a-f]+|\d+)(?![\w./-])"), "NUM"),
@@ -44,6 +47,8 @@ def normalize(text: str) -> str:
 
     >>> normalize("INFO: Freed in fasync_free_rcu+0x14/0x20 age=57 cpu=0 pid=18338")
     'INFO: Freed in fasync_free_rcu age=NUM cpu=NUM pid=NUM'
+    >>> normalize("KCSAN: data-race in acme_poll.part.0.isra.0 / acme_write.llvm.8140952178")
+    'KCSAN: data-race in acme_poll / acme_write'
     """
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)
