@@ -51,7 +51,7 @@ _TRAPS = r"""
 # Takes and releases locks; counts who may; follows who holds which.
 _LOCKING = r"""
     ~spin_(?:lock|trylock|unlock) ~raw_spin_rq ~(?:read|write)_(?:lock|trylock|unlock)
-    ~lock_(?:acquire|release|class) lock_(?:contended|downgrade|is_held|pin|set|sync|unpin)
+    ~lock_(?:acquire|release|class) lock_(?:contended|downgrade|is_held|(?:un)?pin_lock|set_class|sync$)
     ~mark_(?:lock|usage|irqflags) ~(?:mark|match|reacquire)_held ^valid_state$ validate_chain
     check_(?:chain_key|deadlock|flags$|irq_usage|noncircular|prevs?_add|wait_context)
     ^down$ ~down_(?:read|write|trylock) ~up_(?:read|write) call_rwsem_ ^_{0,2}mutex_ ^rt_mutex_
@@ -204,5 +204,14 @@ _SLEEPING = r"""
     wait_woken finish_wait prepare_to_wait complete$ complete_all complete_with swake_ task_rq
     kthread_(?:stop|park|unpark|flush|cancel|destroy_worker|queue)
 """
-TELLS_LITTLE = family(*_HELPERS, _ENTERING, _SLEEPING)
+# Helpers and ways in that the dashboards name. Many bear other names from release to release.
+_NAMED = r"""
+    down_(?:interruptible|killable|timeout) ^up$ downgrade_write rwsem_ ww_mutex_ lockref_ rt_mutex_
+    timer_(?:delete|shutdown) (?:add|mod)_timer (?:cancel|disable|flush|mod|queue)_(?:delayed_|rcu_)?work
+    swake_up complete_ (?:do_)?wait_for_common mempool_ kvrealloc sprintf vsprintf bcmp$ memscan
+    str(?:n?casecmp|[ln]?cat|rchr|c?spn|pbrk|sep)$ io(?:read|write)(?:8|16|32|64) crc_(?:ccitt|t10dif)
+    copy_user(?:$|_(?:enhanced|generic|handle|ll|nocache)) copy_mc_ clear_user rep_(?:movs|stos)_alternative
+    (?:x64|ia32)_sys_call$ handle_softirqs do_sock_[gs]etsockopt sock_sendmsg do_int80_
+"""
+TELLS_LITTLE = family(*_HELPERS, _ENTERING, _SLEEPING, _NAMED)
 """Frames that say nothing of the way a kernel died, though some are blamed for it."""
