@@ -290,7 +290,7 @@ _PANICS = (
             "kernel panic: stack is corrupted in {frame}",
             needs=(
                 r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in:? "
-                r"(?P<function>[A-Za-z_][\w.]*)\+0x"
+                r"(?P<function>[A-Za-z_][\w.]*)(?:\+0x| \()"
             ),
             pick="named",
         ),

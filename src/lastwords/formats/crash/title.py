@@ -13,8 +13,10 @@ from lastwords.formats.crash.trace import Trace
 LENGTH = 120
 """Characters of a title."""
 
+_PLACE = r"[\w./+-]+\.(?:[chS]|rs):\d+"
 _CHANGING = (
     (re.compile(r"\(ptrval\)|\b0x[0-9a-f]{6,}\b|\b[0-9a-f]{6,}\b(?=[^\w]|$)"), "ADDR"),
+    (re.compile(rf"(?<=\w) \((?:{_PLACE}(?: \(discriminator \d+\))? ?)+\)"), ""),
     (re.compile(r"\b([\w./-]+\.[chS]):\d+(?::\d+)?"), r"\1:LINE"),
     (re.compile(r"\b([A-Za-z_][\w.]*)\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"), r"\1"),
     (re.compile(r"(?<=\w)(?:\.(?:cold|constprop|isra|llvm|part)(?:\.\w+)?)+(?![\w./-])"), ""),
