@@ -309,6 +309,23 @@ def test_the_title_does_not_depend_on_who_wrote_the_log(form: str) -> None:
         assert made[0].title.endswith(" in acme_open")
 
 
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("can't access registers at asm_common_interrupt+0x22/0x40", "can't access registers at asm_common_interrupt"),
+        ("can't access iret registers at retint_user+0x8/0x18", "can't access iret registers at retint_user"),
+        ("can't dereference registers at ffffc90000a17f58 for ip ret_from_fork+0x22/0x30", "can't dereference registers at ADDR for ip ret_from_fork"),
+        ("missing R10 value at acme_open+0x1/0x2", "missing R10 value at acme_open"),
+        ("stack going in the wrong direction? at acme_open+0x1/0x2", "stack going in the wrong direction? at acme_open"),
+        ("stack going in the wrong direction? ip=acme_open+0x1/0x2", "stack going in the wrong direction? ip=acme_open"),
+        ("unknown .orc_unwind entry type 3 at acme_open+0x1/0x2", "unknown .orc_unwind entry type NUM at acme_open"),
+    ],
+)  # fmt: skip
+def test_what_the_unwinder_stumbles_over_is_told_with_its_place(line: str, title: str) -> None:
+    (made,) = found(f"[    7.000000][   T7] WARNING: {line}".encode())
+    assert made.title == f"WARNING: {title}"
+
+
 def test_what_differs_from_run_to_run_is_in_no_title() -> None:
     leak = "BUG: workqueue leaked atomic, lock or RCU: kworker/{}[{}]\n     preempt=0x00000000 lock=0->1 RCU=0->0 workfn=acme\n"
     titles = {found(leak.format(*who).encode())[0].title for who in (("1:1", 7), ("0:14", 1234))}
