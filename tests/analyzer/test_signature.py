@@ -37,6 +37,15 @@ def test_what_differs_between_machines_does_not_enter_the_keys(old: str, new: st
     assert read(BASE).reports[0]["signature"] == read(BASE.replace(old, new)).reports[0]["signature"]
 
 
+@pytest.mark.parametrize(
+    "name", ["handle_softirqs", "timer_delete_sync", "cancel_delayed_work_sync", "rep_movs_alternative"]
+)
+def test_helpers_that_only_some_releases_have_do_not_enter_the_hash(name: str) -> None:
+    at = BASE.index(" acme_work+0x1c")
+    longer = f"{BASE[:at]} {name}+0x1/0x2\n{BASE[at:]}"
+    assert read(BASE).reports[0]["signature"] == read(longer).reports[0]["signature"]
+
+
 def test_another_way_to_the_same_function_has_the_title_but_not_the_hash() -> None:
     one, other = read(BASE), read(BASE.replace("acme_work", "acme_resume"))
     keys = [log.reports[0]["signature"] for log in (one, other)]

@@ -112,7 +112,8 @@ PICKS = {
     "header": Pick((("header", "calls", REST),)),
     "access": Pick((("header", REST),)),
     "access only": Pick((("header", REST),), needs_trace=False),
-    "bare": Pick(((REST,),), needs_trace=False),
+    # Up to 5.14 it begins with a trace of the printing itself.
+    "bare": Pick(((REST,), _CALLS), needs_trace=False),
     "named": Pick((("header",),), all_count=True, needs_trace=False),
     "lock": Pick((("lock",),), all_count=True),
     "lock only": Pick((("lock",),), all_count=True, needs_trace=False),

@@ -31,12 +31,12 @@ _TRACE = re.compile(
 _INLINE = re.compile(rf"\s+(?:(?P<guess>\?)\s*)?(?P<name>{_NAME})\s+{_FILE}(?::\d+)?\s+\[inline\]")
 # What scripts/decode_stacktrace.sh makes of a frame: its place in the source instead of the offset.
 _DECODED = re.compile(
-    rf"\s*(?:{_ADDRESS}\s*)?(?:(?P<guess>\?)\s*)?(?P<name>{_NAME}) \({_FILE}[^)]*\)"
-    r"(?: ?\(?(?P<module>[a-z]\w+)\)?)?"
+    rf"\s*(?:{_ADDRESS}\s*)*(?:(?P<guess>\?)\s*)?(?P<name>{_NAME}) \({_FILE}[^)]*\)"
+    r"(?P<unsure>.* \(unreliable\)$)?(?: ?\(?(?P<module>[a-z]\w+)\)?)?"
 )
 _ARM_FROM = re.compile(
     rf"\s*(?:{_ADDRESS}\s*)?\(?(?P<callee>{_NAME})(?:\+0x[0-9a-f]+/0x[0-9a-f]+)?(?:\s*\[[\w-]+\])?\)? from "
-    rf"(?:{_ADDRESS}\s*)?\(?{_SYMBOL}{_MODULE}\)?"
+    rf"(?:{_ADDRESS}\s*)?\(?(?:{_SYMBOL}{_MODULE}\)?|(?P<decoded>{_NAME}) \({_FILE})"
 )
 _POINTER = re.compile(
     r"^\s*(?P<register>RIP|EIP|IP|NIP|PC|pc|epc|ERA|Krnl PSW)(?: is at\b|\s{0,4}:"
@@ -45,10 +45,13 @@ _POINTER = re.compile(
 )
 _POINTED = re.compile(rf"^\s*(?:{_ADDRESS}\s*|0x[0-9a-f]+\s+|[0-9a-f]{{8,16}}\b\s*)*\(?{_SYMBOL}{_MODULE}")
 _NOWHERE = re.compile(r"\s*(?:\[<[0-9a-f]{4,16}>\] +){0,2}(?:0x[0-9a-f]|(?:\[< *)?\(null\))")
-_POINTED_INLINE = re.compile(rf"^\s*(?P<name>{_NAME})\s+(?:{_FILE}\s+\[inline\]|\({_FILE})")
+_POINTED_INLINE = re.compile(
+    rf"^\s*(?:{_ADDRESS}\s*)*\(?(?P<name>{_NAME})\s+(?:{_FILE}\s+\[inline\]|\({_FILE})"
+)
 # PowerPC prints where a trace was interrupted.
 _INTERRUPT = re.compile(
-    rf"^\s*--- (?:interrupt|Exception): [0-9a-f]+ (?:\[?#?\d*\]? ?)?at {_SYMBOL}{_MODULE}"
+    rf"^\s*--- (?:interrupt|Exception): [0-9a-f]+ (?:\[?#?\d*\]? ?)?at "
+    rf"(?:{_SYMBOL}{_MODULE}|(?P<decoded>{_NAME}) \({_FILE})"
 )
 _LOCK = re.compile(
     rf"(?:\{{[^}}]*\}}(?:-\{{\d+:\d+\}})?,? (?:at|\.\.\. acquire at):"
@@ -183,7 +186,7 @@ def _pointed(match: re.Match[str], stack: str) -> list[Frame]:
 def _frame(match: re.Match[str], stack: str, source: str) -> Frame:
     groups = match.groupdict()
     return Frame(
-        groups["name"],
+        groups["name"] or groups["decoded"],
         _hex(groups["offset"]),
         _hex(groups["size"]),
         groups["module"],
@@ -194,7 +197,8 @@ def _frame(match: re.Match[str], stack: str, source: str) -> Frame:
 
 
 def _decoded(match: re.Match[str], stack: str) -> Frame:
-    return Frame(match["name"], module=match["module"], reliable=not match["guess"], stack=stack)
+    reliable = not match["guess"] and not match["unsure"]
+    return Frame(match["name"], module=match["module"], reliable=reliable, stack=stack)
 
 
 def _ends_well(rest: str) -> bool:

@@ -101,6 +101,7 @@ _BAD_ACCESS = "bad-access in {frame}"
 _STALL = "stall in {frame}"
 _HANG = "hang in {frame}"
 _TIMER = "~apic_timer_interrupt ~rcu"
+_UNWINDING = "~rust_begin_unwind ~rust_helper_BUG"
 
 _FAULTS = (
     kind(
@@ -171,10 +172,18 @@ _FAULTS = (
         fatal=True,
     ),
     kind(
+        "early_exception",
+        "oops",
+        "early exception",
+        r"^PANIC: early exception 0x[0-9a-f]+ ",
+        form("PANIC: early exception in {frame}"),
+        fatal=True,
+    ),
+    kind(
         "stack_segment",
         "oops",
         "stack segment",
-        r"^(?:Oops: )?stack segment: ",
+        r"^(?:Oops: )?stack segment(?:: |, )",
         form("stack segment fault in {frame}"),
     ),
     kind(
@@ -205,8 +214,10 @@ _FAULTS = (
         "oops",
         "oops",
         "[#",
-        r"^(?:Oops: (?=[A-Za-z][\w ]*: [0-9a-f]{4} \[#))?(?P<reason>[A-Za-z].{0,120}?)"
-        r"(?:: [0-9a-f]{2,16})?(?: ilc:\d+)? ?\[#\d+\]",
+        r"^(?:Oops: (?=[A-Za-z])(?![0-9a-f]+ \[#))?(?P<reason>[A-Za-z].{0,120}?)"
+        r"(?:, sig: \d+)?(?:: [0-9a-f]{2,16})?(?: ilc:\d+)? ?\[#\d+\]",
+        # A BUG() on mips; on loongarch and riscv, of kernels that were built without the places of them.
+        form("kernel BUG in {frame}", needs=r"^Kernel (?:BUG|bug detected) ?\[#\d+\]", spares="^skb_"),
         form("invalid opcode in {frame}", needs=r"^(?:Oops: )?invalid opcode: ", pick="pointer"),
         form("unexpected kernel exception in {frame}", needs=r"^Unexpected kernel .{0,60}\[#\d+\]"),
         form("{reason} in {frame}"),
@@ -220,9 +231,15 @@ _FAULTS = (
         r"rust_kernel: panicked at ",
         form(
             "{what} in {frame}",
+            needs=r"rust_kernel: panicked at '(?P<what>.+)', \S+:\d+$",  # up to 6.6, of Rust before 1.73
+            pick="calls",
+            spares=_UNWINDING,
+        ),
+        form(
+            "{what} in {frame}",
             needs=r"rust_kernel: panicked at .*\n(?P<what>.+)",
             pick="calls",
-            spares="~rust_begin_unwind ~rust_helper_BUG",
+            spares=_UNWINDING,
         ),
     ),
     kind(
@@ -273,7 +290,7 @@ _PANICS = (
             "kernel panic: stack is corrupted in {frame}",
             needs=(
                 r"Kernel panic - not syncing: stack-protector: Kernel stack is corrupted in:? "
-                r"(?P<function>[A-Za-z_][\w.]*)\+0x"
+                r"(?P<function>[A-Za-z_][\w.]*)(?:\+0x| \()"
             ),
             pick="named",
         ),

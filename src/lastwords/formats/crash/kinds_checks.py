@@ -1,7 +1,8 @@
 """Rows of the table of kinds for what the kernel checks of itself: WARN, lockdep, slab, lists.
 
 Sources: kernel/panic.c (``__warn``), kernel/locking/lockdep.c, kernel/sched/core.c, lib/refcount.c,
-lib/debugobjects.c, lib/list_debug.c, mm/slub.c, mm/usercopy.c, mm/memory.c, include/linux/smp.h.
+lib/debugobjects.c, lib/list_debug.c, mm/slub.c, mm/usercopy.c, mm/memory.c, include/linux/smp.h,
+arch/x86/kernel/unwind_orc.c and unwind_frame.c.
 """
 
 from __future__ import annotations
@@ -273,10 +274,15 @@ _WARNINGS = (
     kind(
         "stack_unwind",
         "warning",
-        "WARNING: kernel stack|WARNING: stack recursion|WARNING: can't access registers",
+        "WARNING: kernel stack|WARNING: stack |WARNING: can't |WARNING: missing |WARNING: unknown ",
         r"WARNING: (?P<what>kernel stack (?:frame pointer|regs))(?: at .{1,60})? has bad '?\w*'? ?value"
-        r"|^WARNING: (?P<unwinder>stack recursion on stack type|can't access registers at \S+)",
-        form("WARNING: {unwinder}", needs=r"WARNING: (?:stack recursion|can't access)", pick="none"),
+        # That of tables is told by what it stumbled over, and where.
+        r"|^WARNING: (?P<unwinder>stack recursion on stack type"
+        r"|(?:can't (?:access|dereference) (?:iret )?registers(?: at [0-9a-f]+(?= for))?"
+        r"|missing (?:regs for base reg )?R\w\w(?: value)?"
+        r"|stack going in the wrong direction\?|unknown (?:[SB]P base reg|\.orc_unwind entry type) \d+)"
+        r" (?:at |for ip |at ip |ip=)\S+)",
+        form("WARNING: {unwinder}", needs=r"WARNING: (?!kernel )", pick="none"),
         form(
             "WARNING: {what} has bad '{register}' value",
             needs=r"kernel stack regs at [0-9a-f]{8,16} in .* has bad '(?P<register>\w+)' value",
@@ -316,7 +322,7 @@ _WARNINGS = (
         ),
         form(
             "WARNING: proc registration bug in {frame}",
-            needs=_WARNED + r"fs/proc/generic\.c.{0,20}? (?:proc_register|at)",
+            needs=_WARNED + r"fs/proc/generic\.c.{0,20}? proc_register",
             pick="warned",
             spares="~proc_",
         ),

@@ -11,7 +11,7 @@ from lastwords.formats.crash.kinds import SYMBOL, form, kind
 BAD_ACCESS = "bad-access in {frame}"
 URBS = "~usb_start_wait_urb ~usb_bulk_msg ~usb_interrupt_msg"
 """Besides those that are never to blame: what a USB driver calls."""
-_UNDEFINED = "~ubsan ~overflow"
+_UNDEFINED = "~ubsan ~overflow handle_(?:misaligned|null_ptr|object_size)"
 _NOT_INLINE = r"(?!\w+ \S+ \[inline\])"
 """Tools that add places in the source repeat the first line for every function that was inlined."""
 

@@ -64,7 +64,7 @@ LINE = 1000
 """Characters of a line that are looked at."""
 LONG_LINE = 8000
 """Characters of a line that are kept: a list of modules is long."""
-_BODY = 1 << 16
+_BODY = 1 << 18
 _NOISE = 150
 """Lines unlike a report's after which it is over; messages of others after which a panic is not its end."""
 _CASCADE_LINES = 300

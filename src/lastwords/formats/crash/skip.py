@@ -31,26 +31,31 @@ def family(*words: str) -> re.Pattern[str]:
 _REPORTING = r"""
     ~dump_stack ~show_stack ~walk_stack ~(?:dump|unwind)_backtrace arch_stack_walk
     stack_trace_(?:save|consume) ~report_bug ~imbalance_bug ~panic ~printk va_format get_taint$
-    ~print_hex_dump hex_dump_to ~__warn print_(?:report|usage|address|unlock|tainted)
-    warn_(?:slowpath|alloc|bogus)
+    ~print_hex_dump hex_dump_to ~__warn print_(?:report|usage|address|unlock|tainted|trailer)
+    warn_(?:slowpath|alloc|bogus) object_err$
     ~assertfail$ ~dev_(?:emerg|alert|crit|err|warn|notice|info) ~ref_tracker perf_trace
 """
 # Checks memory, objects, locks, context: finds what others did.
 _CHECKING = r"""
-    ~kasan ~hwasan ~__asan ~kmsan ~__msan ~sanitizer kcsan_setup check_memory_region ~check_(?:heap_)?object
-    fortify_report ~debug_object (?:timer|work)_is_static ~lockdep ~might_(?:fault|sleep|resched)
-    seqprop_assert ^__phys_addr
+    ~kasan ~hwasan ~__asan ~kmsan ~__msan ~sanitizer kcsan_ tsan_(?:\w*read|\w*write|atomic)
+    check_memory_region ~check_(?:heap_)?object fortify_report cfi_(?:check|failure|slowpath)
+    ~debug_object (?:timer|work)_is_static ~lockdep ~might_(?:fault|sleep|resched|alloc)
+    cant_(?:migrate|sleep) seqprop_assert ^__phys_addr
 """
 # Carries a fault from the processor to the report.
 _TRAPS = r"""
     ~invalid_op ~do_error ~do_trap ~_trap$ ~fixup_bug program_check_ do_(?:kernel|translation)_fault
-    do_mem_abort el1_abort el1h_64_sync
+    do_mem_abort el1_(?:abort|brk|dbg) el1h_64_sync bug_handler brk_handler call_break_hook
+    do_debug_exception
 """
-# Takes and releases locks; counts who may.
+# Takes and releases locks; counts who may; follows who holds which.
 _LOCKING = r"""
     ~spin_(?:lock|trylock|unlock) ~raw_spin_rq ~(?:read|write)_(?:lock|trylock|unlock)
-    ~lock_(?:acquire|release|class) ~mark_lock ~(?:mark|reacquire)_held ^down$ ~down_(?:read|write|trylock)
-    ~up_(?:read|write) ^_{0,2}mutex_ ^rt_mutex_ ^(?:un)?lock_page ~folio_unlock osq_ owner_on_cpu
+    ~lock_(?:acquire|release|class) lock_(?:contended|downgrade|is_held|(?:un)?pin_lock|set_class|sync$)
+    ~mark_(?:lock|usage|irqflags) ~(?:mark|match|reacquire)_held ^valid_state$ validate_chain
+    check_(?:chain_key|deadlock|flags$|irq_usage|noncircular|prevs?_add|wait_context)
+    ^down$ ~down_(?:read|write|trylock) ~up_(?:read|write) call_rwsem_ ^_{0,2}mutex_ ^rt_mutex_
+    ^(?:un)?lock_page ~folio_unlock osq_ owner_on_cpu
     ~bh_(?:enable|disable) ~(?:trace|lockdep)_(?:hard|soft)irq lock_timer_base
     ~atomic(?:64)?_(?:add|and|cmpxchg|dec|fetch|inc|or|read|set|sub|try|xchg|xor)
     ~(?:change|clear|set|test)_bit ^refcount_ ^kref_
@@ -130,18 +135,18 @@ _SYSTEM_CALLS = r"""
 """
 # From the hardware, a timer, a queue to who asked for it.
 _DISPATCHING = r"""
-    ~process_one_work ~do_softirq ~call_timer_fn ~run_timer(?:s|_softirq) ~hrtimer_run ~tasklet_(?:hi_)?action
-    ~run_ksoftirqd ~smpboot_thread_fn ^kthread$ ~netif_receive_skb ~smp_call_function ~start_secondary
-    ~cpu_startup_entry ~ret_from_fork
+    ~process_one_work ~do_softirq ~call_timer_fn ~run_timer(?:s|_softirq) ~run_hrtimer ~hrtimer_run
+    ~tasklet_(?:hi_)?action ~run_ksoftirqd ~smpboot_thread_fn ^kthread$ ~netif_receive_skb
+    ~smp_call_function ~start_secondary ~cpu_startup_entry ~ret_from_fork
 """
 ANCHORS = family(_SYSTEM_CALLS, _DISPATCHING)
 """The kernel's ways in: whoever they called has taken too long, or too much stack."""
 
 OUTERMOST = family(
     r"""
-    system_call ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp) ^(?:syscall|sysc)_ ^sysret
-    ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^_*do_syscall$ handle_sys
-    ^(?:handle|ret_from)_exception$ exc_page_fault do_user_addr_fault ^cpu_idle$ kernel_thread
+    system_call do_int80_ ^entry_(?:SYSCALL|INT80|SYSENTER) sysenter_(?:do_call|past_esp)
+    ^(?:syscall|sysc)_ ^sysret ^(?:ia32|cstar)_ ^trace_return$ ^el0_svc ^ret_from_syscall ^_*do_syscall$
+    handle_sys ^(?:handle|ret_from)_exception$ exc_page_fault do_user_addr_fault ^cpu_idle$ kernel_thread
     ^ret_from_kernel_ ^start_kernel$ ^secondary_start_kernel$
     """
 )
@@ -199,5 +204,14 @@ _SLEEPING = r"""
     wait_woken finish_wait prepare_to_wait complete$ complete_all complete_with swake_ task_rq
     kthread_(?:stop|park|unpark|flush|cancel|destroy_worker|queue)
 """
-TELLS_LITTLE = family(*_HELPERS, _ENTERING, _SLEEPING)
+# Helpers and ways in that the dashboards name. Many bear other names from release to release.
+_NAMED = r"""
+    down_(?:interruptible|killable|timeout) ^up$ downgrade_write rwsem_ ww_mutex_ lockref_ rt_mutex_
+    timer_(?:delete|shutdown) (?:add|mod)_timer (?:cancel|disable|flush|mod|queue)_(?:delayed_|rcu_)?work
+    swake_up complete_ (?:do_)?wait_for_common mempool_ kvrealloc sprintf vsprintf bcmp$ memscan
+    str(?:n?casecmp|[ln]?cat|rchr|c?spn|pbrk|sep)$ io(?:read|write)(?:8|16|32|64) crc_(?:ccitt|t10dif)
+    copy_user(?:$|_(?:enhanced|generic|handle|ll|nocache)) copy_mc_ clear_user rep_(?:movs|stos)_alternative
+    (?:x64|ia32)_sys_call$ handle_softirqs do_sock_[gs]etsockopt sock_sendmsg do_int80_
+"""
+TELLS_LITTLE = family(*_HELPERS, _ENTERING, _SLEEPING, _NAMED)
 """Frames that say nothing of the way a kernel died, though some are blamed for it."""

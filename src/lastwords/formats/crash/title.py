@@ -13,10 +13,16 @@ from lastwords.formats.crash.trace import Trace
 LENGTH = 120
 """Characters of a title."""
 
+_PLACE = r"[\w./+-]+\.(?:[chS]|rs):\d+"
 _CHANGING = (
     (re.compile(r"\(ptrval\)|\b0x[0-9a-f]{6,}\b|\b[0-9a-f]{6,}\b(?=[^\w]|$)"), "ADDR"),
+    (re.compile(rf"(?<=\w) \((?:{_PLACE}(?: \(discriminator \d+\))? ?)+\)"), ""),
     (re.compile(r"\b([\w./-]+\.[chS]):\d+(?::\d+)?"), r"\1:LINE"),
     (re.compile(r"\b([A-Za-z_][\w.]*)\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?"), r"\1"),
+    (re.compile(r"(?<=\w)(?:\.(?:cold|constprop|isra|llvm|part)(?:\.\w+)?)+(?![\w./-])"), ""),
+    (re.compile(r"(?<=\bbpf_prog_)[0-9a-f]{16}"), "ADDR"),
+    (re.compile(r"\bkworker/\d+(?=:)"), "kworker/NUM"),
+    (re.compile(r"(\bkworker/\w+):\d+"), r"\1:NUM"),
     (re.compile(r"CPU#\d+"), "CPU"),
     (re.compile(r"\d{7,}"), "NUM"),
     (re.compile(r"(?<![\w./-])-?(?:0x[0-9a-f]+|\d+)(?![\w./-])"), "NUM"),
@@ -44,6 +50,8 @@ def normalize(text: str) -> str:
 
     >>> normalize("INFO: Freed in fasync_free_rcu+0x14/0x20 age=57 cpu=0 pid=18338")
     'INFO: Freed in fasync_free_rcu age=NUM cpu=NUM pid=NUM'
+    >>> normalize("KCSAN: data-race in acme_poll.part.0.isra.0 / acme_write.llvm.8140952178")
+    'KCSAN: data-race in acme_poll / acme_write'
     """
     for pattern, instead in _CHANGING:
         text = pattern.sub(instead, text)

@@ -62,7 +62,10 @@ _OF_FAULT = (_CALLS.name, "leak")
 _MARKED = re.compile(r"llocated|reed|Uninit|backtrace|Local variable|became|Exception stack|last allocated")
 _CALL_TRACE = re.compile(r"Call [Tt]race:|Backtrace:")
 _TICK = re.compile(r"apic_timer_interrupt")
-_INTERRUPT = re.compile(r"apic_timer_interrupt|el1h_64_irq")
+_INTERRUPT = re.compile(
+    r"apic_timer_interrupt|^el1h_64_irq$|^el1_irq$|^__irq_svc$|^(?:ext|io)_int_handler$|^handle_(?:int|vint)$"
+    r"|^ret_from_exception$"
+)
 _TICKS = {"tick": _TICK, "interrupt": _INTERRUPT}
 """Frames after which a stack goes on where the timer interrupted it; they are no part of it."""
 
@@ -72,7 +75,7 @@ def _is_step(item: Item, step: str) -> bool:
     if isinstance(item, Mark):
         return item.name == step or (step == "interrupt" and item.name == "exception")
     if step in _TICKS:
-        return _TICKS[step].search(item.function) is not None
+        return _TICKS[step].search(item.name) is not None
     return step in ("frame", item.source)
 
 
