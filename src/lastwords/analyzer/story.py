@@ -63,7 +63,8 @@ class Link:
     name: str
     says: tuple[str, ...]
     """Templates over the details of the event or fields of the finding: the first that can be filled is
-    taken. ``{summary}``, ``{title}``, ``{subject}``, ``{path}`` and ``{count}`` are there besides."""
+    taken. ``{summary}``, ``{title}``, ``{subject}``, ``{path}``, ``{count}`` and ``{several}`` are there
+    besides."""
     marks: tuple[Union[Happened, Concluded], ...]
     core: bool = False
     """What makes the cause: without it there is none. Steps before it lead to it, those after follow."""
@@ -99,6 +100,8 @@ class Pattern:
     """Steps that would make it surer, as templates over the core."""
     more_unless: str = ""
     """Kind of input that is already what they ask for."""
+    apart: str = ""
+    """Detail of its events; where it has several values, ``{several}`` is how many."""
 
 
 @dataclass
@@ -227,7 +230,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         marks = telling.meant(link, taken)
         if not seen and not marks:
             continue
-        steps.append(_step(link, seen, marks))
+        steps.append(_step(link, seen, marks, pattern.apart))
         taken += marks
         for event in seen:
             telling.causes.setdefault(id(event), pattern.id)
@@ -235,6 +238,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
     # Who dies with his group has no report of his own.
     telling_most = next((e for e in reversed(events) if (e.get("details") or {}).get("cause")), None)
     told = _fields(telling_most or (events[-1] if events else None), shown[0] if shown else None, len(events))
+    told.update(_several(events, pattern.apart))
     return _Draft(pattern, steps, taken, told, last, len(events), news)
 
 
@@ -299,12 +303,12 @@ def _repeated(events: list[Event], at_least: int) -> list[Event]:
     return [event for event in apart if str((event.get("details") or {}).get("comm")) == most[0][0]]
 
 
-def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> Step:
+def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding], apart: str) -> Step:
     event = (_began(events) if link.first else events[-1]) if events else None
     finding = findings[0] if findings else None
     # Of what is told by events of two kinds, as a report and its kill, each happened once.
     count = max(Counter(each["kind"] for each in events).values(), default=1)
-    text = _filled(link.says, _fields(event, finding, count))
+    text = _filled(link.says, {**_fields(event, finding, count), **_several(events, apart)})
     if event is not None:
         proof: Optional[Proof] = Proof(event["path"], line=event.get("line"), excerpt=event["summary"])
     else:
@@ -343,6 +347,12 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
         if "title" in details:
             fields["title"] = event_title(event)
     return fields
+
+
+def _several(events: Sequence[Event], name: str) -> dict[str, Any]:
+    """Return how many values a detail has among events, where there are several."""
+    values = {(event.get("details") or {}).get(name) for event in events} - {None}
+    return {"several": len(values)} if len(values) > 1 else {}
 
 
 def _filled(templates: Sequence[str], fields: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.analyzer.again import disk_of, plan_on_disk
 from lastwords.analyzer.boot_words import (
     entries_of,
     entry_file,
@@ -149,7 +150,7 @@ def entry_broken(case: Case) -> Iterator[Finding]:
             "Chosen in the menu, it ends with an error of the boot loader.",
             subject=f"entry {title}",
             evidence=tuple(Proof(path, value="missing") for path in gone),
-            fix=("From rescue mode: lastwords plan bootloader --root DIR prints the script.",),
+            fix=(plan_on_disk(case, "bootloader"),),
         )
     yield from _default_missing(facts)
 
@@ -208,7 +209,7 @@ def root_not_found(case: Case) -> Iterator[Finding]:
             evidence=(Proof("kernel command line", value=f"root={value}"), proof),
             fix=(
                 "In the menu, press e and correct root= to boot once.",
-                "From rescue mode: lastwords plan bootloader --root DIR prints the script.",
+                plan_on_disk(case, "bootloader"),
             ),
         )
 
@@ -299,7 +300,9 @@ def boot_not_mounted(case: Case) -> Iterator[Finding]:
         else "The next kernel update writes where no boot loader looks.",
         subject="/boot",
         evidence=(Proof("/etc/fstab", line=entry["line"], excerpt=f"{entry['spec']} /boot {entry['type']}"),),
-        fix=("$ mount DEVICE DIR/boot, with the device that fstab names",) if rescue else ("$ mount /boot",),
+        fix=(f"$ mount DEVICE {disk_of(case)}/boot, with the device that fstab names",)
+        if rescue
+        else ("$ mount /boot",),
     )
 
 

@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from lastwords.analyzer.again import look_at_dump, look_at_memory, look_at_saved_dump
 from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
 from lastwords.analyzer.titles import event_title
 from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
@@ -38,7 +40,7 @@ def dump_exists(case: Case) -> Iterator[Finding]:
             "This machine crashed, and the state of its kernel at that moment was saved.",
             subject=dump["path"],
             evidence=(Proof(f"{dump['path']}/{core}", value=_size(dump["size"])),),
-            fix=(f"$ lastwords vmcore {dump['path']}/{core}  # why it died, its log, its tasks",),
+            fix=(look_at_saved_dump(case, f"{dump['path']}/{core}"),),
         )
 
 
@@ -90,10 +92,7 @@ def without_symbols(case: Case) -> Iterator[Finding]:
             Proof("/usr/lib/debug", value=f"no kernel {release}"),
             Proof(str(dumps[0]["path"]), value="a dump"),
         ),
-        fix=(
-            f"One of: dnf debuginfo-install kernel-{release}; apt install linux-image-{release}-dbg;"
-            f" apt install linux-image-{release}-dbgsym; zypper install kernel-default-debuginfo.",
-        ),
+        fix=(how_to_get(release, kernel["version"]),),
     )
 
 
@@ -124,7 +123,7 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             "The log says: " + str(last["summary"]),
             subject=kind,
             evidence=tuple(map(proof, events[-SHOWN:])),
-            fix=tuple(_search(events, booting)),
+            fix=(*_search(case, events, booting), *look_at_dump(case)),
         )
 
 
@@ -192,7 +191,7 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
         )
 
 
-def _search(events: list[Event], booting: bool) -> Iterator[str]:
+def _search(case: Case, events: list[Event], booting: bool) -> Iterator[str]:
     """Yield what to search for: the titles of the last reports, each once; or whom to ask.
 
     Nobody's search tells why a machine does not find its root, or who held its memory.
@@ -204,7 +203,7 @@ def _search(events: list[Event], booting: bool) -> Iterator[str]:
     if not events:
         return
     if all(re.search(OUT_OF_MEMORY, event["summary"]) for event in events):
-        yield "$ lastwords oom FILE  # that log: who held the memory"
+        yield look_at_memory(case, "who held the memory")
         return
     unasked = [
         event for event in events[-SHOWN:] if not _ASKED.search(f"{event['summary']} {event_title(event)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lastwords.analyzer.again import look_at_memory
 from lastwords.analyzer.rules.crash import proof
 from lastwords.analyzer.timeline import answered
 from lastwords.hookspecs import rule
@@ -11,7 +12,7 @@ from lastwords.model import Case, Event, Finding, Proof, Severity
 
 SHOWN = 3
 FIXES = 4
-LOOK = "$ lastwords oom FILE  # that log: who held the memory at each kill, which need not be the victim"
+LOOK = "who held the memory at each kill, which need not be the victim"
 
 
 @rule("oom-kill-happened", needs=("kernel_log",))
@@ -39,7 +40,7 @@ def _killed(case: Case, kills: Sequence[Event], where: str, subject: str) -> Ite
         "The last one: " + str(last["summary"]),
         subject=subject,
         evidence=tuple(map(proof, kills[-SHOWN:])),
-        fix=(*_fix(kills), LOOK),
+        fix=(*_fix(kills), look_at_memory(case, LOOK)),
     )
 
 
@@ -68,7 +69,8 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
         subject="memory",
         evidence=tuple(map(proof, reports[-SHOWN:])),
         fix=(
-            "$ lastwords oom FILE  # that log: who held the memory; a whole one tells whom the kernel took",
+            *_fix(reports),
+            look_at_memory(case, "who held the memory; a whole log tells whom the kernel took"),
         ),
     )
 
