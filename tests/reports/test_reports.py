@@ -83,7 +83,7 @@ def test_the_screen_keeps_to_its_width_and_tells_everything(width: int) -> None:
         "to mend",
         "What happened",
         "Not in the input",
-        "bring by",
+        "ask for",
         "2001-09-09 01:46:40",
     ):
         assert words in text

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from lastwords.analyzer.missing import how_to_get, missing_inputs
+from lastwords.analyzer.missing import how_to_get, missing_inputs, to_ask
 from lastwords.analyzer.timeline import timeline
 from lastwords.analyzer.titles import event_title
 from lastwords.model import Case, Event, Finding, Outcome, Proof, Severity, dig, event_order
@@ -195,6 +195,7 @@ def tell(
             -(c.time or 0.0),
         )
     )
+    asks = _asks(case, [draft for draft in drafts if _severity(draft) > Severity.INFO])
     boots, quiet = timeline(case, telling.causes)
     others = tuple(telling.findings)
     return Story(
@@ -204,6 +205,7 @@ def tell(
         boots=boots,
         quiet_boots=quiet,
         missing=missing_inputs(case),
+        asks=asks,
         of_events=tuple(telling.causes.get(id(event)) for event in case.events),
     )
 
@@ -389,17 +391,46 @@ def _wishes(draft: _Draft, case: Case) -> Iterable[Wish]:
 
     Inputs that the same steps bring are one wish.
     """
-    names = {step.link for step in draft.steps}
     joined: dict[tuple[str, ...], dict[str, str]] = {}
-    for link in draft.pattern.chain:
-        if link.name in names or not link.told_by or link.unless in names or link.told_by in case.facts:
+    for link in _untold(draft):
+        if link.told_by in case.facts:
             continue
         joined.setdefault(how_to_get(case, link.told_by), {}).setdefault(link.told_by, link.name)
     for how, steps in joined.items():
         yield Wish(", ".join(steps), f"it would tell of: {', '.join(steps.values())}", how)
-    more = tuple(_filled((text,), draft.told) for text in draft.pattern.more)
-    if more and case.root_kind != draft.pattern.more_unless:
+    more = _more(draft, case)
+    if more:
         yield Wish("more", "this input tells no more of it", more)
+
+
+def _untold(draft: _Draft) -> Iterable[Link]:
+    """Yield the steps that were not seen, and that some collector would tell of."""
+    names = {step.link for step in draft.steps}
+    instead = {link.unless for link in draft.pattern.chain if link.name in names}
+    for link in draft.pattern.chain:
+        if link.name not in names | instead and link.told_by and link.unless not in names:
+            yield link
+
+
+def _more(draft: _Draft, case: Case) -> tuple[str, ...]:
+    if case.root_kind == draft.pattern.more_unless:
+        return ()
+    return tuple(_filled((text,), draft.told) for text in draft.pattern.more)
+
+
+def _asks(case: Case, drafts: Sequence[_Draft]) -> tuple[Wish, ...]:
+    """Return what to ask for, for the sake of the causes that are news."""
+    untold: dict[str, None] = {}
+    more: dict[str, None] = {}
+    for draft in drafts:
+        for link in _untold(draft):
+            outcome = (case.outcomes.get(link.told_by) or {}).get("outcome")
+            if link.told_by not in case.facts or outcome not in (None, Outcome.OK.value):
+                untold.setdefault(link.told_by)
+        if _confidence(draft.pattern, draft.steps)[0] != "high":
+            more.update(dict.fromkeys(_more(draft, case)))
+    dumped = any(step.link == "dump" for draft in drafts for step in draft.steps)
+    return to_ask(case, untold, tuple(more), dumped)
 
 
 def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) -> str:
