@@ -241,6 +241,8 @@ class LogScan:
             "stage": failure.stage,
             "class": failure.name,
             "device": failure.device,
+            "memory": failure.memory,
+            "reserved": failure.reserved,
             "signature": signature_of_failure(failure, title).split,
             "said": told.text,
             "time_source": source,

@@ -8,8 +8,9 @@ from typing import Any
 
 from lastwords.analyzer.again import look_at_dump, look_at_memory, look_at_saved_dump
 from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
+from lastwords.analyzer.kdump.advice import to_reserve
 from lastwords.analyzer.titles import event_title
-from lastwords.formats.failures.texts import TEXTS
+from lastwords.formats.failures.texts import RESERVE, TEXTS
 from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
@@ -187,8 +188,24 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
             text.why,
             subject=stage,
             evidence=(Proof(last["path"], line=last["line"], excerpt=last["details"].get("said")),),
-            fix=text.fix,
+            fix=_reserving(case, last["details"], text.fix),
         )
+
+
+def _reserving(case: Case, details: Facts, fix: tuple[str, ...]) -> tuple[str, ...]:
+    """Return how to mend a failure of kdump, with how much to reserve where the log tells enough for that."""
+    releases = (event["details"].get("release") for event in reversed(case.events) if event["kind"] == "boot")
+    advice = to_reserve(
+        str(details.get("class")),
+        details.get("memory"),
+        details.get("reserved"),
+        next((release for release in releases if release), None),
+    )
+    if advice is None:
+        return fix
+    plan = f"$ lastwords plan kdump --crashkernel {advice.value}  # on that host, or --from its report: how"
+    rest = [step for step in fix if step != RESERVE]
+    return (f"Reserve crashkernel={advice.value}: {advice.why}.", plan, *rest)
 
 
 def _search(case: Case, events: list[Event], booting: bool) -> Iterator[str]:
