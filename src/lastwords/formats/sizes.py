@@ -45,12 +45,17 @@ def short_size(value: Optional[float]) -> str:
 
 
 def alike(values: Sequence[Optional[float]]) -> list[str]:
-    """Return sizes of one sentence in one unit, that of the largest, so that they can be compared.
+    """Return sizes of one sentence in one unit, that of the largest or the next, to be compared.
 
     >>> alike([27380416512, 6227702579, 95420416])
     ['25.5 GiB', '5.8 GiB', '0.1 GiB']
+    >>> alike([2199023255552, 644245094])
+    ['2,048.0 GiB', '0.6 GiB']
     """
     unit, power = _unit(values)
+    smallest = min((abs(value) for value in values if value), default=0.0)
+    if power and 0 < smallest < 0.05 * 1024**power:
+        unit, power = _BINARY[power - 1], power - 1
     return [_in(value, unit, power, 1) for value in values]
 
 
