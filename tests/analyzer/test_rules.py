@@ -513,3 +513,23 @@ def test_rules_that_miss_facts_or_fail_are_listed() -> None:
     skipped = dict(judge("x", case, RULES.values()).skipped)
     assert skipped["dump-target-full"] == "crash_dumps: not for you"
     assert skipped["kdump-not-loaded"].startswith("the rule failed: TypeError")
+
+
+def test_the_kernel_that_did_not_boot_is_named_in_the_steps() -> None:
+    boots = [happened("boot", 3, release="6.1.0-9-amd64"), happened("boot", 2, release="6.1.0-18-amd64")]
+    failure = happened("boot_failure", 1, **{"class": "initramfs_unpack"})
+    (finding,) = found("boot-failed", events=[{**boots[0], "line": 1}, {**boots[1], "line": 5}, failure])
+    steps = " ".join(finding.fix)
+    assert "--root DIR --kernel 6.1.0-18-amd64" in steps and "VERSION" not in steps
+    (untold,) = found("boot-failed", events=[failure])
+    assert "--kernel VERSION" in " ".join(untold.fix)
+
+
+def test_symbols_are_named_for_the_distribution_of_the_host() -> None:
+    facts = {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": False}}
+    assert found("crash-dump-without-symbols", **facts)[0].fix == (f"dnf debuginfo-install kernel-{V}",)
+    assert (
+        found("crash-dump-without-symbols", "debian12", **facts)[0]
+        .fix[0]
+        .startswith("apt install linux-image-")
+    )

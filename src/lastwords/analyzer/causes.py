@@ -49,7 +49,7 @@ LIMIT_MET = (
 MET_AGAIN = "{comm} was killed {count} times: started again, it meets it again"
 AGAIN = "{comm} was killed {count} times, in {several} control groups"
 EATER = "{cause}; {eater} held the most, and {comm} was killed|{cause}"
-RANKING = "{ranking}"
+RANKING = "who held the most: {ranking}"
 KERNEL_LOOK = (
     "$ lastwords oops FILE  # the whole kernel log, or a console capture",
     "$ lastwords vmcore FILE  # a crash dump of it",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
-from lastwords.analyzer.again import look_at_dump, look_at_memory, look_at_saved_dump
+from lastwords.analyzer.again import DISK, disk_of, look_at_dump, look_at_memory, look_at_saved_dump
 from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
 from lastwords.analyzer.kdump.advice import to_reserve
-from lastwords.analyzer.titles import event_title
-from lastwords.formats.failures.texts import RESERVE, TEXTS
+from lastwords.analyzer.titles import CUT, event_title
+from lastwords.formats.failures.texts import RESERVE, TEXTS, VERSION
 from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
@@ -161,8 +162,14 @@ def boot_failed(case: Case) -> Iterator[Finding]:
         text.why,
         subject=str(details["class"]),
         evidence=(Proof(last["path"], line=last["line"], excerpt=details.get("said")),),
-        fix=text.fix,
+        fix=tuple(_filled(case, step, _release(case, last)) for step in text.fix),
     )
+
+
+def _filled(case: Case, step: str, release: Optional[str]) -> str:
+    """Return a step with the disk, where the input is one, and the kernel that did not boot, where told."""
+    there = step.replace(f"--root {DISK}", f"--root {disk_of(case)}")
+    return there.replace(VERSION, shlex.quote(release)) if release else there
 
 
 @rule("kdump-failed", needs=("kernel_log",), shows="no-dump")
@@ -184,22 +191,34 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
         yield Finding(
             "kdump-failed",
             Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
-            text.title[:1].upper() + text.title[1:],
+            text.headline,
             text.why,
             subject=stage,
             evidence=(Proof(last["path"], line=last["line"], excerpt=last["details"].get("said")),),
-            fix=_reserving(case, last["details"], text.fix),
+            fix=_reserving(last["details"], _release(case, last), text.fix),
         )
 
 
-def _reserving(case: Case, details: Facts, fix: tuple[str, ...]) -> tuple[str, ...]:
+def _release(case: Case, event: Event) -> Optional[str]:
+    """Return the release of the kernel that was started last before an event in its log, or None."""
+    before = [
+        each["details"]["release"]
+        for each in case.events
+        if each["kind"] == "boot"
+        and each["details"].get("release")
+        and each["path"] == event["path"]
+        and (each["line"] or 0) <= (event["line"] or 0)
+    ]
+    return str(before[-1]) if before else None
+
+
+def _reserving(details: Facts, release: Optional[str], fix: tuple[str, ...]) -> tuple[str, ...]:
     """Return how to mend a failure of kdump, with how much to reserve where the log tells enough for that."""
-    releases = (event["details"].get("release") for event in reversed(case.events) if event["kind"] == "boot")
     advice = to_reserve(
         str(details.get("class")),
         details.get("memory"),
         details.get("reserved"),
-        next((release for release in releases if release), None),
+        release,
     )
     if advice is None:
         return fix
@@ -228,7 +247,9 @@ def _search(case: Case, events: list[Event], booting: bool) -> Iterator[str]:
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
         return
-    titles = dict.fromkeys(event_title(e) if e["details"].get("title") else None for e in unasked)
+    titles = dict.fromkeys(
+        event_title(e).removesuffix(CUT) if e["details"].get("title") else None for e in unasked
+    )
     for title in titles:
         if title is not None:
             yield f'Search the kernel lists and the distribution\'s bugs for "{title}".'

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NAMES = frozenset(("crashkernel=", "makedumpfile", "kexec", "kdump's", "fadump"))
+"""Words that are written small wherever they stand."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -14,10 +17,17 @@ class Text:
     fix: tuple[str, ...]
     """Steps in order; those that start with ``$ `` are commands."""
 
+    @property
+    def headline(self) -> str:
+        """The title as a sentence begins; what is the name of a program or parameter stays as it is."""
+        return self.title if self.title.split(" ")[0] in NAMES else self.title[:1].upper() + self.title[1:]
 
+
+VERSION = "VERSION"
+"""Stands in steps for the release of the kernel that did not boot."""
 _REBUILD = (
-    "$ lastwords plan initramfs --root DIR --kernel VERSION  # from a rescue system, with the disk mounted",
-    "or by hand, in a chroot: dracut -f --kver VERSION; update-initramfs -u -k VERSION",
+    f"$ lastwords plan initramfs --root DIR --kernel {VERSION}  # in a rescue system, with the disk mounted",
+    f"or by hand, in a chroot: dracut -f --kver {VERSION}; update-initramfs -u -k {VERSION}",
 )
 RESERVE = "$ lastwords plan kdump  # on that host, or --from its report: how much to reserve, and how"
 
