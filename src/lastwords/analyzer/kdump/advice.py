@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional
 
+from lastwords.formats.failures.texts import RESERVE, TEXTS
 from lastwords.formats.kdump.crashkernel import dialect_of, evaluate
 from lastwords.formats.kdump.crashkernel_defaults import default_by_release
 from lastwords.formats.sizes import size
@@ -57,6 +58,22 @@ def to_reserve(
     if memory and enough > memory // _LARGEST_PART:
         return None
     return Advice(_value(enough), f"{size(reserved)} were too little")
+
+
+def with_size(
+    name: str, memory: Optional[int], reserved: Optional[int], release: Optional[str]
+) -> tuple[str, ...]:
+    """Return how to mend a failure of kdump, with how much to reserve where enough is known for that.
+
+    Parameters are those of :func:`to_reserve`.
+    """
+    fix = TEXTS[name].fix
+    advice = to_reserve(name, memory, reserved, release)
+    if advice is None:
+        return fix
+    plan = f"$ lastwords plan kdump --crashkernel {advice.value}  # on that host, or --from its report: how"
+    rest = [step for step in fix if step != RESERVE]
+    return (f"Reserve crashkernel={advice.value}: {advice.why}.", plan, *rest)
 
 
 def _value(enough: int) -> str:

@@ -9,9 +9,9 @@ from typing import Any, Optional
 
 from lastwords.analyzer.again import DISK, disk_of, look_at_dump, look_at_memory, look_at_saved_dump
 from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
-from lastwords.analyzer.kdump.advice import to_reserve
+from lastwords.analyzer.kdump.advice import with_size
 from lastwords.analyzer.titles import CUT, event_title
-from lastwords.formats.failures.texts import RESERVE, TEXTS, VERSION
+from lastwords.formats.failures.texts import TEXTS, VERSION
 from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
@@ -195,7 +195,12 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
             text.why,
             subject=stage,
             evidence=(Proof(last["path"], line=last["line"], excerpt=last["details"].get("said")),),
-            fix=_reserving(last["details"], _release(case, last), text.fix),
+            fix=with_size(
+                str(last["details"]["class"]),
+                last["details"].get("memory"),
+                last["details"].get("reserved"),
+                _release(case, last),
+            ),
         )
 
 
@@ -210,21 +215,6 @@ def _release(case: Case, event: Event) -> Optional[str]:
         and (each["line"] or 0) <= (event["line"] or 0)
     ]
     return str(before[-1]) if before else None
-
-
-def _reserving(details: Facts, release: Optional[str], fix: tuple[str, ...]) -> tuple[str, ...]:
-    """Return how to mend a failure of kdump, with how much to reserve where the log tells enough for that."""
-    advice = to_reserve(
-        str(details.get("class")),
-        details.get("memory"),
-        details.get("reserved"),
-        release,
-    )
-    if advice is None:
-        return fix
-    plan = f"$ lastwords plan kdump --crashkernel {advice.value}  # on that host, or --from its report: how"
-    rest = [step for step in fix if step != RESERVE]
-    return (f"Reserve crashkernel={advice.value}: {advice.why}.", plan, *rest)
 
 
 def _search(case: Case, events: list[Event], booting: bool) -> Iterator[str]:
