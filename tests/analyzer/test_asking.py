@@ -109,3 +109,17 @@ def test_every_report_for_people_tells_it_once() -> None:
     for name in ("terminal", "short", "markdown", "html"):
         text = REPORTS[name].render(verdict, Look(100))
         assert text.count("/boot and the boot loader, the initramfs images") == 1, name
+
+
+@pytest.mark.parametrize("outcome", ["partial", "denied", "timeout", "no_data"])
+def test_a_log_that_was_not_read_is_asked_for_where_nothing_else_is_known(outcome: str) -> None:
+    case = case_of("rhel9", {"crash_dumps__dumps": []}, [])
+    case.root_kind = "live"
+    case.outcomes = {**case.outcomes, "kernel_log": {"outcome": outcome, "reason": "dmesg: not permitted"}}
+    assert asks(judge("x", case, RULES.values()))[0][0] == "kernel_log"
+    found = case_of("rhel9", {"crash_dumps__dumps": []}, [kill(1, scope="global", cause="java held it")])
+    found.outcomes = case.outcomes
+    assert (
+        "kernel_log" not in [topic for topic, _ in asks(judge("x", found, RULES.values()))]
+        or outcome == "denied"
+    )

@@ -294,7 +294,7 @@ def test_without_a_kernel_log_nothing_is_claimed() -> None:
     [
         (0, "partial", "No kernel log in the input"),
         (None, "denied", "No kernel log in the input"),
-        (9, "partial", "not every log could be read"),
+        (9, "partial", "Not every log could be read"),
         (9, "ok", "in what was seen"),
     ],
 )

@@ -83,16 +83,19 @@ def _sos(topics: Iterable[str]) -> str:
     return " ".join((f"$ sos report -o {','.join(plugins)},lastwords", *options))
 
 
-def to_ask(case: Case, untold: Iterable[str], more: Sequence[str], dumped: bool) -> tuple[Wish, ...]:
+def to_ask(
+    case: Case, untold: Iterable[str], more: Sequence[str], quiet: bool, dumped: bool
+) -> tuple[Wish, ...]:
     """Return what to ask for: no more than what the verdict would gain by.
 
     :param untold: topics that are not, or only partly, in the input, and would tell of steps of causes
     :param more: further steps that would make causes surer
+    :param quiet: whether no cause is news: then a log that could not be read may hold one
     :param dumped: whether a cause that is news left a crash dump
     """
     asked = list(_the_dump(case)) if dumped else []
     topics = dict.fromkeys(untold)
-    if not any(source.get("lines") for source in dig(case.facts, "kernel_log", "sources") or ()):
+    if quiet and (case.outcomes.get("kernel_log") or {}).get("outcome") != Outcome.OK.value:
         topics.setdefault("kernel_log")
     for topic, entry in case.outcomes.items():
         if entry.get("outcome") == Outcome.DENIED.value:

@@ -430,7 +430,7 @@ def _asks(case: Case, drafts: Sequence[_Draft]) -> tuple[Wish, ...]:
         if _confidence(draft.pattern, draft.steps)[0] != "high":
             more.update(dict.fromkeys(_more(draft, case)))
     dumped = any(step.link == "dump" for draft in drafts for step in draft.steps)
-    return to_ask(case, untold, tuple(more), dumped)
+    return to_ask(case, untold, tuple(more), quiet=not drafts, dumped=dumped)
 
 
 def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) -> str:
@@ -447,8 +447,9 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")
-    rest = "" if outcome == Outcome.OK.value else "; not every log could be read"
-    return f"Nothing died, and nothing threatens to, in what was seen{rest}"
+    if outcome != Outcome.OK.value:
+        return "Not every log could be read: nothing died, and nothing threatens to, in what was"
+    return "Nothing died, and nothing threatens to, in what was seen"
 
 
 def _words_of(event: Event) -> str:

@@ -103,9 +103,12 @@ def tally(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def worst_style(verdict: Verdict) -> str:
-    """Return the style of the gravest thing that is told."""
+    """Return the style of the gravest thing that is told; green is for what was seen whole."""
     worst = verdict.worst() or Severity.INFO
-    return "bold green" if worst is Severity.INFO else STYLES[worst]
+    if worst is not Severity.INFO:
+        return STYLES[worst]
+    read = (verdict.case.outcomes.get("kernel_log") or {}).get("outcome")
+    return "bold green" if read == Outcome.OK.value else "bold yellow"
 
 
 def _places(verdict: Verdict) -> set[Place]:
