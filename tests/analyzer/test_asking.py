@@ -104,6 +104,13 @@ def test_a_kernel_log_is_asked_for_where_there_is_none() -> None:
     )
 
 
+def test_of_a_dump_that_gives_no_log_what_lies_beside_it_is_asked_for() -> None:
+    verdict = judge(
+        "x", Case({}, [], {"kernel_log": {"outcome": "no_data", "reason": "x"}}, "vmcore", None), []
+    )
+    assert asks(verdict)[0][1].startswith("The log that kdump saved beside the dump")
+
+
 def test_every_report_for_people_tells_it_once() -> None:
     verdict = judged("log", at(1, "boot_failure", "x"), without=("boot", "initramfs"))
     for name in ("terminal", "short", "markdown", "html"):

@@ -31,6 +31,11 @@ GAINS = {
     "oom": "what is set to happen when memory runs out",
 }
 """What a topic is good for."""
+BESIDE_DUMP = (
+    "The log that kdump saved beside the dump: vmcore-dmesg.txt, dmesg.*",
+    "The dump once more, if it was cut on its way.",
+)
+"""What has the kernel log that a dump does not give."""
 COPY_DUMP = "Copy the dump itself from the host (no report holds one): $ lastwords open vmcore"
 FROM_DISK = {
     "memory": ("It is lost with the machine; a crash dump may hold it.", "$ lastwords vmcore VMCORE"),
@@ -59,6 +64,8 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
         return ("Have the file sent again, whole.",)
     if case.root_kind == "log" and topic in OF_DISKS:
         return ("$ lastwords open --root DIR --log FILE  # with its disk, mounted by a rescue system",)
+    if case.root_kind == "vmcore" and topic == "kernel_log":
+        return BESIDE_DUMP
     if case.root_kind == "sosreport":
         more = (COPY_DUMP,) if topic == "crash_dumps" else ()
         return (_sos((topic,)), *more, COLLECT)
