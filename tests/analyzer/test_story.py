@@ -289,6 +289,12 @@ def test_without_a_kernel_log_nothing_is_claimed() -> None:
     assert story.headline.startswith("No kernel log in the input")
 
 
+def test_a_warning_of_the_kernel_is_no_quiet() -> None:
+    story = told(at(1, "warning", "WARNING: CPU: 0 at f.c:7 f", title="WARNING in f")).story
+    assert story.headline == "Nothing died in what was seen; the kernel warned: WARNING in f"
+    assert "kernel-warned" in [finding.id for finding in story.others]
+
+
 @pytest.mark.parametrize(
     ("lines", "outcome", "words"),
     [

@@ -449,6 +449,9 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")
     if outcome != Outcome.OK.value:
         return "Not every log could be read: nothing died, and nothing threatens to, in what was"
+    warned = [event for event in case.machine_events() if event["kind"] == "warning"]
+    if warned:
+        return f"Nothing died in what was seen; the kernel warned: {event_title(warned[-1])}"
     return "Nothing died, and nothing threatens to, in what was seen"
 
 

@@ -129,6 +129,27 @@ def crash_happened(case: Case) -> Iterator[Finding]:
         )
 
 
+@rule("kernel-warned", needs=("kernel_log",))
+def kernel_warned(case: Case) -> Iterator[Finding]:
+    """The kernel warned (WARN_ON, lockdep and the like): something was not as its code expects.
+
+    Good to know: mostly harmless, sometimes the first word of a death that comes later. One finding for all,
+    with the titles under which they are known.
+    """
+    events = [event for event in case.machine_events() if event["kind"] == "warning"]
+    if not events:
+        return
+    yield Finding(
+        "kernel-warned",
+        Severity.INFO,
+        f"The kernel warned, {'once' if len(events) == 1 else f'{len(events)} times'}",
+        f"The last time: {event_title(events[-1])}",
+        subject="warning",
+        evidence=tuple(map(proof, events[-SHOWN:])),
+        fix=tuple(_search(case, events, False)),
+    )
+
+
 @rule("boot-failed", needs=("kernel_log",))
 def boot_failed(case: Case) -> Iterator[Finding]:
     """A boot ended before the machine was up: the log tells at which stage, and mostly of what.
