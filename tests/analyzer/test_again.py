@@ -10,7 +10,14 @@ import pytest
 from hosttree import host_tree, write_tree
 
 from lastwords import plugins
-from lastwords.analyzer.again import look_at_dump, look_at_memory, look_at_saved_dump, plan_on_disk
+from lastwords.analyzer.again import (
+    look_at_dump,
+    look_at_memory,
+    look_at_saved_dump,
+    plan_of,
+    plan_on_disk,
+    room_on,
+)
 from lastwords.analyzer.collection import open_cases
 from lastwords.analyzer.opening import open_case
 from lastwords.cli.main import run
@@ -84,3 +91,22 @@ def test_a_host_inside_an_archive_has_no_path(tmp_path: Path) -> None:
     found = list(open_cases(str(tmp_path / "up.tar"), RUN))
     assert len(found) == 2
     assert [each.where for _, each in found if isinstance(each, Case)] == ["", ""]
+
+
+@pytest.mark.parametrize(
+    ("kind", "where", "plan", "room"),
+    [
+        ("live", "", "$ lastwords plan kdump", "$ df -h /boot"),
+        ("bundle", "b.tar.zst", "$ lastwords plan kdump --from b.tar.zst", "$ df -h /boot"),
+        ("sosreport", "", "$ lastwords plan kdump --from FILE", "$ df -h /boot"),
+        (
+            "directory",
+            "/mnt/",
+            "$ lastwords plan kdump --root /mnt/  # a script: read it, then run it",
+            "$ df -h /mnt/boot",
+        ),
+    ],
+)
+def test_a_plan_is_made_for_the_host_of_the_input(kind: str, where: str, plan: str, room: str) -> None:
+    assert plan_of(case(kind, where), "kdump") == plan
+    assert room_on(case(kind, where), "/boot") == room

@@ -535,3 +535,11 @@ def test_symbols_are_named_for_the_distribution_of_the_host() -> None:
         .fix[0]
         .startswith("apt install linux-image-")
     )
+
+
+def test_what_is_not_known_of_kdump_is_looked_at_on_the_machine_and_not_planned() -> None:
+    unknown = {"kdump__kexec__crash_loaded": None, "kdump__kexec__crash_size": None}
+    (finding,) = found("kdump-readiness", **unknown)
+    assert finding.fix[0].startswith("$ lastwords check --section kdump")
+    (lost,) = found("kdump-readiness", kdump__kexec__crash_loaded=False)
+    assert lost.fix[0].startswith("$ lastwords plan kdump")

@@ -59,6 +59,23 @@ def plan_on_disk(case: Case, plan: str) -> str:
     return f"From rescue mode: lastwords plan {plan} --root {DISK} prints the script."
 
 
+def plan_of(case: Case, plan: str) -> str:
+    """Return the step that prints the script of a plan for the host of the case.
+
+    :param plan: its name, and options
+    """
+    if case.root_kind == "directory":
+        return plan_on_disk(case, plan)
+    source = f" --from {input_of(case)}" if case.root_kind in ("bundle", "sosreport") else ""
+    return f"$ lastwords plan {plan}{source}"
+
+
+def room_on(case: Case, path: str) -> str:
+    """Return the step that tells how full a filesystem is, of the host or of its disk that is mounted."""
+    disk = disk_of(case).rstrip("/") if case.root_kind == "directory" and case.where else ""
+    return f"$ df -h {disk}{path}"
+
+
 def input_of(case: Case) -> str:
     """Return the path of the input for a shell."""
     return shlex.quote(case.where) if case.where else FILE

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from lastwords.analyzer.again import disk_of, plan_on_disk
+from lastwords.analyzer.again import disk_of, plan_on_disk, room_on
 from lastwords.analyzer.boot_words import (
     entries_of,
     entry_file,
@@ -51,7 +51,7 @@ def without_initramfs(case: Case) -> Iterator[Finding]:
                 Proof(kernel["vmlinuz"]["path"] or "/boot", value="there"),
                 Proof(image_path(case, version), value="missing"),
             ),
-            fix=("$ df -h /boot", *remake(case, version)),
+            fix=(room_on(case, "/boot"), *remake(case, version)),
         )
 
 
@@ -85,7 +85,7 @@ def kernel_damaged(case: Case) -> Iterator[Finding]:
                 "The boot loader or the kernel's own decompressor stops, or it finds no modules of its own.",
                 subject=f"kernel {version}",
                 evidence=(Proof(file["path"], value=value, threshold=threshold),),
-                fix=("$ df -h /boot", "Install the kernel's package anew."),
+                fix=(room_on(case, "/boot"), "Install the kernel's package anew."),
             )
 
 
