@@ -81,3 +81,8 @@ def test_a_console_alone_tells_it(tmp_path: Path) -> None:
     verdict = lastwords.open(console)
     fixes = [step for finding in verdict.findings for step in finding.fix]
     assert "Reserve crashkernel=128M: 64.0 MiB were too little." in fixes
+    # That it ran out of memory is told so, and not as a lack of the machine's.
+    assert [cause.id for cause in verdict.story.causes] == ["crash-requested"]
+    assert not {"oom-outcome-unknown", "oom-kill-happened"} & {finding.id for finding in verdict.findings}
+    marked = [event["kind"] for event in verdict.events if event["details"].get("crash_kernel")]
+    assert marked == ["oom_report", "panic"]

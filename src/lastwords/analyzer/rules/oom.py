@@ -21,7 +21,7 @@ def kill_happened(case: Case) -> Iterator[Finding]:
 
     Kills at the memory limits of control groups are a finding of their own: the machine had memory left.
     """
-    kills = [event for event in case.events if event["kind"] == "oom_kill"]
+    kills = [event for event in case.machine_events() if event["kind"] == "oom_kill"]
     limited = [event for event in kills if event["details"].get("scope") == "memcg"]
     others = [event for event in kills if event["details"].get("scope") != "memcg"]
     yield from _killed(case, others, "for want of memory", "host")
@@ -57,7 +57,9 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
     The log ends there: it was cut, the machine died over it, or its ring buffer was full of the report.
     """
     told = answered(case.events, ("oom_kill", "panic"))
-    reports = [event for event in case.events if event["kind"] == "oom_report" and id(event) not in told]
+    reports = [
+        event for event in case.machine_events() if event["kind"] == "oom_report" and id(event) not in told
+    ]
     if not reports:
         return
     last = reports[-1]

@@ -95,6 +95,8 @@ class Failure:
     """Of one of kdump, where the log tells: bytes that the machine has."""
     reserved: Optional[int] = None
     """And of them for the crash kernel."""
+    begun: int = 0
+    """Line at which that crash kernel began which failed; 0 where the log does not show it."""
 
 
 @dataclass
@@ -233,7 +235,9 @@ class Failures:
             return
         short = any(proof.sign.name == "out_of_memory" for proof in failed)
         name = "capture_out_of_memory" if short else "capture_boot"
-        self.found.append(Failure("kdump", "capture", name, None, _some(failed), reserved=boot.memory))
+        self.found.append(
+            Failure("kdump", "capture", name, None, _some(failed), reserved=boot.memory, begun=boot.seen)
+        )
 
     def _end_kdump(self) -> None:
         proofs, self._kdump = self._kdump, []
@@ -251,6 +255,7 @@ class Failures:
                 _device(proofs, main.sign.name),
                 tuple(proofs),
                 reserved=self._boot.memory if self._boot.crash else None,
+                begun=self._boot.seen if self._boot.crash else 0,
             )
         )
 
