@@ -465,3 +465,14 @@ def test_a_request_that_kernels_answered_by_a_fault_is_one() -> None:
     assert [
         step.split(":")[0] for each in verdict.findings if each.id == "crash-happened" for step in each.fix
     ] == ["Ask who did it"]
+
+
+def test_a_report_without_an_end_belongs_to_the_cause_that_took_it() -> None:
+    killed = {**kill(60, **MEMCG, limit="1 GiB"), "boot": None}
+    report = at(61, "oom_report", "java invoked oom-killer", boot=None, scope="memcg", comm="java")
+    story = told(killed, report).story
+    assert [cause.id for cause in story.causes] == ["memory-limit"]
+    assert {f.id for f in story.causes[0].findings} == {"oom-kill-happened", "oom-outcome-unknown"}
+    (alone,) = told(report).story.causes
+    assert (alone.id, [f.id for f in alone.findings]) == ("shortage", ["oom-outcome-unknown"])
+    assert alone.chain[-1].text == "java asked for memory, and there was none"

@@ -223,7 +223,7 @@ PATTERNS: tuple[Pattern, ...] = (
             step("why", EATER, on("oom_report", cause="*"), first=True),
             step("by-whom", RANKING, on("oom_report", ranking="*"), first=True),
             step("shortage", "the limit of {memcg}, {limit}, was reached|" + SHORTAGE, on("oom_report"),
-                 found("shortage"), core=True),
+                 core=True),
         ),
         more=("$ journalctl -k -b all  # or another whole kernel log: what the kernel did then",),
     ),

@@ -50,7 +50,7 @@ def _fix(kills: Sequence[Event]) -> Sequence[str]:
     return next((fix[:FIXES] for fix in advised if fix), ())
 
 
-@rule("oom-outcome-unknown", needs=("kernel_log",), shows="shortage")
+@rule("oom-outcome-unknown", needs=("kernel_log",))
 def outcome_unknown(case: Case) -> Iterator[Finding]:
     """The kernel called its OOM killer, and no log tells what came of it. A warning for a week, then a note.
 
@@ -72,7 +72,8 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
         evidence=tuple(map(proof, reports[-SHOWN:])),
         fix=(
             *_fix(reports),
-            look_at_memory(case, "who held the memory; a whole log tells whom the kernel took"),
+            look_at_memory(case, LOOK),
+            "A whole log tells whom the kernel took.",
         ),
     )
 
