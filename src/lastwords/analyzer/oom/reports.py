@@ -34,7 +34,7 @@ RANKED_IN_SHORT = 4
 """Programs that the story names."""
 _OF_NOTE = 0.02
 """Part of what the first one holds that makes another worth a word."""
-ALONE = frozenset(("one-process", "jvm"))
+ALONE = frozenset(("one-process", "jvm", CROWD))
 """Causes whose title tells already who held the memory, and how much."""
 COMMAND_DEADLINE = 45.0
 EXPLAINED = ("trigger", "constraint", "constraint_note", "victims", "complete", "missing", "explanation")
@@ -81,7 +81,7 @@ def _in_short(report: Explanation) -> dict[str, Any]:
         return {"ranking": ranking} if ranking else {}
     lead = next((cause for cause in report.causes if cause.id in HOLDERS), report.causes[0])
     short: dict[str, Any] = {"cause": lead.title}
-    if ranking and not (lead.id in ALONE and len(report.programs) == 1):
+    if ranking and not (lead.id in ALONE and _is_one(report.programs)):
         short["ranking"] = ranking
     advising: list[Cause] = [lead] if lead is report.causes[0] else [report.causes[0], lead]
     short["fix"] = [step for cause in advising for step in cause.fix]
@@ -97,9 +97,18 @@ def _in_short(report: Explanation) -> dict[str, Any]:
     return short
 
 
+def _is_one(programs: Sequence[Program]) -> bool:
+    """Return whether one program alone is worth a word, and no word of its swap."""
+    return len(_most(programs)) == 1 and (programs[0].swap or 0) < programs[0].held * _OF_NOTE
+
+
+def _most(programs: Sequence[Program]) -> list[Program]:
+    return [each for each in programs[:RANKED_IN_SHORT] if each.held >= programs[0].held * _OF_NOTE > 0]
+
+
 def ranked(programs: Sequence[Program]) -> str:
     """Return the programs that held the most in one line, with what each held, those that matter."""
-    most = [each for each in programs[:RANKED_IN_SHORT] if each.held >= programs[0].held * _OF_NOTE > 0]
+    most = _most(programs)
     told = alike([size for each in most for size in (each.held, each.swap)])
     parts = []
     for each, held, swap in zip(most, told[::2], told[1::2]):
