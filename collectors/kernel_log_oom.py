@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.formats.oom.report import OomEvent, Victim
+from lastwords.formats.sizes import size
 from lastwords.model import Event, event
 
 _VICTIM = ("pid", "comm", "uid", "total_vm", "anon_rss", "file_rss", "shmem_rss", "pgtables")
@@ -78,12 +79,12 @@ def _killed(details: dict[str, Any]) -> str:
     """Who was killed by whom and why, in one line.
 
     >>> _killed({"killer": "kernel", "comm": "java", "pid": 7, "anon_rss": 3 << 20, "scope": "memcg"})
-    'the kernel killed java (pid 7), 3 MiB: memory cgroup out of memory'
+    'the kernel killed java (pid 7), 3.0 MiB: memory cgroup out of memory'
     """
     who = details.get("comm") or details.get("cgroup") or "a process"
     pid = f" (pid {details['pid']})" if details.get("pid") is not None else ""
     held = details.get("anon_rss") if details.get("anon_rss") is not None else details.get("rss")
-    size = f", {held >> 20} MiB" if held is not None else ""
+    much = f", {size(held)}" if held is not None else ""
     killer = "the kernel" if details["killer"] == "kernel" else details["killer"]
     memcg = "memory cgroup " if details.get("scope") == "memcg" else ""
-    return f"{killer} killed {who}{pid}{size}: {details.get('reason') or memcg + 'out of memory'}"
+    return f"{killer} killed {who}{pid}{much}: {details.get('reason') or memcg + 'out of memory'}"

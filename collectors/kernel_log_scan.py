@@ -59,6 +59,8 @@ _SAME_REPORT = {
     ("mce", "mce"): (80, 5.0),
     ("nmi", "nmi"): (5, 1.0),
 }
+_OF_CRASH_KERNELS = ("panic", "oom_report", "oom_kill")
+"""Kinds of events that are told as a dump that was not saved, where a crash kernel had them."""
 _PANICS = ("kernel_panic", "out_of_memory")
 """Failed boots that are told by the panic alone."""
 
@@ -160,7 +162,7 @@ class LogScan:
                 self._list(self._failed(failure, "boot_failure"))
             elif failure.area == "kdump":
                 if failure.stage == "capture":
-                    self._of_a_crash_kernel({proof.message.number for proof in failure.proofs})
+                    self._of_a_crash_kernel(failure)
                 self._no_kdump(self._failed(failure, "kdump"))
         found = [item for items in self._events.values() for item in items]
         found.sort(key=lambda item: item["line"])
@@ -217,11 +219,14 @@ class LogScan:
         behind = [line for line in self._behind if line.number >= number - BEFORE]
         return ending_of([line.data for line in behind])
 
-    def _of_a_crash_kernel(self, lines: set[int]) -> None:
-        """Mark the panics on these lines: of them died not the machine, but what should save its dump."""
-        for each in self._events.get("panic", ()):
-            if each["line"] in lines:
-                each["details"]["crash_kernel"] = True
+    def _of_a_crash_kernel(self, failure: Failure) -> None:
+        """Mark what a crash kernel died of, and its lack of memory: not the machine had them."""
+        lines = {proof.message.number for proof in failure.proofs}
+        own = range(failure.begun, max(lines) + 1) if failure.begun else ()
+        for kind in _OF_CRASH_KERNELS:
+            for each in self._events.get(kind, ()):
+                if each["line"] in own or (kind == "panic" and each["line"] in lines):
+                    each["details"]["crash_kernel"] = True
 
     def _no_kdump(self, made: Event) -> None:
         """List a failure of kdump, or add what it is to the event that the same line made by its words."""
@@ -241,6 +246,8 @@ class LogScan:
             "stage": failure.stage,
             "class": failure.name,
             "device": failure.device,
+            "memory": failure.memory,
+            "reserved": failure.reserved,
             "signature": signature_of_failure(failure, title).split,
             "said": told.text,
             "time_source": source,

@@ -110,10 +110,10 @@ _lastwords() {
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --html --short --section --compare --format --output --fail-on --color -q --quiet -v --verbose --only --skip --timeout --with-cmdline" -- "$cur"))
         else COMPREPLY=($(compgen -W "" -- "$cur")); fi ;;
     'oom')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --event --all --color" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --event -v --all --color" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'oops')
-        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --format --fail-on --color" -- "$cur"))
+        if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl --markdown --format --fail-on --color -v --verbose" -- "$cur"))
         else compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$cur"); fi ;;
     'same')
         if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W "-h --help --json --jsonl" -- "$cur"))

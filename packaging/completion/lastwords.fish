@@ -63,7 +63,7 @@ complete -c lastwords -n '__fish_seen_subcommand_from oom' -s h -l help -d 'show
 complete -c lastwords -n '__fish_seen_subcommand_from oom' -l json -d 'indented JSON'
 complete -c lastwords -n '__fish_seen_subcommand_from oom' -l jsonl -d 'one JSON line a file'
 complete -c lastwords -n '__fish_seen_subcommand_from oom' -l event -r -d 'tell all about event N (default: the last)'
-complete -c lastwords -n '__fish_seen_subcommand_from oom' -l all -d 'tell all about every event'
+complete -c lastwords -n '__fish_seen_subcommand_from oom' -s v -l all -d 'tell all about every event'
 complete -c lastwords -n '__fish_seen_subcommand_from oom' -l color -r -a 'auto always never' -d 'colours on the terminal'
 complete -c lastwords -n '__fish_seen_subcommand_from oom' -F
 complete -c lastwords -n '__fish_use_subcommand' -a oops -d 'every kernel crash, hang, warning and boot failure in a log'
@@ -74,6 +74,7 @@ complete -c lastwords -n '__fish_seen_subcommand_from oops' -l markdown -d 'same
 complete -c lastwords -n '__fish_seen_subcommand_from oops' -l format -r -d 'terminal, json, jsonl, markdown, junit, kcidb'
 complete -c lastwords -n '__fish_seen_subcommand_from oops' -l fail-on -r -a 'any fatal' -d 'exit with 1 if there is any report, or a fatal one'
 complete -c lastwords -n '__fish_seen_subcommand_from oops' -l color -r -a 'auto always never' -d 'colours on the terminal'
+complete -c lastwords -n '__fish_seen_subcommand_from oops' -s v -l verbose -d 'show every report, whole traces and all that followed'
 complete -c lastwords -n '__fish_seen_subcommand_from oops' -F
 complete -c lastwords -n '__fish_use_subcommand' -a same -d 'do these logs tell of the same death?'
 complete -c lastwords -n '__fish_seen_subcommand_from same' -s h -l help -d 'show this help and stop'

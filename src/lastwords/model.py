@@ -210,9 +210,11 @@ class Case:
     """What a reader must know of the input itself: obfuscated, recollected, files changed."""
     around: Callable[[str, int], Sequence[tuple[int, str]]] = lambda path, line: ()
     """Gives the lines around one of a file or ``$ command``, with their numbers, where the input has them."""
+    where: str = ""
+    """The input as a path that commands on this machine can be given; empty when there is none."""
 
     def machine_events(self) -> list[Event]:
-        """Return the events but for what a crash kernel died of: the dump that was not saved tells it."""
+        """Return the events but for those of a crash kernel that failed: the dump not saved tells it."""
         return [item for item in self.events if not (item.get("details") or {}).get("crash_kernel")]
 
     def known_until(self) -> Optional[float]:

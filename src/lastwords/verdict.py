@@ -142,6 +142,8 @@ class Story:
     """Boots the journal knows in which nothing happened."""
     missing: tuple[Wish, ...] = ()
     """What the input lacks."""
+    asks: tuple[Wish, ...] = ()
+    """What to ask for: what the causes that are news would gain by."""
     of_events: tuple[Optional[str], ...] = ()
     """Id of the cause that each event of the case belongs to, in their order."""
 
@@ -154,6 +156,7 @@ class Story:
             "boots": [boot.to_json() for boot in self.boots],
             "quiet_boots": self.quiet_boots,
             "missing": [wish.to_json() for wish in self.missing],
+            "asks": [wish.to_json() for wish in self.asks],
         }
 
 

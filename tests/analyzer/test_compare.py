@@ -70,3 +70,20 @@ def test_another_machine_is_told() -> None:
     new.compared = compare(verdict(), new)
     assert new.compared.same_host is False
     assert "two different machines" in TERMINAL.render(new, Look())
+
+
+def test_what_a_rule_says_that_only_one_could_try_did_not_change() -> None:
+    old, new = verdict(**booted()), verdict(**booted())
+    without = case_of("rhel9", {}, [happened("boot")])
+    del without.facts["kdump"]
+    bare = judge("x", without, RULES.values())
+    assert "kdump-no-crashkernel" in {finding.id for finding in old.findings}
+    assert "kdump-no-crashkernel" not in {finding.id for finding in compare(old, bare).gone}
+    assert "kdump-no-crashkernel" not in {finding.id for finding in compare(bare, new).appeared}
+
+
+def test_an_event_without_a_time_that_was_known_did_not_happen_again() -> None:
+    old = verdict(events=[happened("panic", 1.0)])
+    undated = {**happened("panic"), "time": None}
+    assert compare(old, verdict(events=[undated])).events == ()
+    assert compare(verdict(), verdict(events=[undated])).events == (undated,)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from hosttree import host_tree, root_of, text_root, write_tree
 
-from lastwords.analyzer.oom.reports import explained
+from lastwords.analyzer.oom.eaters import Program
+from lastwords.analyzer.oom.reports import explained, ranked
 from lastwords.cli.main import run
 from lastwords.collectors.kernel_log import KernelLogCollector
 from lastwords.model import Event, event
@@ -34,6 +35,8 @@ def test_every_kill_gains_its_own_report() -> None:
         assert [victim["pid"] for victim in details["victims"]] == [details["pid"]]
         assert details["trigger"]["comm"] in ("java", "perl")
         assert details["explanation"]["programs"][0]["rss"] > 0
+        most = details["explanation"]["programs"][0]["comm"]
+        assert details.get("ranking", most).startswith(most)
     assert all(
         "explanation" not in each["details"]
         for each in events
@@ -69,3 +72,15 @@ def test_without_the_log_events_stay_as_they_are() -> None:
     assert explained(gone, text_root("=== /etc/os-release\nID=x\n")) == gone
     other = text_root("=== /var/log/messages\nkernel: nothing of the kind\n")
     assert explained(gone, other) == gone
+
+
+def test_a_ranking_tells_in_one_unit_the_programs_that_matter() -> None:
+    gib = 1 << 30
+    programs = [
+        Program("mysqld", 1, 20 * gib, 6 * gib),
+        Program("java", 10, 9 * gib, gib // 8),
+        Program("oacore", 1, gib // 2 + gib // 8, 0),
+        Program("sh", 3, gib // 64, None),
+    ]
+    assert ranked(programs) == "mysqld 26.0 GiB (6.0 GiB of it in swap), 10 x java 9.1 GiB, oacore 0.6 GiB"
+    assert ranked([]) == "" == ranked([Program("kthreadd", 1, 0, None)])

@@ -176,6 +176,7 @@ FIRES: list[tuple[str, dict[str, Any], Severity, str]] = [
     ("kdump-failed", {"events": [happened("kdump", 90, **{"class": "capture_no_space", "stage": "capture"})]},
      Severity.INFO, "capture"),
     ("crash-happened", {"events": [happened("hang")]}, Severity.WARNING, "hang"),
+    ("kernel-warned", {"events": [happened("warning", title="WARNING in f")]}, Severity.INFO, "warning"),
     ("oom-kill-happened", {"events": [happened("oom_kill")]}, Severity.WARNING, "host"),
     ("oom-kill-happened", {"events": [happened("oom_kill", 90)]}, Severity.INFO, "host"),
     ("oom-outcome-unknown", {"events": [happened("oom_report")]}, Severity.WARNING, "memory"),
@@ -310,6 +311,7 @@ SILENT: list[tuple[str, dict[str, Any]]] = [
     ("kdump-failed", {"events": [happened("kdump")]}),
     ("kdump-failed", {"events": [happened("kdump", **{"class": "kexec_load", "stage": "load"})]}),
     ("boot-failed", {"events": [happened("boot_failure", **{"class": "of another plugin"})]}),
+    ("kernel-warned", {"events": [happened("panic")]}),
     ("oom-kill-happened", {"events": [happened("boot")]}),
     ("oom-outcome-unknown", {"events": [happened("oom_report"), happened("oom_kill")]}),
     ("oom-outcome-unknown", {"events": [happened("oom_report"), happened("panic")]}),
@@ -513,3 +515,31 @@ def test_rules_that_miss_facts_or_fail_are_listed() -> None:
     skipped = dict(judge("x", case, RULES.values()).skipped)
     assert skipped["dump-target-full"] == "crash_dumps: not for you"
     assert skipped["kdump-not-loaded"].startswith("the rule failed: TypeError")
+
+
+def test_the_kernel_that_did_not_boot_is_named_in_the_steps() -> None:
+    boots = [happened("boot", 3, release="6.1.0-9-amd64"), happened("boot", 2, release="6.1.0-18-amd64")]
+    failure = happened("boot_failure", 1, **{"class": "initramfs_unpack"})
+    (finding,) = found("boot-failed", events=[{**boots[0], "line": 1}, {**boots[1], "line": 5}, failure])
+    steps = " ".join(finding.fix)
+    assert "--root DIR --kernel 6.1.0-18-amd64" in steps and "VERSION" not in steps
+    (untold,) = found("boot-failed", events=[failure])
+    assert "--kernel VERSION" in " ".join(untold.fix)
+
+
+def test_symbols_are_named_for_the_distribution_of_the_host() -> None:
+    facts = {"crash_dumps__dumps": [dump()], "kernel__debug_info": {"path": None, "exists": False}}
+    assert found("crash-dump-without-symbols", **facts)[0].fix == (f"dnf debuginfo-install kernel-{V}",)
+    assert (
+        found("crash-dump-without-symbols", "debian12", **facts)[0]
+        .fix[0]
+        .startswith("apt install linux-image-")
+    )
+
+
+def test_what_is_not_known_of_kdump_is_looked_at_on_the_machine_and_not_planned() -> None:
+    unknown = {"kdump__kexec__crash_loaded": None, "kdump__kexec__crash_size": None}
+    (finding,) = found("kdump-readiness", **unknown)
+    assert finding.fix[0].startswith("$ lastwords check --section kdump")
+    (lost,) = found("kdump-readiness", kdump__kexec__crash_loaded=False)
+    assert lost.fix[0].startswith("$ lastwords plan kdump")

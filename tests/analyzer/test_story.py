@@ -70,9 +70,15 @@ CASES: list[tuple[str, list[Event], dict[str, Any], str, list[str]]] = [
      {}, "high", ["shortage", "kill"]),
     ("memory-limit", [kill(1, cause="the limit is too small", **MEMCG)], {}, "high", ["why", "kill"]),
     ("out-of-memory", [kill(1, scope="global", cause="458 processes of php-fpm", eater="php-fpm")], {}, "high", ["why", "kill"]),
+    ("out-of-memory", [kill(1, scope="global", cause="java alone held 9 GiB", ranking="java 9 GiB, sh 1 GiB")], {}, "high",
+     ["why", "by-whom", "kill"]),
+    ("shortage", [at(1, "oom_report", "a invoked oom-killer", scope="global", ranking="java 9 GiB")], {}, "medium",
+     ["by-whom", "shortage"]),
+    ("shortage", [at(1, "oom_report", "a invoked oom-killer", scope="memcg", memcg=SLOT, limit="1 GiB")], {}, "medium",
+     ["shortage"]),
     ("memory-pressure", [kill(1, killer="systemd-oomd", cgroup="/user.slice")], {}, "high", ["kill"]),
     ("out-of-memory", [at(0, "oom_report", "mysqld invoked oom-killer"), kill(1, scope="global")], {}, "medium", ["shortage", "kill"]),
-    ("shortage", [at(0, "oom_report", "mysqld invoked oom-killer", comm="mysqld")], {}, "high", ["shortage"]),
+    ("shortage", [at(0, "oom_report", "mysqld invoked oom-killer", comm="mysqld")], {}, "medium", ["shortage"]),
     ("storage-failing", [at(1, "io_error", "I/O error, dev sda, sector 7", device="sda"),
                          at(2, "filesystem_error", "EXT4-fs error (device sda1)", device="sda1"), HANG], {}, "high", ["error", "filesystem", "hang"]),
     ("hardware-error", [at(1, "mce", "mce: [Hardware Error]: Machine check events logged")], {}, "medium", ["error"]),
@@ -121,6 +127,21 @@ def test_a_storm_is_told_by_its_program_and_what_it_looked_like_when_it_began() 
     assert first.chain[0].text == "sh: 3,499 processes held 1 MiB"
     assert first.chain[-1].text == "4 processes of sh were killed, one after the other: there are always more"
     assert first.findings[0].fix[0] == "TasksMax="
+
+
+def test_kills_at_several_limits_are_not_told_as_of_one() -> None:
+    kills = [kill(n, scope="memcg", memcg=f"/pod{n}", limit=f"{n} MiB") for n in (1, 2, 3)]
+    first = told(*kills).story.causes[0]
+    assert first.title == (
+        "Programs need more memory than the limits of 3 control groups allow, the last one java in /pod3"
+    )
+    assert [step.text for step in first.chain] == [
+        "the limits of 3 control groups were reached, the last that of /pod3, 3 MiB",
+        "the kernel killed java (pid 103); 3 kills in all",
+        "java was killed 3 times, in 3 control groups",
+    ]
+    one = told(*kills[:1]).story.causes[0]
+    assert one.title == "java needs more memory than the limit of /pod1, 1 MiB, allows"
 
 
 def test_every_cause_has_a_case() -> None:
@@ -268,12 +289,18 @@ def test_without_a_kernel_log_nothing_is_claimed() -> None:
     assert story.headline.startswith("No kernel log in the input")
 
 
+def test_a_warning_of_the_kernel_is_no_quiet() -> None:
+    story = told(at(1, "warning", "WARNING: CPU: 0 at f.c:7 f", title="WARNING in f")).story
+    assert story.headline == "Nothing died in what was seen; the kernel warned: WARNING in f"
+    assert "kernel-warned" in [finding.id for finding in story.others]
+
+
 @pytest.mark.parametrize(
     ("lines", "outcome", "words"),
     [
         (0, "partial", "No kernel log in the input"),
         (None, "denied", "No kernel log in the input"),
-        (9, "partial", "not every log could be read"),
+        (9, "partial", "Not every log could be read"),
         (9, "ok", "in what was seen"),
     ],
 )
@@ -438,3 +465,14 @@ def test_a_request_that_kernels_answered_by_a_fault_is_one() -> None:
     assert [
         step.split(":")[0] for each in verdict.findings if each.id == "crash-happened" for step in each.fix
     ] == ["Ask who did it"]
+
+
+def test_a_report_without_an_end_belongs_to_the_cause_that_took_it() -> None:
+    killed = {**kill(60, **MEMCG, limit="1 GiB"), "boot": None}
+    report = at(61, "oom_report", "java invoked oom-killer", boot=None, scope="memcg", comm="java")
+    story = told(killed, report).story
+    assert [cause.id for cause in story.causes] == ["memory-limit"]
+    assert {f.id for f in story.causes[0].findings} == {"oom-kill-happened", "oom-outcome-unknown"}
+    (alone,) = told(report).story.causes
+    assert (alone.id, [f.id for f in alone.findings]) == ("shortage", ["oom-outcome-unknown"])
+    assert alone.chain[-1].text == "java asked for memory, and there was none"

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from hosttree import host_tree, root_of
 from lastwords import plugins
 from lastwords.analyzer.opening import open_case, open_tree
 from lastwords.bundle.read import Bundle
-from lastwords.bundle.write import FORMATS, BundleWriter, OutputError, destination, new_identity
+from lastwords.bundle.write import FORMATS, BundleWriter, OutputError, destination, format_for, new_identity
 from lastwords.gather.run import gather
 from lastwords.model import LastwordsError
 
@@ -257,3 +258,14 @@ def test_opening_writes_nothing(bundle: Path, tmp_path: Path) -> None:
     assert {p: t for p, t in after.items() if p != tmp_path} == {
         p: t for p, t in before.items() if p != tmp_path
     }
+
+
+def test_a_form_that_needs_what_is_not_installed_is_refused_before_anything_is_gathered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "zstandard", None)
+    with pytest.raises(
+        OutputError, match=r"zstandard, which is not installed here: give a name that ends in \.tar\.xz"
+    ):
+        BundleWriter(str(tmp_path / "b.tar.zst"), "tar.zst")
+    assert list(tmp_path.iterdir()) == [] and format_for(None) == "tar.xz"

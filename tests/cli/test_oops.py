@@ -220,3 +220,49 @@ def test_the_parts_of_a_pstore_record_are_one_log(tmp_path: Path, capsys: pytest
     assert found["path"] == str(paths[0])
     assert [(entry["title"], entry["frame"]) for entry in found["reports"]] == [(NULL.title, "acme_irq")]
     assert len(printed(capsys, "oops", "--jsonl", str(paths[0]), str(paths[0])).splitlines()) == 2
+
+
+def test_verbose_shows_whole_traces_and_all_that_followed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames = "".join(f"[    9.000200]  function_{n}+0x10/0x20\n" for n in range(30))
+    panics = "".join(f"[    9.{n + 500:06}] BUG: scheduling while atomic: sh/{n}/0x2\n" for n in range(50))
+    path = tmp_path / "many.log"
+    path.write_text(
+        "[    9.000000] BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+        "[    9.000100] RIP: 0010:function_0+0x10/0x20\n"
+        f"[    9.000150] Call Trace:\n{frames}[    9.000400] ---[ end trace 0123456789abcdef ]---\n{panics}"
+    )
+    brief, whole = [], []
+    for out, options in ((brief, []), (whole, ["-v"])):
+        assert run(["oops", *options, str(path)]) == 0
+        out += " ".join(capsys.readouterr().out.split()).split(" ")
+    assert "function_29" in whole and "function_29" not in brief
+    assert len(whole) > len(brief) and "..." not in whole
+
+
+def test_a_machine_did_not_die_of_what_its_crash_kernel_died_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    death = "[  107.366093] Kernel panic - not syncing: sysrq triggered crash\n"
+    capture = (
+        "[    0.000000] Linux version 6.1.0-56-cloud-amd64 (gcc-12) #1 SMP\n"
+        "[    0.000000] Command line: root=/dev/vda nr_cpus=1 elfcorehdr=425332K\n"
+        "[    0.000000] Memory: 11196K/65516K available (14343K kernel code)\n"
+        "[    1.752000] Kernel panic - not syncing: System is deadlocked on memory\n"
+    )
+    console, log = tmp_path / "console.txt", tmp_path / "dmesg.txt"
+    console.write_text(death + capture)
+    log.write_text(death)
+    assert run(["oops", "--json", str(console)]) == 0
+    reports = json.loads(capsys.readouterr().out)["reports"]
+    assert [each["title"] for each in reports] == [
+        "kernel panic: sysrq triggered crash",
+        "kdump failure: the crash kernel ran out of memory",
+        "kernel panic: System is deadlocked on memory",
+    ]
+    assert [each["cause"] for each in reports] == [None, None, 1]
+    assert any("crashkernel=128M" in step for step in reports[1]["fix"])
+    assert run(["same", "--json", str(console), str(log)]) == 0
+    (group,) = json.loads(capsys.readouterr().out)["groups"]
+    assert group["title"] == "kernel panic: sysrq triggered crash"

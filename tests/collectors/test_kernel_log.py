@@ -116,7 +116,7 @@ def test_daemons_that_kill_are_told_apart() -> None:
     facts = collected(text_root(f"=== /var/log/messages {MARCH}\n{noise(3000)}{text}{noise(3000)}"))
     first, second = facts["events"]
     assert first["details"]["cgroup"] == "/a.slice/b.scope" and first["details"]["killer"] == "systemd-oomd"
-    assert second["summary"] == "earlyoom killed firefox (pid 4711), 1200 MiB: out of memory"
+    assert second["summary"] == "earlyoom killed firefox (pid 4711), 1.2 GiB: out of memory"
     assert second["details"]["rss"] == 1200 << 20
 
 

@@ -216,6 +216,11 @@ def test_each_boot_of_a_log_is_its_own() -> None:
     assert names == ["root_missing"] * 2
 
 
+def test_names_are_not_written_large() -> None:
+    assert TEXTS["crashkernel_syntax"].headline.startswith("crashkernel= ")
+    assert TEXTS["capture_out_of_memory"].headline.startswith("The crash kernel ")
+
+
 def test_every_class_has_its_words() -> None:
     of_whole_boots = {"kernel_not_started", "capture_boot", "capture_out_of_memory"}
     assert {sign.name for sign in SIGNS} | of_whole_boots == set(TEXTS)

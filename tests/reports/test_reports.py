@@ -83,7 +83,7 @@ def test_the_screen_keeps_to_its_width_and_tells_everything(width: int) -> None:
         "to mend",
         "What happened",
         "Not in the input",
-        "bring by",
+        "ask for",
         "2001-09-09 01:46:40",
     ):
         assert words in text
@@ -122,7 +122,7 @@ def test_a_cause_is_told_with_its_chain_and_what_it_explains() -> None:
     assert "WARNING    java needs more memory than the limit of /app allows\n" in head
     assert "3 times, last 2001-09-09 01:47:10 UTC; confidence high  [memory-limit]" in head
     assert "again      java was killed 3 times" in head
-    assert "to mend    $ lastwords oom FILE" in head and "oom-kill-happened" not in head
+    assert "to mend    $ lastwords open --section oom FILE" in head and "oom-kill-happened" not in head
     full = REPORTS["terminal"].render(judge("path", case, rules), Look(100, full=True))
     assert "found      Processes were killed at the memory limits of control groups, 3 times" in full
     assert "/var/log/messages:30" in head

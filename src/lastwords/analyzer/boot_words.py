@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Optional
 
+from lastwords.analyzer.again import plan_on_disk
 from lastwords.formats.boot.kernel_files import BUILDERS, classify
 from lastwords.model import Case, Facts, Severity
 
@@ -34,9 +35,9 @@ def remake(case: Case, version: Optional[str]) -> tuple[str, ...]:
         return ("Make it anew.",)
     command = rebuild(case, version)
     if case.root_kind == "directory":
-        plan = f"$ lastwords plan initramfs --root DIR --kernel {version}  # a script: read it, then run it"
+        plan = plan_on_disk(case, f"initramfs --kernel {version}")
         return (plan, f"Or by hand, in a chroot on the disk: {command}")
-    return (f"$ {command}", "From rescue mode: lastwords plan initramfs --root DIR prints the script.")
+    return (f"$ {command}", plan_on_disk(case, "initramfs"))
 
 
 def rebuild(case: Case, version: str) -> str:

@@ -42,8 +42,14 @@ SHORTAGE = "{comm} asked for memory, and there was none|{summary}"
 CROWDED = "{count} processes of {crowd} were killed, one after the other: there are always more"
 GUILTY = "the fault lies in {frame}, of the module {module}|the fault lies in {frame}"
 HUNG_IN = "it hung in {frame}, of the module {module}|it hung in {frame}"
-LIMIT_MET = "the limit of {memcg}, {limit}, was reached|{comm} asked for more memory"
+LIMIT_MET = (
+    "the limits of {several} control groups were reached, the last that of {memcg}, {limit}|"
+    "the limit of {memcg}, {limit}, was reached|{comm} asked for more memory"
+)
+MET_AGAIN = "{comm} was killed {count} times: started again, it meets it again"
+AGAIN = "{comm} was killed {count} times, in {several} control groups"
 EATER = "{cause}; {eater} held the most, and {comm} was killed|{cause}"
+RANKING = "who held the most: {ranking}"
 KERNEL_LOOK = (
     "$ lastwords oops FILE  # the whole kernel log, or a console capture",
     "$ lastwords vmcore FILE  # a crash dump of it",
@@ -96,7 +102,8 @@ PATTERNS: tuple[Pattern, ...] = (
         (
             step("setting", "{title}", found("panic-setting"), told_by="oom"),
             step("shortage", SHORTAGE, on("oom_report")),
-            step("why", EATER, on("oom_kill", cause="*"), first=True),
+            step("why", EATER, on("oom_kill", cause="*"), on("oom_report", cause="*"), first=True),
+            step("by-whom", RANKING, on("oom_kill", ranking="*"), on("oom_report", ranking="*"), first=True),
             step("kill", KILL, on("oom_kill")),
             step("panic", "{summary}", on("panic", OUT_OF_MEMORY), core=True),
             *AFTERMATH,
@@ -152,6 +159,8 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "memory-limit",
         (
+            "Programs need more memory than the limits of {several} control groups allow, "
+            "the last one {comm} in {memcg}",
             "So many processes of {crowd} run that {memcg} needs more memory than its limit of {limit}",
             "{comm} needs more memory than the limit of {memcg}, {limit}, allows",
             "{comm} needs more memory than the limit of {memcg} allows",
@@ -163,11 +172,12 @@ PATTERNS: tuple[Pattern, ...] = (
             step("shortage", LIMIT_MET + "|{summary}", on("oom_report", scope="!global"),
                  on("oom_kill", scope="memcg", limit="*")),
             step("why", EATER, on("oom_kill", scope="memcg", cause="*"), first=True),
+            step("by-whom", RANKING, on("oom_kill", scope="memcg", ranking="*"), first=True),
             step("kill", KILL, on("oom_kill", scope="memcg"), core=True),
-            step("again", CROWDED + "|{comm} was killed {count} times: started again, it meets it again",
-                 on("oom_kill", scope="memcg"), at_least=2),
+            step("again", f"{AGAIN}|{CROWDED}|{MET_AGAIN}", on("oom_kill", scope="memcg"), at_least=2),
         ),
         sure=True,
+        apart="memcg",
     ),
     Pattern(
         "memory-pressure",
@@ -194,6 +204,7 @@ PATTERNS: tuple[Pattern, ...] = (
         ),
         (
             step("why", EATER, on("oom_kill", scope="global", cause="*"), proof=True, first=True),
+            step("by-whom", RANKING, on("oom_kill", scope="global", ranking="*"), first=True),
             step("setting", "{title}", found("memory-setting", Severity.WARNING)),
             step("shortage", SHORTAGE, on("oom_report", scope="!memcg")),
             step("kill", KILL, on("oom_kill"), core=True),
@@ -208,8 +219,13 @@ PATTERNS: tuple[Pattern, ...] = (
             "{comm} found no memory left, and what the kernel did about it is not told",
             "Memory ran out, and what the kernel did about it is not told",
         ),
-        (step("shortage", SHORTAGE, on("oom_report"), found("shortage"), core=True),),
-        sure=True,
+        (
+            step("why", EATER, on("oom_report", cause="*"), first=True),
+            step("by-whom", RANKING, on("oom_report", ranking="*"), first=True),
+            step("shortage", "the limit of {memcg}, {limit}, was reached|" + SHORTAGE, on("oom_report"),
+                 core=True),
+        ),
+        more=("$ journalctl -k -b all  # or another whole kernel log: what the kernel did then",),
     ),
     # -- the rest of the machine
     Pattern(

@@ -38,19 +38,24 @@ MEMORY_SHIFT = 0.01
 def compare(old: Verdict, new: Verdict) -> Comparison:
     """Return what changed from *old* to *new*.
 
-    A fact that only one of them knows did not change.
+    A fact that only one of them knows did not change, nor did what a rule says that only one could try.
     """
     before = {finding.fingerprint: finding for finding in old.findings}
     after = {finding.fingerprint: finding for finding in new.findings}
     both = [(before[mark], after[mark]) for mark in after if mark in before]
-    known = {_place(event) for event in old.case.events}
+    known = {place for event in old.case.events for place in (_place(event), (*_place(event)[:2], None))}
+    untried, unknown = ({name for name, _ in verdict.skipped} for verdict in (old, new))
     since = old.case.taken_at
     return Comparison(
         path=old.path,
         taken_at=since,
         same_host=same_host(old, new),
-        appeared=tuple(finding for mark, finding in after.items() if mark not in before),
-        gone=tuple(finding for mark, finding in before.items() if mark not in after),
+        appeared=tuple(
+            finding for mark, finding in after.items() if mark not in before and finding.id not in untried
+        ),
+        gone=tuple(
+            finding for mark, finding in before.items() if mark not in after and finding.id not in unknown
+        ),
         graver=tuple(now for then, now in both if now.severity > then.severity),
         milder=tuple(now for then, now in both if now.severity < then.severity),
         changes=tuple(_changes(old.case.facts, new.case.facts)),

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Optional
 
+from lastwords.analyzer.kdump.advice import with_size
 from lastwords.formats.crash import reports as crash_reports
 from lastwords.formats.crash.frames import Frame
 from lastwords.formats.crash.reports import Report, Reports
@@ -86,9 +87,13 @@ class CrashLog:
         """Return the report of what the machine died of: the cause of the last fatal one, else the first."""
         if not self.reports:
             return None
-        fatal = [entry for entry in self.reports if entry["fatal"]]
+        fatal = [entry for entry in self.reports if entry["fatal"] and not self._of_crash_kernel(entry)]
         found = (fatal or self.reports[:1])[-1]
         return found if found["cause"] is None else self.reports[found["cause"]]
+
+    def _of_crash_kernel(self, entry: Entry) -> bool:
+        """Return whether not the machine died of it, but the crash kernel that should save its dump."""
+        return entry["cause"] is not None and bool(self.reports[entry["cause"]]["event"] == "kdump")
 
 
 class CrashLogReader:
@@ -110,16 +115,19 @@ class CrashLogReader:
         found: list[tuple[int, Entry, Optional[Report]]] = [
             (report.first.number, _report_entry(report, clock), report) for report in reports
         ]
+        release = next((each.facts.release for each in reversed(reports) if each.facts.release), None)
+        failed = self._failures.end()
         found += [
-            (failure.proofs[0].message.number, _failure_entry(failure, clock), None)
-            for failure in self._failures.end()
+            (failure.proofs[0].message.number, _failure_entry(failure, clock, release), None)
+            for failure in failed
         ]
-        found.sort(key=lambda item: item[0])
+        found.sort(key=lambda item: (item[0], item[1]["event"] != "kdump"))
         place = {id(report): index for index, (_, _, report) in enumerate(found) if report is not None}
         for _, entry, report in found:
             if report is not None and report.cause is not None:
                 entry["cause"] = place[id(reports[report.cause])]
         _link_boots(found)
+        _link_crash_kernels(found)
         return CrashLog(self.path, [entry for _, entry, _ in found], unlisted=self._reports.unlisted)
 
 
@@ -171,6 +179,16 @@ def _link_boots(found: list[tuple[int, Entry, Optional[Report]]]) -> None:
             entry["cause"] = index
 
 
+def _link_crash_kernels(found: list[tuple[int, Entry, Optional[Report]]]) -> None:
+    """A panic that tells of a dump which was not saved is how the crash kernel ended, not another death."""
+    for index, (_, failure, report) in enumerate(found):
+        if report is None and failure["event"] == "kdump" and failure["stage"] == "capture":
+            for number, entry, other in found:
+                within = failure["line"] <= number <= failure["last_line"]
+                if within and other is not None and other.kind == "panic" and entry["cause"] is None:
+                    entry["cause"] = index
+
+
 def _report_entry(report: Report, clock: Clock) -> Entry:
     facts = report.facts
     flags = [{"letter": each.letter, "meaning": each.meaning} for each in facts.taints]
@@ -201,7 +219,7 @@ def _report_entry(report: Report, clock: Clock) -> Entry:
     }
 
 
-def _failure_entry(failure: Failure, clock: Clock) -> Entry:
+def _failure_entry(failure: Failure, clock: Clock, release: Optional[str]) -> Entry:
     text = TEXTS[failure.name]
     title = f"{failure.area} failure: {text.title}"
     return {
@@ -217,7 +235,7 @@ def _failure_entry(failure: Failure, clock: Clock) -> Entry:
         "class": failure.name,
         "device": failure.device,
         "why": text.why,
-        "fix": list(text.fix),
+        "fix": list(with_size(failure.name, failure.memory, failure.reserved, release)),
         "excerpt": [proof.text for proof in failure.proofs],
     }
 

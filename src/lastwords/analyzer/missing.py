@@ -1,28 +1,42 @@
-"""What an input lacks, said once, and what would bring it."""
+"""What an input lacks, said once, and what would bring it; and what of it to ask for."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Optional
 
-from lastwords.model import Case, Outcome
+from lastwords.formats.sizes import size
+from lastwords.model import Case, Outcome, dig
 from lastwords.verdict import Wish
 
 COLLECT = "$ lastwords collect"
 SOS = "$ lastwords sos-plugin install && sos report"
-FROM_SOS = {
-    "kernel_log": ("$ sos report -o kernel,logs,systemd,lastwords --all-logs",),
-    "crash_dumps": (
-        "$ sos report -o kdump,lastwords",
-        "Copy the dump itself from the host (no report holds one): $ lastwords open vmcore",
-    ),
-    "kdump": ("$ sos report -o kdump,kernel,boot,lastwords",),
-    "boot": ("$ sos report -o boot,filesys,block,lastwords",),
-    "initramfs": ("$ sos report -o boot,lastwords -k boot.all-images=on",),
-    "memory": ("$ sos report -o memory,cgroups,lastwords",),
-    "processes": ("$ sos report -o process,lastwords",),
-    "oom": ("$ sos report -o kernel,system,systemd,lastwords",),
+FROM_SOS: Mapping[str, tuple[str, str]] = {
+    "kernel_log": ("kernel,logs,systemd", "--all-logs"),
+    "crash_dumps": ("kdump", ""),
+    "kdump": ("kdump,kernel,boot", ""),
+    "boot": ("boot,filesys,block", ""),
+    "initramfs": ("boot", "-k boot.all-images=on"),
+    "memory": ("memory,cgroups", ""),
+    "processes": ("process", ""),
+    "oom": ("kernel,system,systemd", ""),
 }
-"""What makes sos gather a topic."""
+"""What makes sos gather a topic: its plugins, and options."""
+GAINS = {
+    "kernel_log": "what died",
+    "crash_dumps": "whether a dump was saved",
+    "kdump": "why none was, and whether the next crash would leave one",
+    "boot": "whether it can boot",
+    "initramfs": "whether it can boot",
+    "oom": "what is set to happen when memory runs out",
+}
+"""What a topic is good for."""
+BESIDE_DUMP = (
+    "The log that kdump saved beside the dump: vmcore-dmesg.txt, dmesg.*",
+    "The dump once more, if it was cut on its way.",
+)
+"""What has the kernel log that a dump does not give."""
+COPY_DUMP = "Copy the dump itself from the host (no report holds one): $ lastwords open vmcore"
 FROM_DISK = {
     "memory": ("It is lost with the machine; a crash dump may hold it.", "$ lastwords vmcore VMCORE"),
     "processes": ("They are lost with the machine; a crash dump may hold them.", "$ lastwords vmcore VMCORE"),
@@ -50,8 +64,11 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
         return ("Have the file sent again, whole.",)
     if case.root_kind == "log" and topic in OF_DISKS:
         return ("$ lastwords open --root DIR --log FILE  # with its disk, mounted by a rescue system",)
+    if case.root_kind == "vmcore" and topic == "kernel_log":
+        return BESIDE_DUMP
     if case.root_kind == "sosreport":
-        return (*FROM_SOS.get(topic, (SOS,)), COLLECT)
+        more = (COPY_DUMP,) if topic == "crash_dumps" else ()
+        return (_sos((topic,)), *more, COLLECT)
     if outcome == Outcome.DENIED.value or (
         outcome == Outcome.PARTIAL.value and case.root_kind != "directory"
     ):
@@ -61,6 +78,73 @@ def how_to_get(case: Case, topic: str) -> tuple[str, ...]:
     if outcome == Outcome.SKIPPED.value:
         return (f"{COLLECT} --only {topic}",)
     return (COLLECT,)
+
+
+def _sos(topics: Iterable[str]) -> str:
+    """Return the one command that makes sos gather all of these topics."""
+    rows = [FROM_SOS[topic] for topic in topics if topic in FROM_SOS]
+    if not rows:
+        return SOS
+    plugins = dict.fromkeys(name for names, _ in rows for name in names.split(","))
+    options = dict.fromkeys(option for _, option in rows if option)
+    return " ".join((f"$ sos report -o {','.join(plugins)},lastwords", *options))
+
+
+def to_ask(
+    case: Case, untold: Iterable[str], more: Sequence[str], quiet: bool, dumped: bool
+) -> tuple[Wish, ...]:
+    """Return what to ask for: no more than what the verdict would gain by.
+
+    :param untold: topics that are not, or only partly, in the input, and would tell of steps of causes
+    :param more: further steps that would make causes surer
+    :param quiet: whether no cause is news: then a log that could not be read may hold one
+    :param dumped: whether a cause that is news left a crash dump
+    """
+    asked = list(_the_dump(case)) if dumped else []
+    topics = dict.fromkeys(untold)
+    if quiet and (case.outcomes.get("kernel_log") or {}).get("outcome") != Outcome.OK.value:
+        topics.setdefault("kernel_log")
+    for topic, entry in case.outcomes.items():
+        if entry.get("outcome") == Outcome.DENIED.value:
+            topics.setdefault(topic)
+    joined: dict[tuple[str, ...], list[str]] = {}
+    for topic in topics:
+        joined.setdefault(_how_to_ask(case, topic, topics), []).append(topic)
+    for how, names in joined.items():
+        gains = dict.fromkeys(GAINS[name] for name in names if name in GAINS)
+        reason = f"to see {', and '.join(gains)}" if gains else "nobody knows without"
+        asked.append(Wish(", ".join(names), reason, how))
+    if more:
+        asked.append(Wish("more", "this input tells no more of it", tuple(more)))
+    return tuple(asked)
+
+
+def _how_to_ask(case: Case, topic: str, all_topics: Iterable[str]) -> tuple[str, ...]:
+    """Return what whoever has the machine can do to bring a topic: of a sosreport, all topics at once."""
+    if case.root_kind == "sosreport":
+        return (_sos(all_topics), f"{COLLECT}  # or this, which holds all of it")
+    if case.root_kind == "log" and topic in OF_DISKS:
+        return (f"{COLLECT} --root DIR  # in a rescue system, with its disk mounted on DIR",)
+    return how_to_get(case, topic)
+
+
+def _the_dump(case: Case) -> Iterator[Wish]:
+    """Yield the newest whole crash dump of the host, where the input only lists it."""
+    if case.root_kind not in ("bundle", "sosreport", "files"):
+        return
+    dumps = [
+        each
+        for each in dig(case.facts, "crash_dumps", "dumps") or ()
+        if each["cores"] and not each["unfinished"]
+    ]
+    for each in dumps[-1:]:
+        path = f"{each['path']}/{each['cores'][0]}"
+        held = f"{size(each['size'])}; it holds" if each["size"] else "it holds"
+        yield Wish(
+            "crash dump",
+            f"{held} every task as it was, which no report does",
+            (f"Copy {path} from the host.",),
+        )
 
 
 def _goes_without_saying(case: Case, topic: str, outcome: Optional[str]) -> bool:

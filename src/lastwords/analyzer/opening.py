@@ -274,7 +274,13 @@ def case_of(gathered: Gathered) -> Case:
         taken_at=gathered.root.taken_at,
         notes=list(gathered.root.notes),
         around=Surroundings(gathered.root),
+        where=_again(gathered.root.where),
     )
+
+
+def _again(path: str) -> str:
+    """Return a path, or nothing for what is no file here: a member of an archive, the host itself."""
+    return path if os.path.exists(path) else ""
 
 
 def _from_bundle(
@@ -303,6 +309,7 @@ def _from_bundle(
             notes=notes,
             around=Surroundings(bundle.root()),
         )
+    case.where = _again(bundle.where)
     return case
 
 
@@ -324,6 +331,7 @@ def _completed(case: Case, root: Root, collectors: Mapping[str, Collector], prog
         taken_at=case.taken_at or root.taken_at,
         notes=[*root.notes, *case.notes],
         around=lambda path, line: case.around(path, line) or rest.around(path, line),
+        where=case.where,
     )
 
 

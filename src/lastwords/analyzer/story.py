@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Optional, Union
 
-from lastwords.analyzer.missing import how_to_get, missing_inputs
+from lastwords.analyzer.missing import how_to_get, missing_inputs, to_ask
 from lastwords.analyzer.timeline import timeline
 from lastwords.analyzer.titles import event_title
 from lastwords.model import Case, Event, Finding, Outcome, Proof, Severity, dig, event_order
@@ -63,7 +63,8 @@ class Link:
     name: str
     says: tuple[str, ...]
     """Templates over the details of the event or fields of the finding: the first that can be filled is
-    taken. ``{summary}``, ``{title}``, ``{subject}``, ``{path}`` and ``{count}`` are there besides."""
+    taken. ``{summary}``, ``{title}``, ``{subject}``, ``{path}``, ``{count}`` and ``{several}`` are there
+    besides."""
     marks: tuple[Union[Happened, Concluded], ...]
     core: bool = False
     """What makes the cause: without it there is none. Steps before it lead to it, those after follow."""
@@ -99,6 +100,8 @@ class Pattern:
     """Steps that would make it surer, as templates over the core."""
     more_unless: str = ""
     """Kind of input that is already what they ask for."""
+    apart: str = ""
+    """Detail of its events; where it has several values, ``{several}`` is how many."""
 
 
 @dataclass
@@ -192,6 +195,7 @@ def tell(
             -(c.time or 0.0),
         )
     )
+    asks = _asks(case, [draft for draft in drafts if _severity(draft) > Severity.INFO])
     boots, quiet = timeline(case, telling.causes)
     others = tuple(telling.findings)
     return Story(
@@ -201,6 +205,7 @@ def tell(
         boots=boots,
         quiet_boots=quiet,
         missing=missing_inputs(case),
+        asks=asks,
         of_events=tuple(telling.causes.get(id(event)) for event in case.events),
     )
 
@@ -227,7 +232,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
         marks = telling.meant(link, taken)
         if not seen and not marks:
             continue
-        steps.append(_step(link, seen, marks))
+        steps.append(_step(link, seen, marks, pattern.apart))
         taken += marks
         for event in seen:
             telling.causes.setdefault(id(event), pattern.id)
@@ -235,6 +240,7 @@ def _explain(pattern: Pattern, telling: _Telling, order: Mapping[int, int]) -> O
     # Who dies with his group has no report of his own.
     telling_most = next((e for e in reversed(events) if (e.get("details") or {}).get("cause")), None)
     told = _fields(telling_most or (events[-1] if events else None), shown[0] if shown else None, len(events))
+    told.update(_several(events, pattern.apart))
     return _Draft(pattern, steps, taken, told, last, len(events), news)
 
 
@@ -299,12 +305,12 @@ def _repeated(events: list[Event], at_least: int) -> list[Event]:
     return [event for event in apart if str((event.get("details") or {}).get("comm")) == most[0][0]]
 
 
-def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding]) -> Step:
+def _step(link: Link, events: Sequence[Event], findings: Sequence[Finding], apart: str) -> Step:
     event = (_began(events) if link.first else events[-1]) if events else None
     finding = findings[0] if findings else None
     # Of what is told by events of two kinds, as a report and its kill, each happened once.
     count = max(Counter(each["kind"] for each in events).values(), default=1)
-    text = _filled(link.says, _fields(event, finding, count))
+    text = _filled(link.says, {**_fields(event, finding, count), **_several(events, apart)})
     if event is not None:
         proof: Optional[Proof] = Proof(event["path"], line=event.get("line"), excerpt=event["summary"])
     else:
@@ -345,6 +351,12 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
     return fields
 
 
+def _several(events: Sequence[Event], name: str) -> dict[str, Any]:
+    """Return how many values a detail has among events, where there are several."""
+    values = {(event.get("details") or {}).get(name) for event in events} - {None}
+    return {"several": len(values)} if len(values) > 1 else {}
+
+
 def _filled(templates: Sequence[str], fields: Mapping[str, Any]) -> str:
     """Return the first template for which there are all fields, filled; the last one unfilled if none."""
     for template in templates:
@@ -379,17 +391,46 @@ def _wishes(draft: _Draft, case: Case) -> Iterable[Wish]:
 
     Inputs that the same steps bring are one wish.
     """
-    names = {step.link for step in draft.steps}
     joined: dict[tuple[str, ...], dict[str, str]] = {}
-    for link in draft.pattern.chain:
-        if link.name in names or not link.told_by or link.unless in names or link.told_by in case.facts:
+    for link in _untold(draft):
+        if link.told_by in case.facts:
             continue
         joined.setdefault(how_to_get(case, link.told_by), {}).setdefault(link.told_by, link.name)
     for how, steps in joined.items():
         yield Wish(", ".join(steps), f"it would tell of: {', '.join(steps.values())}", how)
-    more = tuple(_filled((text,), draft.told) for text in draft.pattern.more)
-    if more and case.root_kind != draft.pattern.more_unless:
+    more = _more(draft, case)
+    if more:
         yield Wish("more", "this input tells no more of it", more)
+
+
+def _untold(draft: _Draft) -> Iterable[Link]:
+    """Yield the steps that were not seen, and that some collector would tell of."""
+    names = {step.link for step in draft.steps}
+    instead = {link.unless for link in draft.pattern.chain if link.name in names}
+    for link in draft.pattern.chain:
+        if link.name not in names | instead and link.told_by and link.unless not in names:
+            yield link
+
+
+def _more(draft: _Draft, case: Case) -> tuple[str, ...]:
+    if case.root_kind == draft.pattern.more_unless:
+        return ()
+    return tuple(_filled((text,), draft.told) for text in draft.pattern.more)
+
+
+def _asks(case: Case, drafts: Sequence[_Draft]) -> tuple[Wish, ...]:
+    """Return what to ask for, for the sake of the causes that are news."""
+    untold: dict[str, None] = {}
+    more: dict[str, None] = {}
+    for draft in drafts:
+        for link in _untold(draft):
+            outcome = (case.outcomes.get(link.told_by) or {}).get("outcome")
+            if link.told_by not in case.facts or outcome not in (None, Outcome.OK.value):
+                untold.setdefault(link.told_by)
+        if _confidence(draft.pattern, draft.steps)[0] != "high":
+            more.update(dict.fromkeys(_more(draft, case)))
+    dumped = any(step.link == "dump" for draft in drafts for step in draft.steps)
+    return to_ask(case, untold, tuple(more), quiet=not drafts, dumped=dumped)
 
 
 def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) -> str:
@@ -406,8 +447,12 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     if causes:
         return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")
-    rest = "" if outcome == Outcome.OK.value else "; not every log could be read"
-    return f"Nothing died, and nothing threatens to, in what was seen{rest}"
+    if outcome != Outcome.OK.value:
+        return "Not every log could be read: nothing died, and nothing threatens to, in what was"
+    warned = [event for event in case.machine_events() if event["kind"] == "warning"]
+    if warned:
+        return f"Nothing died in what was seen; the kernel warned: {event_title(warned[-1])}"
+    return "Nothing died, and nothing threatens to, in what was seen"
 
 
 def _words_of(event: Event) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from lastwords.formats.crash.title import LENGTH
 from lastwords.model import Event
 
+CUT = " ..."
+"""Ends a title that was cut."""
 NO_FRAME = " in corrupted"
 """Ends the title of a report in which there is no frame to blame."""
 
@@ -16,7 +19,11 @@ def event_title(item: Event) -> str:
 
     >>> event_title({"details": {"title": "BUG: bad page in corrupted", "corrupted": "no call trace"}})
     'BUG: bad page'
+
+    One that was cut to its greatest length ends with its last whole word.
     """
     details = item.get("details") or {}
     title = str(details.get("title") or item["summary"])
+    if "title" in details and len(title) >= LENGTH:
+        return title.rpartition(" ")[0] + CUT
     return title.removesuffix(NO_FRAME) if details.get("corrupted") else title

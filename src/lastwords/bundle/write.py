@@ -37,11 +37,15 @@ def format_for(output: Optional[str]) -> str:
     for form in FORMATS:
         if output and output.endswith("." + form):
             return form
+    return "tar.zst" if _has_zstd() else "tar.xz"
+
+
+def _has_zstd() -> bool:
     try:
         import zstandard  # noqa: F401
     except ImportError:
-        return "tar.xz"
-    return "tar.zst"
+        return False
+    return True
 
 
 def destination(output: Optional[str], identity: str, form: str) -> str:
@@ -65,10 +69,15 @@ class BundleWriter:
 
     :param path: its final name
     :param form: one of :data:`FORMATS`
-    :raises OutputError: the directory for it cannot be made
+    :raises OutputError: the directory for it cannot be made, or the form needs what is not installed
     """
 
     def __init__(self, path: str, form: str) -> None:
+        if form == "tar.zst" and not _has_zstd():
+            raise OutputError(
+                f"{path}: tar.zst needs the Python package zstandard, which is not installed here: "
+                "give a name that ends in .tar.xz"
+            )
         self.path = path
         self.form = form
         folder, name = os.path.split(os.path.abspath(path))

@@ -76,7 +76,7 @@ def run(arguments: argparse.Namespace) -> int:
             failed = True
             continue
         facts = machine.facts(path)
-        findings = _judged(image, facts, rules)
+        findings = _judged(image, facts, rules, arguments.root or "")
         worst = max(
             (s for s in (worst, *(each.severity for each in findings)) if s is not None), default=None
         )
@@ -203,6 +203,6 @@ def _entry(member: Member, segment: int, target: Optional[str]) -> dict[str, Any
     }
 
 
-def _judged(image: dict[str, Any], facts: dict[str, Any], rules: Iterable[Rule]) -> list[Finding]:
-    case = Case({**facts, "initramfs": {"images": [image]}}, [], {}, "directory", None)
+def _judged(image: dict[str, Any], facts: dict[str, Any], rules: Iterable[Rule], disk: str) -> list[Finding]:
+    case = Case({**facts, "initramfs": {"images": [image]}}, [], {}, "directory", None, where=disk)
     return judge(image["path"], case, rules).findings

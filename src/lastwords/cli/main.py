@@ -91,7 +91,7 @@ def build_parser(loaded: plugins.Plugins) -> CommandParser:
     subparsers = parser.add_subparsers(metavar="COMMAND", title="commands")
     loaded.add_commands(subparsers)
     for command in set(subparsers.choices.values()):
-        command.set_defaults(plugins=loaded)
+        command.set_defaults(plugins=loaded, command=command)
     return parser
 
 
@@ -104,7 +104,10 @@ def run(argv: Sequence[str]) -> int:
             stream.reconfigure(errors="replace")
     try:
         parser = build_parser(plugins.load())
-        arguments = parser.parse_args(argv, argparse.Namespace(argv=argv))
+        arguments, unknown = parser.parse_known_args(argv, argparse.Namespace(argv=argv))
+        if unknown:
+            # By the command that does not know them: its usage helps, that of all commands does not.
+            getattr(arguments, "command", parser).error(f"unrecognized arguments: {' '.join(unknown)}")
         if not hasattr(arguments, "run"):
             parser.print_help()
             return ExitCode.USAGE

@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
         "--jsonl", action="store_const", const="jsonl", dest="format", help="one JSON line a file"
     )
     group.add_argument("--event", type=int, metavar="N", help="tell all about event N (default: the last)")
-    group.add_argument("--all", action="store_true", help="tell all about every event")
+    group.add_argument("-v", "--all", action="store_true", help="tell all about every event")
     options.add_color(group)
     parser.set_defaults(run=run, format="terminal")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 
 from lastwords.cli import options
 from lastwords.cli.options import UsageError
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser, plugins: Plugins) -> None:
         "--fail-on", choices=("any", "fatal"), help="exit with 1 if there is any report, or a fatal one"
     )
     options.add_color(group)
+    group.add_argument(
+        "-v", "--verbose", action="store_true", help="show every report, whole traces and all that followed"
+    )
     parser.set_defaults(run=run, format="terminal")
 
 
@@ -43,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from lastwords.roots.logfile import parts_together
 
     chosen = FORMATS[arguments.format]
-    look = options.look(arguments)
+    look = replace(options.look(arguments), full=arguments.verbose)
     logs: list[CrashLog] = []
     failed = False
     worst = ""

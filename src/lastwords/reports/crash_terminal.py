@@ -22,11 +22,11 @@ def terminal(logs: Sequence[CrashLog], look: Look) -> str:
     """Return the text for each log, causes first, what followed from them below and short."""
     console = page_console(look)
     for log in logs:
-        _log(console, log)
+        _log(console, log, look.full)
     return page_text(console)
 
 
-def _log(console: Console, log: CrashLog) -> None:
+def _log(console: Console, log: CrashLog, full: bool) -> None:
     from rich.text import Text
 
     head = Text(words.plain(log.path), style="bold")
@@ -35,15 +35,16 @@ def _log(console: Console, log: CrashLog) -> None:
     if log.problem:
         console.print(Text(f"not read to its end: {words.plain(log.problem)}", style="yellow"))
     causes = [(index, entry) for index, entry in enumerate(log.reports) if entry["cause"] is None]
-    for index, entry in causes[:SHOWN]:
+    shown = len(causes) if full else SHOWN
+    for index, entry in causes[:shown]:
         followers = [each for each in log.reports if each["cause"] == index]
-        _report(console, entry, followers)
-    if len(causes) > SHOWN:
-        console.print(Text(f"\n... and {len(causes) - SHOWN} more: see --json", style="dim"))
+        _report(console, entry, followers, full)
+    if len(causes) > shown:
+        console.print(Text(f"\n... and {len(causes) - shown} more: see -v or --json", style="dim"))
     console.print()
 
 
-def _report(console: Console, entry: Entry, followers: list[Entry]) -> None:
+def _report(console: Console, entry: Entry, followers: list[Entry], full: bool) -> None:
     from rich.text import Text
 
     fatal = entry["fatal"]
@@ -55,17 +56,18 @@ def _report(console: Console, entry: Entry, followers: list[Entry]) -> None:
     _line(console, crash_words.place(entry), "dim")
     _line(console, crash_words.machine(entry))
     _line(console, crash_words.doubt(entry), "yellow")
-    _line(console, crash_words.trace(entry))
+    _line(console, crash_words.trace(entry, full))
     if entry["why"]:
         _line(console, entry["why"])
-        for proof in entry["excerpt"][:_PROOFS]:
+        for proof in entry["excerpt"][: None if full else _PROOFS]:
             _line(console, "| " + proof, "dim")
         for step in entry["fix"]:
             _line(console, "- " + step, "cyan")
-    for follower in followers[:_PROOFS]:
+    told = followers if full else followers[:_PROOFS]
+    for follower in told:
         _line(console, f"then, line {follower['line']}: {follower['title']}", "dim")
-    if len(followers) > _PROOFS:
-        _line(console, f"then {len(followers) - _PROOFS} more", "dim")
+    if len(followers) > len(told):
+        _line(console, f"then {len(followers) - len(told)} more", "dim")
 
 
 def _line(console: Console, text: Optional[str], style: str = "") -> None:

@@ -57,16 +57,22 @@ def machine(entry: Entry) -> Optional[str]:
     return ", ".join(parts) or None
 
 
-def trace(entry: Entry) -> Optional[str]:
-    """Return the frames from the guilty one on, the one that called after the one that was called."""
+def trace(entry: Entry, full: bool = False) -> Optional[str]:
+    """Return the frames from the guilty one on, the one that called after the one that was called.
+
+    :param full: all frames, not only those that tell the most
+    """
     frames = [frame for frame in entry["frames"] if frame["reliable"]]
     names = [plain_name(frame["function"]) for frame in frames]
-    if entry["frame"] in names:
+    if full:
+        first = 0
+    elif entry["frame"] in names:
         first = names.index(entry["frame"])
     else:
         first = next((at for at, name in enumerate(names) if not TELLS_LITTLE.search(name)), 0)
-    shown = [_frame(frame) for frame in frames[first : first + FRAMES_SHOWN]]
-    more = " ..." if len(names) > first + FRAMES_SHOWN else ""
+    last = len(frames) if full else first + FRAMES_SHOWN
+    shown = [_frame(frame) for frame in frames[first:last]]
+    more = " ..." if len(names) > last else ""
     return " < ".join(shown) + more if shown else None
 
 

@@ -35,6 +35,12 @@ class MarkdownReport(Report):
             ]
         if verdict.compared is not None:
             lines += _compared(verdict.compared)
+        if story.asks:
+            lines += ["## To ask for", ""]
+            for wish in story.asks:
+                how = "; ".join(_step(step) for step in wish.how)
+                lines.append(f"- {escape(words.topics(wish))}: {escape(wish.reason)}. {how}")
+            lines.append("")
         lines += _timeline(story.boots)
         if story.missing:
             lines += ["## Not in the input", ""]

@@ -307,16 +307,16 @@ def _memory(grid: Table, item: Explanation) -> None:
     of, much = ("of RAM", "RAM there is") if held.scope == "machine" else ("in use", "is in use")
     swap = ""
     if held.scope == "machine" and held.swap_total is not None:
-        free = (
-            f", {sizes.size(held.swap_free)} free" if held.swap_free is not None and held.swap_total else ""
-        )
-        swap = f"; swap {sizes.size(held.swap_total)}{free}" if held.swap_total else "; no swap"
+        there, left = sizes.alike((held.swap_total, held.swap_free))
+        free = f", {left} free" if held.swap_free is not None and held.swap_total else ""
+        swap = f"; swap {there}{free}" if held.swap_total else "; no swap"
     total = f"{sizes.size(held.total)} {of}" if held.total is not None else f"not told how much {much}"
     grid.add_row(_label("memory"), Text(total + swap))
-    for name, size in rows[:SHARES_SHOWN]:
+    shown = rows[:SHARES_SHOWN]
+    for (name, size), said in zip(shown, sizes.column([size for _, size in shown])):
         bar = "#" * max(1, round(BAR * size / whole))
         share = "" if held.total is None else f"{size / whole:.0%}"
-        line = Text(f"{name:<18} {sizes.size(size):>10} {share:>4} ")
+        line = Text(f"{name:<18} {said:>10} {share:>4} ")
         line.append(
             bar, style="red" if name == "nobody's" else "green" if name.startswith("free") else "blue"
         )
@@ -328,17 +328,23 @@ def _eaters(grid: Table, item: Explanation) -> None:
 
     victims = {victim.pid for victim in item.event.victims}
     rows: list[tuple[int, Text]] = []
-    for process in item.processes[:EATERS_SHOWN]:
-        swap = f", swap {sizes.size(process.swap)}" if process.swap else ""
+    processes = item.processes[:EATERS_SHOWN]
+    programs = [program for program in item.programs if program.processes > 1][:PROGRAMS_SHOWN]
+    held = [(each.rss, each.swap) for each in processes] + [(each.rss, each.swap) for each in programs]
+    told = iter(sizes.column([size for pair in held for size in pair]))
+    for process in processes:
+        rss, swapped = next(told), next(told)
+        swap = f", swap {swapped}" if process.swap else ""
         adj = f", oom_score_adj {process.oom_score_adj}" if process.oom_score_adj else ""
         name = f"{words.plain(process.comm)} (pid {process.pid})"
-        line = Text(f"{name:<30} rss {sizes.size(process.rss)}{swap}{adj}")
+        line = Text(f"{name:<30} rss {rss:>10}{swap}{adj}")
         line.append("  killed" if process.pid in victims else "", style="red")
         rows.append((process.weight, line))
-    for program in [program for program in item.programs if program.processes > 1][:PROGRAMS_SHOWN]:
-        swap = f", swap {sizes.size(program.swap)}" if program.swap else ""
+    for program in programs:
+        rss, swapped = next(told), next(told)
+        swap = f", swap {swapped}" if program.swap else ""
         name = f"{program.processes} x {words.plain(program.comm)}"
-        line = Text(f"{name:<30} rss {sizes.size(program.rss)}{swap}")
+        line = Text(f"{name:<30} rss {rss:>10}{swap}")
         line.append("  shared pages counted by each", style="dim")
         rows.append((program.rss + (program.swap or 0), line))
     rows.sort(key=lambda row: -row[0])

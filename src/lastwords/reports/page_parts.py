@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
+from lastwords.formats.sizes import column
 from lastwords.model import Severity, dig
 
 
@@ -14,6 +15,14 @@ class Cell:
     """One value of a table; with a severity when it deserves a look."""
 
     text: str
+    severity: Optional[Severity] = None
+
+
+@dataclass(frozen=True)
+class Bytes:
+    """A size that is compared with the others of its table: all are shown in one unit."""
+
+    value: Optional[float]
     severity: Optional[Severity] = None
 
 
@@ -29,18 +38,23 @@ class Block:
     notes: tuple[str, ...] = ()
 
 
-Value = Union[str, Cell]
-Rows = list[list[Union[str, Cell]]]
+Value = Union[str, Cell, Bytes]
+Rows = list[list[Union[str, Cell, Bytes]]]
 
 
 def table(title: str, rows: Iterable[Iterable[Value]], head: str = "", numbers: Iterable[int] = ()) -> Block:
     """Return a table; its head is words separated by ``|``."""
-    made = tuple(tuple(cell(value) for value in row) for row in rows)
+    listed = [list(row) for row in rows]
+    texts = iter(column([each.value for row in listed for each in row if isinstance(each, Bytes)]))
+    made = tuple(
+        tuple(Cell(next(texts), each.severity) if isinstance(each, Bytes) else cell(each) for each in row)
+        for row in listed
+    )
     words = tuple(head.split("|")) if head else ()
     return Block(title, made, words if made else (), frozenset(numbers), () if made else ("none",))
 
 
-def cell(value: Value) -> Cell:
+def cell(value: Union[str, Cell]) -> Cell:
     """Return a value as a cell."""
     return value if isinstance(value, Cell) else Cell(value)
 

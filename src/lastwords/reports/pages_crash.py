@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from lastwords.analyzer.titles import event_title
-from lastwords.formats.sizes import size
+from lastwords.formats.sizes import alike, size
 from lastwords.model import Severity, dig
 from lastwords.reports import words
 from lastwords.reports.page_parts import Block, Rows, alarm, each, said, table
@@ -94,8 +94,7 @@ def kdump(verdict: Verdict) -> Iterable[Block]:
             [
                 said(target.get("type"), ""),
                 said(target.get("path") or target.get("directory")),
-                size(target.get("available")),
-                size(target.get("size")),
+                *alike((target.get("available"), target.get("size"))),
                 said(target.get("mounted"), ""),
             ]
             for target in each(facts, "targets")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Optional
 
-from lastwords.formats.sizes import size
+from lastwords.formats.sizes import alike, size
 from lastwords.model import Severity, dig
 from lastwords.reports import words
-from lastwords.reports.page_parts import Block, Cell, Rows, Value, alarm, each, said, table
+from lastwords.reports.page_parts import Block, Bytes, Cell, Rows, Value, alarm, each, said, table
 from lastwords.verdict import Verdict
 
 BAR = 24
@@ -66,16 +66,16 @@ def _split(counters: dict[str, int]) -> Block:
         part = sum(counters.get(counter) or 0 for counter in added)
         part -= sum(counters.get(counter) or 0 for counter in (taken[0] if taken else ()))
         left -= part
-        rows.append([name, size(part), _percent(part, total), _bar(part, total)])
+        rows.append([name, Bytes(part), _percent(part, total), _bar(part, total)])
     if rows and total:
-        odd = left > total // 10
-        rows.append(["nobody's", alarm(size(left), odd), _percent(left, total), _bar(left, total)])
+        odd = Severity.WARNING if left > total // 10 else None
+        rows.append(["nobody's", Bytes(left, odd), _percent(left, total), _bar(left, total)])
     available = counters.get("MemAvailable")
     if available is not None and total:
-        low = available < total // 20
+        low = Severity.WARNING if available < total // 20 else None
         rows.append(["", "", "", ""])
-        rows.append(["available", alarm(size(available), low), _percent(available, total), ""])
-        rows.append(["all", size(total), "", ""])
+        rows.append(["available", Bytes(available, low), _percent(available, total), ""])
+        rows.append(["all", Bytes(total), "", ""])
     return table("Where memory is", rows, numbers=(1, 2))
 
 
@@ -85,8 +85,7 @@ def _swap(memory: dict[str, Any]) -> Iterable[Block]:
     rows = [
         [
             said(swap.get("name")),
-            size(swap.get("size")),
-            size(swap.get("used")),
+            *alike((swap.get("size"), swap.get("used"))),
             _percent(swap.get("used"), swap.get("size")),
         ]
         for swap in each(memory, "swaps")
@@ -120,8 +119,7 @@ def _groups(memory: dict[str, Any]) -> Block:
         [
             [
                 alarm(str(kills), kills > 0),
-                size(group.get("current")),
-                size(group["max"]) if isinstance(group.get("max"), int) else "none",
+                *_used_of(group.get("current"), group.get("max")),
                 alarm(f"{100 * share:.0f} %" if share else "", share > 0.95),
                 said(group.get("path")),
             ]
@@ -130,6 +128,13 @@ def _groups(memory: dict[str, Any]) -> Block:
         "kills|used|limit||group",
         (0, 1, 2, 3),
     )
+
+
+def _used_of(used: Any, limit: Any) -> Sequence[str]:
+    """Return what a group uses and its limit, in one unit."""
+    if not isinstance(limit, int):
+        return size(used), "none"
+    return alike((used, limit))
 
 
 def _kills(verdict: Verdict) -> Block:
@@ -145,7 +150,7 @@ def _kills(verdict: Verdict) -> Block:
                 said(details.get("killer"), ""),
                 Cell(said(details.get("comm"), ""), Severity.WARNING),
                 said(details.get("pid"), ""),
-                size(held) if held is not None else "",
+                Bytes(held) if held is not None else "",
                 said(scope, ""),
             ]
         )
@@ -225,8 +230,8 @@ def _process(record: dict[str, Any]) -> Sequence[Value]:
     return [
         said(record.get("pid"), "?"),
         said(record.get("user") or record.get("uid"), "?"),
-        size(record.get("rss")),
-        size(record["swap"]) if record.get("swap") else "",
+        Bytes(record.get("rss")),
+        Bytes(record["swap"]) if record.get("swap") else "",
         said(record.get("oom_score"), "?"),
         alarm(said(adjusted, "?"), adjusted == -1000, Severity.INFO),
         alarm(said(record.get("state"), "?"), record.get("state") in ("D", "Z")),
@@ -240,7 +245,7 @@ def _programs(records: Sequence[dict[str, Any]]) -> Block:
         if not record.get("kernel_thread"):
             sums.setdefault(said(record.get("comm"), "?"), []).append(record.get("rss") or 0)
     largest = sorted(sums.items(), key=lambda item: -sum(item[1]))
-    rows = [[str(len(sizes)), size(sum(sizes)), name] for name, sizes in largest[:PROCESSES_SHOWN]]
+    rows: Rows = [[str(len(sizes)), Bytes(sum(sizes)), name] for name, sizes in largest[:PROCESSES_SHOWN]]
     return table("By program; shared pages are counted once a process", rows, "processes|rss|program", (0, 1))
 
 

@@ -50,6 +50,10 @@ class ShortReport(Report):
         partial = [wish.topic for wish in story.missing if wish.reason.startswith(PARTIAL)]
         lacking = [wish.topic for wish in story.missing if wish.topic not in partial]
         rest += [f"not in the input: {', '.join(lacking)}"] * bool(lacking)
+        if story.asks:
+            screen.line(
+                words.cut(f"ask for: {'; '.join(map(words.topics, story.asks))}", look.width), "yellow"
+            )
         rest += [f"in part: {', '.join(partial)}"] * bool(partial)
         if rest:
             screen.line(words.cut("; ".join(rest), look.width), "dim")

@@ -66,6 +66,7 @@ class TerminalReport(Report):
                 print_finding(screen, finding, look.full)
         if verdict.compared is not None:
             _compared(screen, verdict.compared)
+        _asks(screen, verdict)
         _timeline(screen, verdict)
         _missing(screen, verdict, look.full)
         _notes(screen, notes)
@@ -102,9 +103,12 @@ def tally(verdict: Verdict) -> list[tuple[str, str]]:
 
 
 def worst_style(verdict: Verdict) -> str:
-    """Return the style of the gravest thing that is told."""
+    """Return the style of the gravest thing that is told; green is for what was seen whole."""
     worst = verdict.worst() or Severity.INFO
-    return "bold green" if worst is Severity.INFO else STYLES[worst]
+    if worst is not Severity.INFO:
+        return STYLES[worst]
+    read = (verdict.case.outcomes.get("kernel_log") or {}).get("outcome")
+    return "bold green" if read == Outcome.OK.value else "bold yellow"
 
 
 def _places(verdict: Verdict) -> set[Place]:
@@ -141,7 +145,8 @@ def _cause(screen: Screen, cause: Cause, told: set[Place], full: bool) -> None:
             continue
         rows.append(_step(step, cause, step.proof not in shown))
         shown.add(step.proof)
-    for wish in cause.raised_by:
+    # What would make it surer is asked for below, with what other causes need.
+    for wish in cause.raised_by if full else ():
         for number, how in enumerate(wish.how):
             rows.append((styled(("surer by" if number == 0 else "", "dim")), _step_text(how)))
     steps = dict.fromkeys(step for finding in brief for step in finding.fix)
@@ -310,15 +315,33 @@ def _short(time: Optional[float], monotonic: Optional[float], day: Optional[str]
     return text[DATE:].removesuffix(" UTC") if day and text.startswith(day) else text
 
 
+def _asks(screen: Screen, verdict: Verdict) -> None:
+    """Add what to ask for, where the verdict would gain by it."""
+    rows: Rows = []
+    for wish in verdict.story.asks:
+        rows.append(
+            (styled(("ask for", "yellow")), styled((words.topics(wish), ""), (f": {wish.reason}", "dim")))
+        )
+        rows += [(styled(), _step_text(how)) for how in wish.how]
+    if rows:
+        screen.line()
+        screen.block(rows)
+
+
 def _missing(screen: Screen, verdict: Verdict, full: bool) -> None:
-    partial = [] if full else [wish for wish in verdict.story.missing if wish.reason.startswith(PARTIAL)]
+    asked = {name for wish in verdict.story.asks for name in wish.topic.split(", ")}
+    brief = [
+        wish
+        for wish in ([] if full else verdict.story.missing)
+        if wish.reason.startswith(PARTIAL) or asked >= set(wish.topic.split(", "))
+    ]
     if verdict.story.missing:
         screen.head("Not in the input, or not all of it")
-    if partial:
-        topics = ", ".join(wish.topic for wish in partial)
-        screen.parts((topics, ""), (": read in part; what is missing, and what brings it, with -v", "dim"))
+    if brief:
+        names = ", ".join(wish.topic for wish in brief)
+        screen.parts((names, ""), (": what is missing, and what brings it, with -v", "dim"))
     for wish in verdict.story.missing:
-        if wish in partial:
+        if wish in brief:
             continue
         reason = wish.reason if full else words.cut(wish.reason, 2 * screen.width)
         screen.parts((wish.topic, ""), (f": {reason}", "dim"))

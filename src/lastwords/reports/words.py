@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from lastwords.formats.sizes import size
 from lastwords.model import Case, Proof
-from lastwords.verdict import Verdict
+from lastwords.verdict import Verdict, Wish
 
 EPOCH = "seconds since the epoch, UTC"
 COMMAND_WIDTH = 40
@@ -113,6 +113,28 @@ INPUTS = {
     "files": "some files of a host: what is not among them is not known",
 }
 """Kinds of roots, as people call them."""
+
+
+TOPICS = {
+    "host": "the machine",
+    "kernel": "the kernel",
+    "oom": "the settings of OOM killers",
+    "memory": "the use of memory",
+    "processes": "the processes",
+    "kernel_log": "the kernel log",
+    "kdump": "the set-up of kdump",
+    "crash_dumps": "what crashes left",
+    "boot": "/boot and the boot loader",
+    "initramfs": "the initramfs images",
+    "crash dump": "the crash dump",
+    "more": "more of the log",
+}
+"""Topics of wishes, as people call them."""
+
+
+def topics(wish: Wish) -> str:
+    """Return what is wished for, in words."""
+    return ", ".join(TOPICS.get(name, name) for name in wish.topic.split(", "))
 
 
 def input_kind(case: Case) -> str:

@@ -135,7 +135,8 @@ class ArchiveTree(Tree):
         :raises BadArchive: naming the first of them
         """
         if self._odd or self.damage:
-            raise BadArchive(f"{self.path}: {self._odd or self.damage}: refused")
+            again = "" if self._odd else "; ask for it again"
+            raise BadArchive(f"{self.path}: {self._odd or self.damage}: refused{again}")
 
     # -- the tree ---------------------------------------------------------------------------------
 

@@ -261,7 +261,11 @@ def sosreport_root(inner: Tree, where: str) -> Root:
     clock = _Clock.of(inner)
     tree = SosTree(with_tables(inner), clock)
     commands = SosCommands(tree)
-    notes = [damage] if (damage := getattr(inner, "damage", None)) else []
+    notes = (
+        [f"{damage}; what came before is judged: ask for it again"]
+        if (damage := getattr(inner, "damage", None))
+        else []
+    )
     return Root(
         "sosreport",
         tree,

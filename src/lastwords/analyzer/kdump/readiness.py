@@ -14,6 +14,7 @@ from typing import Optional
 from lastwords.analyzer.kdump import setup
 from lastwords.analyzer.kdump.estimate import dump_size, mib
 from lastwords.analyzer.rules import dump_target, kdump, kdump_capture
+from lastwords.formats.sizes import alike
 from lastwords.hookspecs import Rule
 from lastwords.model import Case, Finding, Proof, Severity
 
@@ -129,10 +130,11 @@ def _target(case: Case) -> Measured:
 def _room(case: Case) -> Measured:
     size = dump_size(case)
     available = next((each["available"] for each in dump_target.targets(case)), None)
-    needed = f"{mib(size.likely)} likely, {mib(size.most)} at most"
+    left, likely, most = alike((available, size.likely, size.most))
+    needed = f"{likely} likely, {most} at most"
     if available is None:
         return None, f"not told; a dump takes {needed}", "facts:kdump"
-    return available >= size.likely, f"{mib(available)} free, a dump takes {needed}", "facts:kdump"
+    return available >= size.likely, f"{left} free, a dump takes {needed}", "facts:kdump"
 
 
 _STAGES: tuple[tuple[str, Callable[[Case], Measured], tuple[Rule, ...]], ...] = (

@@ -150,6 +150,7 @@ def fork_storm(picture: Picture) -> Iterator[Cause]:
     portion = most.held / picture.whole if picture.whole else 0.0
     of = "the memory" if picture.machine else "the limit"
     part = f", nearly all of {of}" if portion > 0.9 else f", {portion:.0%} of {of}" if portion else ""
+    part = f", all of {of}: what they share counts for each" if portion > 1 else part
     yield Cause(
         CROWD,
         _sure(portion, 0.4, 0.2),
@@ -165,11 +166,14 @@ def one_process(picture: Picture) -> Iterator[Cause]:
     if not picture.processes or not picture.whole:
         return
     most = picture.processes[0]
-    # Of a group's swap only a limit is known, so it is RAM alone that is compared.
+    # Of a group's swap only a limit is known, so it is RAM alone that is compared; of that, pages of files
+    # may be charged to another group.
     swap = picture.held.swap_total or 0 if picture.machine and picture.held is not None else 0
+    swap = swap if most.swap is not None else 0
     size = most.rss + (most.swap or 0)
-    part = size if picture.machine else most.rss
-    portion = min(1.0, part / (picture.whole + (swap if most.swap is not None else 0)))
+    charged = most.rss if most.rss_anon is None else most.rss_anon + (most.rss_shmem or 0)
+    part = size if picture.machine else charged
+    portion = min(1.0, part / (picture.whole + swap))
     if portion < 0.3 or size < _SMALL:
         return
     victims = {victim.pid for victim in picture.event.victims}
@@ -182,16 +186,23 @@ def one_process(picture: Picture) -> Iterator[Cause]:
         fix.append("Compare -Xmx and -XX:MaxDirectMemorySize with the memory there is: heap is not all.")
     if picture.machine:
         fix.append("Give it a limit of its own (MemoryMax=), so that it alone pays.")
+    ram, swapped = sizes.alike((most.rss, most.swap))
     yield Cause(
         "jvm" if java else "one-process",
         _sure(portion, 0.5, 0.3),
-        f"{most.comm} (pid {most.pid}) alone held {sizes.size(size)}, {portion:.0%} of "
-        + ("what there is" if picture.machine else "the limit"),
-        f"{sizes.size(most.rss)} of RAM"
-        + (f" and {sizes.size(most.swap)} of swap." if most.swap else ".")
-        + spared,
+        f"{most.comm} (pid {most.pid}) alone held {_of_whole(picture, part, portion, swap)}",
+        f"{ram} of RAM" + (f" and {swapped} of swap." if most.swap else ".") + spared,
         tuple(fix),
     )
+
+
+def _of_whole(picture: Picture, part: int, portion: float, swap: int) -> str:
+    """Return what one process held of what there was, both in the same terms."""
+    if picture.machine:
+        return f"{sizes.size(part)}, {portion:.0%} of RAM{' and swap' if swap else ''}"
+    if part > picture.whole:
+        return "all that the limit allows"
+    return f"{sizes.size(part)} of RAM, {portion:.0%} of the limit"
 
 
 def slab(picture: Picture) -> Iterator[Cause]:

@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
 from lastwords.analyzer.oom.causes import CROWD, HOLDERS, Cause, limit_hit
-from lastwords.analyzer.oom.eaters import crowd
+from lastwords.analyzer.oom.eaters import Program, crowd
 from lastwords.analyzer.oom.explain import Explanation, explain
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import ENTRY_LINES, Messages
 from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents
 from lastwords.formats.oom.report import OomEvent
-from lastwords.formats.sizes import size
+from lastwords.formats.sizes import alike, size
 from lastwords.model import Event
 from lastwords.roots.base import Root
 from lastwords.roots.lines import Line, Search
@@ -30,6 +30,12 @@ LOG_LIMIT = 1 << 30
 """Bytes of one log that are read again: the newest."""
 RANKED = 10
 """Processes of a ranking that are kept."""
+RANKED_IN_SHORT = 4
+"""Programs that the story names."""
+_OF_NOTE = 0.02
+"""Part of what the first one holds that makes another worth a word."""
+ALONE = frozenset(("one-process", "jvm", CROWD))
+"""Causes whose title tells already who held the memory, and how much."""
 COMMAND_DEADLINE = 45.0
 EXPLAINED = ("trigger", "constraint", "constraint_note", "victims", "complete", "missing", "explanation")
 """What an event gains, as in ``schemas/oom_events.json``."""
@@ -66,13 +72,17 @@ def explained(events: Sequence[Event], root: Root) -> list[Event]:
 def _in_short(report: Explanation) -> dict[str, Any]:
     """Return what the story tells of a report: who or what held the memory, and what to do about it.
 
-    ``eater`` is the program that held the most, where another was killed; ``crowd`` the one whose many
-    processes held it together; ``limit`` the size of that of its control group.
+    ``ranking`` tells the programs that held the most; ``eater`` is the first of them, where another was
+    killed; ``crowd`` the one whose many processes held it together; ``limit`` the size of
+    that of its control group.
     """
+    ranking = ranked(report.programs)
     if not report.causes:
-        return {}
+        return {"ranking": ranking} if ranking else {}
     lead = next((cause for cause in report.causes if cause.id in HOLDERS), report.causes[0])
     short: dict[str, Any] = {"cause": lead.title}
+    if ranking and not (lead.id in ALONE and _is_one(report.programs)):
+        short["ranking"] = ranking
     advising: list[Cause] = [lead] if lead is report.causes[0] else [report.causes[0], lead]
     short["fix"] = [step for cause in advising for step in cause.fix]
     hit = limit_hit(report.event) if report.event.constraint == "memcg" else None
@@ -85,6 +95,27 @@ def _in_short(report: Explanation) -> dict[str, Any]:
     elif report.programs and victims and report.programs[0].comm not in victims:
         short["eater"] = report.programs[0].comm
     return short
+
+
+def _is_one(programs: Sequence[Program]) -> bool:
+    """Return whether one program alone is worth a word, and no word of its swap."""
+    return len(_most(programs)) == 1 and (programs[0].swap or 0) < programs[0].held * _OF_NOTE
+
+
+def _most(programs: Sequence[Program]) -> list[Program]:
+    return [each for each in programs[:RANKED_IN_SHORT] if each.held >= programs[0].held * _OF_NOTE > 0]
+
+
+def ranked(programs: Sequence[Program]) -> str:
+    """Return the programs that held the most in one line, with what each held, those that matter."""
+    most = _most(programs)
+    told = alike([size for each in most for size in (each.held, each.swap)])
+    parts = []
+    for each, held, swap in zip(most, told[::2], told[1::2]):
+        name = f"{each.processes:,} x {each.comm}" if each.processes > 1 else each.comm
+        swapped = f" ({swap} of it in swap)" if (each.swap or 0) >= each.held * _OF_NOTE else ""
+        parts.append(f"{name} {held}{swapped}")
+    return ", ".join(parts)
 
 
 def events_in(log: LogReader) -> Iterator[OomEvent]:

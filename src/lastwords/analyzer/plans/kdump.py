@@ -94,7 +94,11 @@ class KdumpPlan(Plan):
 
     def make(self, case: Case, arguments: argparse.Namespace) -> Script:
         if "kdump" not in case.facts:
-            raise NotPlannable("nothing is known of kdump on this host")
+            raise NotPlannable(
+                "nothing is known of kdump on this host"
+                + (": a log does not tell how it is set up, a bundle or sosreport of the host does")
+                * (case.root_kind == "log")
+            )
         if setup.in_container(case):
             raise NotPlannable("a container has no crash kernel of its own: plan this on its host")
         kind = setup.family(case)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.analyzer.again import disk_of, plan_on_disk, room_on
 from lastwords.analyzer.boot_words import (
     entries_of,
     entry_file,
@@ -50,7 +51,7 @@ def without_initramfs(case: Case) -> Iterator[Finding]:
                 Proof(kernel["vmlinuz"]["path"] or "/boot", value="there"),
                 Proof(image_path(case, version), value="missing"),
             ),
-            fix=("$ df -h /boot", *remake(case, version)),
+            fix=(room_on(case, "/boot"), *remake(case, version)),
         )
 
 
@@ -84,7 +85,7 @@ def kernel_damaged(case: Case) -> Iterator[Finding]:
                 "The boot loader or the kernel's own decompressor stops, or it finds no modules of its own.",
                 subject=f"kernel {version}",
                 evidence=(Proof(file["path"], value=value, threshold=threshold),),
-                fix=("$ df -h /boot", "Install the kernel's package anew."),
+                fix=(room_on(case, "/boot"), "Install the kernel's package anew."),
             )
 
 
@@ -149,7 +150,7 @@ def entry_broken(case: Case) -> Iterator[Finding]:
             "Chosen in the menu, it ends with an error of the boot loader.",
             subject=f"entry {title}",
             evidence=tuple(Proof(path, value="missing") for path in gone),
-            fix=("From rescue mode: lastwords plan bootloader --root DIR prints the script.",),
+            fix=(plan_on_disk(case, "bootloader"),),
         )
     yield from _default_missing(facts)
 
@@ -208,7 +209,7 @@ def root_not_found(case: Case) -> Iterator[Finding]:
             evidence=(Proof("kernel command line", value=f"root={value}"), proof),
             fix=(
                 "In the menu, press e and correct root= to boot once.",
-                "From rescue mode: lastwords plan bootloader --root DIR prints the script.",
+                plan_on_disk(case, "bootloader"),
             ),
         )
 
@@ -299,7 +300,9 @@ def boot_not_mounted(case: Case) -> Iterator[Finding]:
         else "The next kernel update writes where no boot loader looks.",
         subject="/boot",
         evidence=(Proof("/etc/fstab", line=entry["line"], excerpt=f"{entry['spec']} /boot {entry['type']}"),),
-        fix=("$ mount DEVICE DIR/boot, with the device that fstab names",) if rescue else ("$ mount /boot",),
+        fix=(f"$ mount DEVICE {disk_of(case)}/boot, with the device that fstab names",)
+        if rescue
+        else ("$ mount /boot",),
     )
 
 

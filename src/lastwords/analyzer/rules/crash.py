@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Optional
 
+from lastwords.analyzer.again import DISK, disk_of, look_at_dump, look_at_memory, look_at_saved_dump
 from lastwords.analyzer.causes import NO_BOOT, NO_ROOT, OUT_OF_MEMORY
-from lastwords.analyzer.titles import event_title
-from lastwords.formats.failures.texts import TEXTS
+from lastwords.analyzer.kdump.advice import with_size
+from lastwords.analyzer.titles import CUT, event_title
+from lastwords.formats.failures.texts import TEXTS, VERSION
+from lastwords.formats.vmcore.vmlinux import how_to_get
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Event, Facts, Finding, Proof, Severity
 
@@ -38,7 +42,7 @@ def dump_exists(case: Case) -> Iterator[Finding]:
             "This machine crashed, and the state of its kernel at that moment was saved.",
             subject=dump["path"],
             evidence=(Proof(f"{dump['path']}/{core}", value=_size(dump["size"])),),
-            fix=(f"$ lastwords vmcore {dump['path']}/{core}  # why it died, its log, its tasks",),
+            fix=(look_at_saved_dump(case, f"{dump['path']}/{core}"),),
         )
 
 
@@ -90,10 +94,7 @@ def without_symbols(case: Case) -> Iterator[Finding]:
             Proof("/usr/lib/debug", value=f"no kernel {release}"),
             Proof(str(dumps[0]["path"]), value="a dump"),
         ),
-        fix=(
-            f"One of: dnf debuginfo-install kernel-{release}; apt install linux-image-{release}-dbg;"
-            f" apt install linux-image-{release}-dbgsym; zypper install kernel-default-debuginfo.",
-        ),
+        fix=(how_to_get(release, kernel["version"]),),
     )
 
 
@@ -124,8 +125,29 @@ def crash_happened(case: Case) -> Iterator[Finding]:
             "The log says: " + str(last["summary"]),
             subject=kind,
             evidence=tuple(map(proof, events[-SHOWN:])),
-            fix=tuple(_search(events, booting)),
+            fix=(*_search(case, events, booting), *look_at_dump(case)),
         )
+
+
+@rule("kernel-warned", needs=("kernel_log",))
+def kernel_warned(case: Case) -> Iterator[Finding]:
+    """The kernel warned (WARN_ON, lockdep and the like): something was not as its code expects.
+
+    Good to know: mostly harmless, sometimes the first word of a death that comes later. One finding for all,
+    with the titles under which they are known.
+    """
+    events = [event for event in case.machine_events() if event["kind"] == "warning"]
+    if not events:
+        return
+    yield Finding(
+        "kernel-warned",
+        Severity.INFO,
+        f"The kernel warned, {'once' if len(events) == 1 else f'{len(events)} times'}",
+        f"The last time: {event_title(events[-1])}",
+        subject="warning",
+        evidence=tuple(map(proof, events[-SHOWN:])),
+        fix=tuple(_search(case, events, False)),
+    )
 
 
 @rule("boot-failed", needs=("kernel_log",))
@@ -161,8 +183,14 @@ def boot_failed(case: Case) -> Iterator[Finding]:
         text.why,
         subject=str(details["class"]),
         evidence=(Proof(last["path"], line=last["line"], excerpt=details.get("said")),),
-        fix=text.fix,
+        fix=tuple(_filled(case, step, _release(case, last)) for step in text.fix),
     )
+
+
+def _filled(case: Case, step: str, release: Optional[str]) -> str:
+    """Return a step with the disk, where the input is one, and the kernel that did not boot, where told."""
+    there = step.replace(f"--root {DISK}", f"--root {disk_of(case)}")
+    return there.replace(VERSION, shlex.quote(release)) if release else there
 
 
 @rule("kdump-failed", needs=("kernel_log",), shows="no-dump")
@@ -184,15 +212,33 @@ def kdump_failed(case: Case) -> Iterator[Finding]:
         yield Finding(
             "kdump-failed",
             Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
-            text.title[:1].upper() + text.title[1:],
+            text.headline,
             text.why,
             subject=stage,
             evidence=(Proof(last["path"], line=last["line"], excerpt=last["details"].get("said")),),
-            fix=text.fix,
+            fix=with_size(
+                str(last["details"]["class"]),
+                last["details"].get("memory"),
+                last["details"].get("reserved"),
+                _release(case, last),
+            ),
         )
 
 
-def _search(events: list[Event], booting: bool) -> Iterator[str]:
+def _release(case: Case, event: Event) -> Optional[str]:
+    """Return the release of the kernel that was started last before an event in its log, or None."""
+    before = [
+        each["details"]["release"]
+        for each in case.events
+        if each["kind"] == "boot"
+        and each["details"].get("release")
+        and each["path"] == event["path"]
+        and (each["line"] or 0) <= (event["line"] or 0)
+    ]
+    return str(before[-1]) if before else None
+
+
+def _search(case: Case, events: list[Event], booting: bool) -> Iterator[str]:
     """Yield what to search for: the titles of the last reports, each once; or whom to ask.
 
     Nobody's search tells why a machine does not find its root, or who held its memory.
@@ -204,7 +250,7 @@ def _search(events: list[Event], booting: bool) -> Iterator[str]:
     if not events:
         return
     if all(re.search(OUT_OF_MEMORY, event["summary"]) for event in events):
-        yield "$ lastwords oom FILE  # that log: who held the memory"
+        yield look_at_memory(case, "who held the memory")
         return
     unasked = [
         event for event in events[-SHOWN:] if not _ASKED.search(f"{event['summary']} {event_title(event)}")
@@ -212,7 +258,9 @@ def _search(events: list[Event], booting: bool) -> Iterator[str]:
     if not unasked:
         yield "Ask who did it: the histories of shells, the audit log, whoever has the console."
         return
-    titles = dict.fromkeys(event_title(e) if e["details"].get("title") else None for e in unasked)
+    titles = dict.fromkeys(
+        event_title(e).removesuffix(CUT) if e["details"].get("title") else None for e in unasked
+    )
     for title in titles:
         if title is not None:
             yield f'Search the kernel lists and the distribution\'s bugs for "{title}".'

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from typing import Any, Optional
 
 from lastwords.analyzer.kdump import steps
-from lastwords.analyzer.kdump.estimate import dump_size, mib
+from lastwords.analyzer.kdump.estimate import dump_size
 from lastwords.analyzer.kdump.setup import captured_by_initramfs, family, in_container, loaded
+from lastwords.formats.sizes import alike
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Facts, Finding, Proof, Severity
 
@@ -188,6 +189,7 @@ def target_full(case: Case) -> Iterator[Finding]:
         if available is None or available >= size.most or in_container(case):
             continue
         where = place["mountpoint"] or place["path"]
+        left, likely, most = alike((available, size.likely, size.most))
         yield Finding(
             "dump-target-full",
             Severity.CRITICAL if available < size.likely else Severity.WARNING,
@@ -199,8 +201,8 @@ def target_full(case: Case) -> Iterator[Finding]:
             evidence=(
                 Proof(
                     f"usage of {where}",
-                    value=f"{mib(available)} free",
-                    threshold=f"{mib(size.likely)}, {mib(size.most)} at most",
+                    value=f"{left} free",
+                    threshold=f"{likely}, {most} at most",
                 ),
                 Proof("facts:memory", excerpt=size.told_by),
             ),

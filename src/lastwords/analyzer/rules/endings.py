@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Optional
 
+from lastwords.analyzer.again import plan_of
 from lastwords.hookspecs import rule
 from lastwords.model import Case, Finding, Proof, Severity
 
@@ -54,7 +55,7 @@ def ended_abruptly(case: Case) -> Iterator[Finding]:
             "$ ipmitool sel list",
             "So that the next time tells: let kdump catch crashes, and hangs become crashes "
             "(kernel.softlockup_panic, kernel.hung_task_panic, the NMI watchdog).",
-            "$ lastwords plan kdump",
+            plan_of(case, "kdump"),
             "Where kdump cannot run: a serial console or netconsole, or pstore (efi-pstore, ramoops).",
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from lastwords.analyzer.again import room_on
 from lastwords.analyzer.boot_words import kernel_of, remake, start_trouble, weight
 from lastwords.analyzer.root_needs import Lack, lacks_of, needs_of_root
 from lastwords.formats.initrd.execve import ERRORS
@@ -53,7 +54,7 @@ def initramfs_damaged(case: Case) -> Iterator[Finding]:
             f"{why} {said}",
             subject=image["path"],
             evidence=(Proof(image["path"], value=image["damage"], threshold="whole to its end"),),
-            fix=("$ df -h /boot", *remake(case, image["version"])),
+            fix=(room_on(case, "/boot"), *remake(case, image["version"])),
         )
 
 

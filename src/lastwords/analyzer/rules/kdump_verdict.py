@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lastwords.analyzer.again import plan_of
 from lastwords.analyzer.kdump import readiness as ready
 from lastwords.analyzer.kdump.setup import in_container, loaded, reserved, sysctl, wanted
 from lastwords.analyzer.kdump.triggers import triggers
@@ -58,6 +59,11 @@ def readiness(case: Case) -> Iterator[Finding]:
     why = f"What starts the crash kernel: a panic{''.join(', ' + each for each in dumped)}."
     if lost:
         why += f" What does not, since it does not panic: {', '.join(lost)}."
+    fixes = {
+        True: ("Crash it once when nobody needs it, as a test: $ echo c > /proc/sysrq-trigger",),
+        False: (plan_of(case, "kdump"),),
+        None: ("$ lastwords check --section kdump  # on the machine, while it runs",),
+    }
     yield Finding(
         "kdump-readiness",
         Severity.INFO,
@@ -67,9 +73,7 @@ def readiness(case: Case) -> Iterator[Finding]:
             *(stage.proof for stage in stages),
             *((Proof("/proc/sys/kernel", value=known),) if known else ()),
         ),
-        fix=("$ lastwords plan kdump",)
-        if verdict is not True
-        else ("Crash it once when nobody needs it, as a test: $ echo c > /proc/sysrq-trigger",),
+        fix=fixes[verdict],
     )
 
 

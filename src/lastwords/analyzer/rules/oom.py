@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from lastwords.analyzer.again import look_at_memory
 from lastwords.analyzer.rules.crash import proof
 from lastwords.analyzer.timeline import answered
 from lastwords.hookspecs import rule
@@ -11,7 +12,7 @@ from lastwords.model import Case, Event, Finding, Proof, Severity
 
 SHOWN = 3
 FIXES = 4
-LOOK = "$ lastwords oom FILE  # that log: who held the memory at each kill, which need not be the victim"
+LOOK = "who held the memory at each kill, which need not be the victim"
 
 
 @rule("oom-kill-happened", needs=("kernel_log",))
@@ -20,7 +21,7 @@ def kill_happened(case: Case) -> Iterator[Finding]:
 
     Kills at the memory limits of control groups are a finding of their own: the machine had memory left.
     """
-    kills = [event for event in case.events if event["kind"] == "oom_kill"]
+    kills = [event for event in case.machine_events() if event["kind"] == "oom_kill"]
     limited = [event for event in kills if event["details"].get("scope") == "memcg"]
     others = [event for event in kills if event["details"].get("scope") != "memcg"]
     yield from _killed(case, others, "for want of memory", "host")
@@ -39,7 +40,7 @@ def _killed(case: Case, kills: Sequence[Event], where: str, subject: str) -> Ite
         "The last one: " + str(last["summary"]),
         subject=subject,
         evidence=tuple(map(proof, kills[-SHOWN:])),
-        fix=(*_fix(kills), LOOK),
+        fix=(*_fix(kills), look_at_memory(case, LOOK)),
     )
 
 
@@ -49,14 +50,16 @@ def _fix(kills: Sequence[Event]) -> Sequence[str]:
     return next((fix[:FIXES] for fix in advised if fix), ())
 
 
-@rule("oom-outcome-unknown", needs=("kernel_log",), shows="shortage")
+@rule("oom-outcome-unknown", needs=("kernel_log",))
 def outcome_unknown(case: Case) -> Iterator[Finding]:
     """The kernel called its OOM killer, and no log tells what came of it. A warning for a week, then a note.
 
     The log ends there: it was cut, the machine died over it, or its ring buffer was full of the report.
     """
     told = answered(case.events, ("oom_kill", "panic"))
-    reports = [event for event in case.events if event["kind"] == "oom_report" and id(event) not in told]
+    reports = [
+        event for event in case.machine_events() if event["kind"] == "oom_report" and id(event) not in told
+    ]
     if not reports:
         return
     last = reports[-1]
@@ -68,7 +71,9 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
         subject="memory",
         evidence=tuple(map(proof, reports[-SHOWN:])),
         fix=(
-            "$ lastwords oom FILE  # that log: who held the memory; a whole one tells whom the kernel took",
+            *_fix(reports),
+            look_at_memory(case, LOOK),
+            "A whole log tells whom the kernel took.",
         ),
     )
 

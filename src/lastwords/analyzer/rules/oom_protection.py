@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Optional
 
+from lastwords.analyzer.again import plan_of
 from lastwords.analyzer.kdump.setup import in_container
 from lastwords.analyzer.rules.crash import proof
 from lastwords.formats.oom.badness import NEVER, score_adj_of
@@ -73,7 +74,7 @@ def vital_unprotected(case: Case) -> Iterator[Finding]:
             evidence=(
                 Proof(f"/proc/{each['pid']}/oom_score_adj", value=each["oom_score_adj"], threshold=usual),
             ),
-            fix=(f"$ lastwords plan protect {unit}", f"$ systemctl restart {unit}"),
+            fix=(plan_of(case, f"protect {unit}"), f"$ systemctl restart {unit}"),
         )
 
 

@@ -7,12 +7,14 @@ after. Lines about kdump that stand together are one failure.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from lastwords.formats.failures.kdump_signs import KDUMP
 from lastwords.formats.failures.signs import BOOT, CAUSE, FAILED, HINT, PROGRESS, STAGES, Sign
 from lastwords.formats.kdump.crash_kernel import CRASH_KERNEL, ELFCOREHDR
+from lastwords.formats.kdump.reservation import WORDS as MEMORY
+from lastwords.formats.kdump.reservation import Told, memory_told
 from lastwords.formats.log.messages import Message
 
 SIGNS = (*BOOT, *KDUMP)
@@ -20,7 +22,7 @@ WORDS = tuple(
     sorted(
         {word for sign in SIGNS for word in sign.words}
         | {word for row in PROGRESS for word in row[1]}
-        | {ELFCOREHDR}
+        | {ELFCOREHDR, *MEMORY}
     )
 )
 """Every line that matters holds one of these."""
@@ -89,6 +91,12 @@ class Failure:
     """What was missing or broken, as the log names it."""
     proofs: tuple[Proof, ...]
     """The lines that tell of it, in order."""
+    memory: Optional[int] = None
+    """Of one of kdump, where the log tells: bytes that the machine has."""
+    reserved: Optional[int] = None
+    """And of them for the crash kernel."""
+    begun: int = 0
+    """Line at which that crash kernel began which failed; 0 where the log does not show it."""
 
 
 @dataclass
@@ -103,6 +111,8 @@ class _Boot:
     """Its kernel is a crash kernel, started to save what another left."""
     seen: int = 0
     """Line at which its kernel began."""
+    memory: Optional[int] = None
+    """Bytes that its kernel has."""
     resets: int = 0
     """How often firmware began anew, without a kernel between."""
 
@@ -114,6 +124,8 @@ class Failures:
         self.found: list[Failure] = []
         self._boot = _Boot()
         self._kdump: list[Proof] = []
+        self._told = Told()
+        """What the kernels of the machine itself said of memory, last."""
 
     def feed(self, message: Message) -> bool:
         """Take one message in; return whether it is a sign."""
@@ -123,6 +135,8 @@ class Failures:
         text = _plain(raw)
         self._boot.crash |= CRASH_KERNEL.match(text) is not None
         self._progress(text, message)
+        if (told := memory_told(text)) is not None:
+            self._memory(told)
         for sign in SIGNS:
             if any(word in text for word in sign.words) and (sign.pattern.search(text)) is not None:
                 self._sign(Proof(sign, text[:300], message))
@@ -133,7 +147,19 @@ class Failures:
         """Return all failures, in order."""
         self._end_boot()
         self._end_kdump()
+        self.found = [self._with_memory(each) if each.area == "kdump" else each for each in self.found]
         return sorted(self.found, key=lambda failure: failure.proofs[0].message.number)
+
+    def _memory(self, told: Told) -> None:
+        """Note what a kernel says: first what the crash kernel gets, where it has both."""
+        if self._boot.crash:
+            self._boot.memory = told.memory or self._boot.memory
+        else:
+            known = self._told
+            self._told = Told(told.memory or known.memory, told.reserved or known.reserved)
+
+    def _with_memory(self, failure: Failure) -> Failure:
+        return replace(failure, memory=self._told.memory, reserved=failure.reserved or self._told.reserved)
 
     def _progress(self, text: str, message: Message) -> None:
         for name, words, pattern in PROGRESS:
@@ -209,7 +235,9 @@ class Failures:
             return
         short = any(proof.sign.name == "out_of_memory" for proof in failed)
         name = "capture_out_of_memory" if short else "capture_boot"
-        self.found.append(Failure("kdump", "capture", name, None, _some(failed)))
+        self.found.append(
+            Failure("kdump", "capture", name, None, _some(failed), reserved=boot.memory, begun=boot.seen)
+        )
 
     def _end_kdump(self) -> None:
         proofs, self._kdump = self._kdump, []
@@ -220,7 +248,15 @@ class Failures:
             proof for proof in proofs if proof.sign.stage == main.sign.stage or proof.sign.weight != HINT
         ]
         self.found.append(
-            Failure("kdump", main.sign.stage, main.sign.name, _device(proofs, main.sign.name), tuple(proofs))
+            Failure(
+                "kdump",
+                main.sign.stage,
+                main.sign.name,
+                _device(proofs, main.sign.name),
+                tuple(proofs),
+                reserved=self._boot.memory if self._boot.crash else None,
+                begun=self._boot.seen if self._boot.crash else 0,
+            )
         )
 
 

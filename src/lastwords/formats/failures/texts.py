@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NAMES = frozenset(("crashkernel=", "makedumpfile", "kexec", "kdump's", "fadump"))
+"""Words that are written small wherever they stand."""
+
 
 @dataclass(frozen=True)
 class Text:
@@ -14,12 +17,19 @@ class Text:
     fix: tuple[str, ...]
     """Steps in order; those that start with ``$ `` are commands."""
 
+    @property
+    def headline(self) -> str:
+        """The title as a sentence begins; what is the name of a program or parameter stays as it is."""
+        return self.title if self.title.split(" ")[0] in NAMES else self.title[:1].upper() + self.title[1:]
 
+
+VERSION = "VERSION"
+"""Stands in steps for the release of the kernel that did not boot."""
 _REBUILD = (
-    "$ lastwords plan initramfs --root DIR --kernel VERSION  # from a rescue system, with the disk mounted",
-    "or by hand, in a chroot: dracut -f --kver VERSION; update-initramfs -u -k VERSION",
+    f"$ lastwords plan initramfs --root DIR --kernel {VERSION}  # in a rescue system, with the disk mounted",
+    f"or by hand, in a chroot: dracut -f --kver {VERSION}; update-initramfs -u -k {VERSION}",
 )
-_RESERVE = "$ lastwords plan kdump  # on that host, or --from its report: how much to reserve, and how"
+RESERVE = "$ lastwords plan kdump  # on that host, or --from its report: how much to reserve, and how"
 
 TEXTS = {
     "no_boot_device": Text(
@@ -175,7 +185,7 @@ TEXTS = {
     "out_of_memory": Text(
         "memory ran out while booting",
         "Kernel and initramfs need more than there is: often a crash kernel with too little reserved.",
-        ("give the machine more memory", "if this was a crash kernel, reserve more for it:", _RESERVE),
+        ("give the machine more memory", "if this was a crash kernel, reserve more for it:", RESERVE),
     ),
     "kernel_panic": Text(
         "the kernel panicked while booting",
@@ -190,7 +200,7 @@ TEXTS = {
     "crashkernel_range": Text(
         "crashkernel= reserves nothing on this machine",
         "None of its ranges holds the machine's memory size.",
-        ("lower the first range, or give one size", _RESERVE),
+        ("lower the first range, or give one size", RESERVE),
     ),
     "crashkernel_no_room": Text(
         "no room for the crash kernel",
@@ -207,13 +217,13 @@ TEXTS = {
         "crashkernel=SIZE@ADDRESS names memory that something else holds.",
         ("leave the @ADDRESS out",),
     ),
-    "crashkernel_missing": Text("no crashkernel= parameter", "Nothing was asked for.", (_RESERVE,)),
+    "crashkernel_missing": Text("no crashkernel= parameter", "Nothing was asked for.", (RESERVE,)),
     "crashkernel_not_reserved": Text(
         "no memory is reserved for a crash kernel",
         "crashkernel= is missing, was refused, or the machine was not rebooted since.",
-        ("$ cat /proc/cmdline; cat /sys/kernel/kexec_crash_size", _RESERVE),
+        ("$ cat /proc/cmdline; cat /sys/kernel/kexec_crash_size", RESERVE),
     ),
-    "crashkernel_rejected": Text("crashkernel= was refused", "The kernel says why.", (_RESERVE,)),
+    "crashkernel_rejected": Text("crashkernel= was refused", "The kernel says why.", (RESERVE,)),
     "fadump_failed": Text(
         "fadump could not be set up", "Firmware refused it.", ("check fadump=on and the firmware's level",)
     ),
@@ -233,13 +243,13 @@ TEXTS = {
     "kexec_no_space": Text(
         "the crash kernel does not fit into what is reserved",
         "Kernel and kdump's initramfs are larger than the free part of the reserved memory.",
-        (_RESERVE, "make kdump's initramfs smaller"),
+        (RESERVE, "make kdump's initramfs smaller"),
     ),
     "kexec_invalid": Text(
         "the kernel refused the crash kernel's image",
         "The segments do not fit into the reserved memory, or the image is of a kind this kernel does "
         "not take.",
-        (_RESERVE, "check that kernel and kexec-tools are of the same age"),
+        (RESERVE, "check that kernel and kexec-tools are of the same age"),
     ),
     "kallsyms_hidden": Text(
         "kexec could not find where the kernel lies",
@@ -284,7 +294,7 @@ TEXTS = {
     "capture_vmcore_read": Text(
         "the old memory could not be read",
         "/proc/vmcore gave an error: the list of memory is wrong, or the crash kernel has too little memory.",
-        (_RESERVE, "update the kernel"),
+        (RESERVE, "update the kernel"),
     ),
     "capture_target": Text(
         "the dump's target could not be reached",
@@ -298,7 +308,7 @@ TEXTS = {
         "the crash kernel ran out of memory",
         "What crashkernel= reserves is too little for the crash kernel with its drivers and its initramfs.",
         (
-            _RESERVE,
+            RESERVE,
             "make it need less: nr_cpus=1 on its command line, fewer drivers in its initramfs",
         ),
     ),

@@ -7,6 +7,7 @@ years, then 160 MB and 2 bits for each 4 KiB of memory (RHEL 7); drivers and ini
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Optional
 
@@ -57,11 +58,43 @@ _DEBIAN = {
     (0, 12): Default("384M-:128M", "kdump-tools 1.8: /etc/default/grub.d/kdump-tools.cfg"),
     (13, 999): Default("512M-:192M", "kdump-tools 1.10: /etc/default/grub.d/kdump-tools.cfg"),
 }
+_MACHINES = ("x86_64", "aarch64", "aarch64+64k", "ppc64le", "s390x")
 _UBUNTU_OLD = Default("512M-:192M", "kdump-tools of Ubuntu: /etc/default/grub.d/kdump-tools.cfg")
 _UBUNTU = Default(
     "2G-4G:320M,4G-32G:512M,32G-64G:1024M,64G-128G:2048M,128G-:4096M",
     "Ubuntu Server documentation: kernel crash dump",
 )
+
+
+_USUAL = Default("384M-1G:128M,1G-4G:192M,4G-64G:256M,64G-:512M", "what distributions reserve on x86_64")
+
+
+def default_by_release(release: Optional[str]) -> Default:
+    """Return what the distribution reserves whose kernel it is; where the release tells none, what is usual.
+
+    >>> default_by_release("4.18.0-553.el8_10.x86_64").source == RHEL8
+    True
+    >>> default_by_release("6.12.118+deb13-cloud-amd64").parameter
+    '512M-:192M'
+    >>> default_by_release("6.6.1").parameter
+    '384M-1G:128M,1G-4G:192M,4G-64G:256M,64G-:512M'
+    """
+    words = release or ""
+    machine = next((name for name in _MACHINES if words.endswith(name)), "x86_64")
+    found = None
+    if match := re.search(r"\.(el|fc)(\d+)", words):
+        name = "fedora" if match[1] == "fc" else "rhel"
+        found = default_of(
+            name, None, match[2], machine.partition("+")[0], 65536 if words.endswith("+64k") else None
+        )
+    elif match := re.search(r"\+deb(\d+)", words):
+        found = default_of("debian", None, match[1], None)
+    elif words.endswith(("-amd64", "-arm64")):
+        # Before 13 a release of Debian does not name its own: 6.1 is of 12.
+        number = re.match(r"(\d+)\.(\d+)", words)
+        old = number is not None and (int(number[1]), int(number[2])) <= (6, 1)
+        found = default_of("debian", None, "12" if old else None, None)
+    return found or _USUAL
 
 
 def default_of(

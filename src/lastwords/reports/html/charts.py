@@ -8,8 +8,9 @@ alone: a table or a legend beside it has the numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from lastwords.formats.sizes import column
 from lastwords.reports.html.markup import Content, Markup, tag
 
 MAP_WIDTH = 960.0
@@ -31,6 +32,12 @@ class Part:
     """Class that colours it."""
     note: str = ""
     """The value in words."""
+
+
+def in_bytes(parts: Sequence[Part]) -> list[Part]:
+    """Return parts whose values are bytes with these in words, in one unit."""
+    said = column([part.value for part in parts])
+    return [replace(part, note=note) for part, note in zip(parts, said)]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 from lastwords.formats.sizes import size
-from lastwords.reports.html.charts import Part, bar, legend, share
+from lastwords.reports.html.charts import Part, bar, in_bytes, legend, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.tables import Column, table, text
 from lastwords.verdict import Verdict
@@ -54,12 +54,12 @@ def uses(meminfo: Mapping[str, Any]) -> list[Part]:
     )
     if values.get("Hugetlb") is None and meminfo.get("Hugepagesize"):
         values["Hugetlb"] = (meminfo.get("HugePages_Total") or 0) * meminfo["Hugepagesize"]
-    parts = [Part(label, values[key], css, size(values[key])) for key, label, css in USES if values.get(key)]
+    parts = [Part(label, values[key], css) for key, label, css in USES if values.get(key)]
     rest = meminfo["MemTotal"] - sum(part.value for part in parts)
     if rest > 0:
-        lost = Part("in no counter", rest, "lost", size(rest))
+        lost = Part("in no counter", rest, "lost")
         parts.insert(-1 if parts and parts[-1].css == "free" else len(parts), lost)
-    return parts
+    return in_bytes(parts)
 
 
 def _swap(meminfo: Mapping[str, Any]) -> Content:

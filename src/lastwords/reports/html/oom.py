@@ -7,15 +7,26 @@ Of an event it shows as much as its details hold: victims always, and where the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from lastwords.formats.sizes import size
 from lastwords.model import Event
 from lastwords.reports import words
-from lastwords.reports.html.charts import Part, bar, legend, share
+from lastwords.reports.html.charts import Part, bar, in_bytes, legend, share
 from lastwords.reports.html.markup import Content, Markup, join, tag
 from lastwords.reports.html.story import steps
-from lastwords.reports.html.tables import Column, amount, badge, fold, place, prose, state, table, text
+from lastwords.reports.html.tables import (
+    Amount,
+    Column,
+    amount,
+    badge,
+    fold,
+    place,
+    prose,
+    state,
+    table,
+    text,
+)
 from lastwords.verdict import Verdict
 
 KINDS = ("oom_kill", "oom_report")
@@ -221,16 +232,17 @@ def _held(held: Optional[Details]) -> Content:
         str(name): size_ for name, value in (held.get("shares") or {}).items() if (size_ := _bytes(value))
     }
     parts = [
-        Part(NAMES.get(name, name.replace("_", " ")), value, COLORS.get(name, "used"), size(value))
+        Part(NAMES.get(name, name.replace("_", " ")), value, COLORS.get(name, "used"))
         for name, value in shares.items()
     ]
     lost = held.get("unaccounted") or 0
     if lost > 0:
         free = [part for part in parts if part.css == "free"]
         parts = [part for part in parts if part.css != "free"]
-        parts += [Part("in no counter", lost, "lost", size(lost)), *free]
+        parts += [Part("in no counter", lost, "lost"), *free]
     if not parts:
         return None
+    parts = in_bytes(parts)
     whole = max(held.get("total") or 0, sum(part.value for part in parts))
     what = "the control group" if held.get("scope") == "memcg" else "the machine"
     return (
@@ -292,6 +304,7 @@ def _eaters(programs: Sequence[Details]) -> Content:
 def _groups(groups: Optional[Sequence[Details]]) -> Content:
     if not groups:
         return None
+    rows: list[list[Union[Content, Amount]]]
     rows = [[place(group.get("path")), amount(group.get("bytes"))] for group in groups[:PROGRAMS]]
     return table(
         [Column("Control group"), Column("Holds", number=True)], rows, caption="By control group", css="small"

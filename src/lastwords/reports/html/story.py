@@ -26,7 +26,19 @@ def section(verdict: Verdict) -> Optional[Markup]:
     return join(
         None if told else tag("p", prose(story.headline, 500), class_="headline"),
         [_cause(cause, known) for cause in story.causes[:SHOWN]],
+        _asks(story.asks),
     )
+
+
+def _asks(asked: Sequence[Wish]) -> Content:
+    """Return what to ask for."""
+    items = [
+        tag(
+            "li", tag("strong", text(words.topics(wish), 200)), ": ", prose(wish.reason, 500), steps(wish.how)
+        )
+        for wish in asked[:50]
+    ]
+    return tag("div", tag("h3", "To ask for"), tag("ul", items), class_="asks") if items else None
 
 
 def _cause(cause: Cause, known: Mapping[str, int]) -> Markup:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from typing import Any, NamedTuple, Optional, Union
 
-from lastwords.formats.sizes import size
+from lastwords.formats.sizes import column as in_column
 from lastwords.reports import words
 from lastwords.reports.html.markup import Content, Markup, tag
 
 CELL = 400
 """Characters of a value that are shown in a table."""
+
+
+class Amount(NamedTuple):
+    """A size in bytes as the content of a cell: those of one table are compared, and share a unit."""
+
+    value: Optional[float]
 
 
 class Column:
@@ -28,7 +34,7 @@ class Column:
 
 def table(
     columns: Sequence[Column],
-    rows: Iterable[Sequence[Content]],
+    rows: Iterable[Sequence[Union[Content, Amount]]],
     *,
     caption: str,
     css: str = "",
@@ -41,9 +47,17 @@ def table(
     :param head: whether the first cell of a row names the row
     """
     headings = [tag("th", column.title, scope="col", class_=column.css or None) for column in columns]
+    listed = [list(row) for row in rows]
+    texts = iter(in_column([cell.value for row in listed for cell in row if isinstance(cell, Amount)]))
     body = [
-        tag("tr", [_cell(column, cell, head and not n) for n, (column, cell) in enumerate(zip(columns, row))])
-        for row in rows
+        tag(
+            "tr",
+            [
+                _cell(column, _sized(cell, next(texts)) if isinstance(cell, Amount) else cell, head and not n)
+                for n, (column, cell) in enumerate(zip(columns, row))
+            ],
+        )
+        for row in listed
     ]
     made = tag(
         "table",
@@ -55,6 +69,10 @@ def table(
     return tag("div", made, class_="scroll", tabindex="0", role="group", aria_label=caption)
 
 
+def _sized(amount: Amount, said: str) -> Content:
+    return (-1, "") if amount.value is None else (amount.value, said)
+
+
 def _cell(column: Column, content: Content, head: bool) -> Markup:
     value = None
     if isinstance(content, tuple):
@@ -63,9 +81,9 @@ def _cell(column: Column, content: Content, head: bool) -> Markup:
     return tag(name, content, class_=column.css or None, scope=scope, data_v=value)
 
 
-def amount(value: Optional[float]) -> Content:
-    """Return a cell with a size in bytes, sorted by its number."""
-    return (-1, "") if value is None else (value, size(value))
+def amount(value: Optional[float]) -> Amount:
+    """Return a cell with a size in bytes, sorted by its number, in the unit of its table."""
+    return Amount(value)
 
 
 def text(value: Any, limit: int = CELL) -> str:
