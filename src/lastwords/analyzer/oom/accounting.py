@@ -46,6 +46,10 @@ class Held:
         return size / self.total if self.total else 0.0
 
 
+_OF_KERNEL = ("slab_reclaimable", "slab_unreclaimable", "kernel_stack", "pagetables", "percpu", "vmalloc", "zswap")
+"""What memory.stat counts in ``kernel`` and by itself as well (from 5.18 on)."""
+
+
 def held(event: OomEvent) -> Optional[Held]:
     """Return where the memory was, or None when the report does not tell."""
     if event.group is not None and event.group.usage and event.constraint == "memcg":
@@ -81,6 +85,7 @@ def _of_machine(info: MemoryInfo) -> Held:
         ("hugetlb", huge),
         ("zsmalloc", per_zone("zspages")),
         ("balloon", per_zone("Balloon")),
+        ("gpu", (per_zone("gpu_active") or 0) + (per_zone("gpu_reclaim") or 0)),
         ("free", info.total("free") if info.zones else counter("free")),
         ("free per cpu", info.total("free_pcp")),
     )
@@ -99,7 +104,11 @@ def _of_group(group: MemoryGroup) -> Held:
     usage = group.usage.get("memory", {}).get("usage")
 
     def stat(name: str) -> Optional[int]:
-        return stats.get(f"total_{name}", stats.get(name))
+        if f"total_{name}" in stats:
+            return stats[f"total_{name}"]
+        # Up to 5.2 each group tells of itself alone, not of those below it.
+        known = [values[name] for values in (stats, *group.below.values()) if name in values]
+        return sum(known) if known else None
 
     if "anon" in stats:
         shmem = stats.get("shmem", 0)
@@ -115,7 +124,10 @@ def _of_group(group: MemoryGroup) -> Held:
             ("sockets", stats.get("sock")),
             ("vmalloc", stats.get("vmalloc")),
             ("zswap", stats.get("zswap")),
+            ("hugetlb", stats.get("hugetlb")),
         ]
+        counted = sum(stats.get(name, 0) for name in _OF_KERNEL)
+        parts.append(("kernel", max(0, stats.get("kernel", 0) - counted)))
     else:
         cache, shmem = stat("cache"), stat("shmem") or 0
         parts = [

@@ -20,6 +20,7 @@ CONFIDENCES = ("high", "medium", "low")
 CROWD = "many-processes"
 HOLDERS = frozenset(
     (CROWD, "one-process", "jvm", "slab", "hugetlb", "tmpfs", "unowned", "page-tables", "threads", "locked")
+    + ("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory")
 )
 """The causes that name who or what held the memory; the others name a limit, or why it could not be used."""
 MIB = 1 << 20
@@ -338,6 +339,33 @@ def unowned(picture: Picture) -> Iterator[Cause]:
     )
 
 
+_COUNTED = (
+    ("zsmalloc", "zram", "what zram or zswap compressed", "$ zramctl"),
+    ("zswap", "zswap", "what zswap compressed", "Limit it: memory.zswap.max."),
+    ("balloon", "balloon", "a balloon: the hypervisor took it back", "Give the machine more memory there."),
+    ("gpu", "gpu", "buffers of a GPU", "$ grep drm-total /proc/*/fdinfo/* | sort -k2 -n | tail"),
+    ("sockets", "sockets", "buffers of network connections", "$ ss -tm"),
+    ("per cpu", "kernel-memory", "the kernel's memory for each CPU", "Look for many groups or BPF maps there."),
+    ("vmalloc", "kernel-memory", "vmalloc areas of the kernel", "$ sort -k2 -n /proc/vmallocinfo | tail"),
+    ("kernel", "kernel-memory", "memory of the kernel itself", "$ slabtop -o -s c"),
+)
+"""Part, cause, what it is, and where to look."""
+
+
+def counted(picture: Picture) -> Iterator[Cause]:
+    """It is of a kind that the kernel counts by itself: zram, a balloon, a GPU, sockets, data for each CPU."""
+    for part, name, what, fix in _COUNTED:
+        portion = picture.portion(part)
+        if portion >= 0.2 and picture.whole >= _SMALL:
+            yield Cause(
+                name,
+                _sure(portion, 0.4, 0.2),
+                f"{picture.size(part)} are {what}",
+                "No process has it in its resident memory: killing some may free little.",
+                (fix,),
+            )
+
+
 def page_tables(picture: Picture) -> Iterator[Cause]:
     """Page tables alone are a load: many processes that map the same large memory."""
     portion = picture.portion("page tables")
@@ -411,6 +439,7 @@ CAUSES: tuple[CauseFunction, ...] = (
     hugetlb,
     slab,
     unowned,
+    counted,
     tmpfs,
     locked,
     page_tables,

@@ -41,6 +41,11 @@ _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _FRAGMENT = re.compile(
     r"(?P<head>\d{1,4},(?P<record>\d+),\d+,[^;]{0,100}?),ncfrag=(\d+)/(\d+)(?P<more>[^;]{0,60});"
 )
+DROPPED = re.compile(
+    r"\*\* \d{1,10} (?:printk )?messages dropped \*\*|Missed \d{1,10} kernel messages"
+    r"|(?:imjournal|imklog|imkmsg): ?\d{1,10} messages lost"
+)
+"""What tells that messages were lost here: printk, on the line of the next message up to 5.9; daemons."""
 _DICTIONARY = re.compile(r" [A-Z_]+=")
 _ENTRY = re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP)=")
 _FIELD = re.compile(rb"([A-Z_][A-Z0-9_]{0,63})(?:=(.*))?", re.DOTALL)
@@ -138,6 +143,9 @@ class Messages:
             if whole is None:
                 return []
             raw = whole
+        if raw[:3] == "** " and (dropped := DROPPED.match(raw)) and raw[dropped.end() :].strip():
+            rest = raw[dropped.end() :].lstrip()
+            return [*self._of_text(number, offset, dropped[0]), *self._of_text(number, offset, rest)]
         line = parse_line(raw)
         if _has_prefix(line):
             if self._before is not None and (line.stamp, line.unix, line.monotonic) == (None, None, None):

@@ -52,11 +52,9 @@ class MemoryGroup:
     @property
     def version(self) -> Optional[int]:
         """Version of the control group interface, 1 or 2; None when nothing tells it."""
-        if "swap" in self.usage or "anon" in self.stats:
-            return 2
         if "memory+swap" in self.usage or "kmem" in self.usage or "rss" in self.stats:
-            return 1
-        return None
+            return 1  # from 5.3 on its statistics have the names of version 2
+        return 2 if "swap" in self.usage or "anon" in self.stats else None
 
 
 class GroupReader:

@@ -129,7 +129,7 @@ class MemoryReader:
         if (match := _ZONE.match(text)) is not None:
             self._zone(match, text)
         elif (match := _NODE.match(text)) is not None:
-            info.nodes[int(match[1])] = _fields(text)
+            info.nodes.setdefault(int(match[1]), _fields(text))
         elif (match := _RESERVE.match(text)) is not None:
             if info.zones and not info.zones[-1].reserve:
                 info.zones[-1].reserve = [_pages(word) for word in match[1].split()]
@@ -151,7 +151,9 @@ class MemoryReader:
             info.pages["HighMem" if name.lower().startswith("highmem") else name] = int(match[1])
         elif _COUNTERS.match(text):
             found = _FIELD.findall(text)
-            info.counters.update((name, int(number)) for name, number, unit in found if not unit)
+            for name, number, unit in found:
+                if not unit:
+                    info.counters.setdefault(name, int(number))
         else:
             return self._listed(text)
         return True

@@ -20,9 +20,13 @@ MOST_TASKS = 1 << 18
 """Rows of one table that are kept: more processes than any machine has had in a report."""
 MOST_VICTIMS = 10_000
 
-# comm is 15 bytes at most; kernel threads have more. It may hold blanks, colons, commas and brackets.
-_TRIGGER = re.compile(r"(?:.{0,300}?\] )?(?P<comm>\S.{0,63}?) invoked oom-killer:?(?P<rest>.*)")
-_TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=.*)")
+# comm is 15 bytes at most, or none. It may hold blanks, colons, commas, brackets and line ends. What a program
+# wrote on the console may stand before it, and printk's time between them. A sentence about it is no report.
+_TRIGGER = re.compile(
+    r"(?:.{0,300}?\[ *\d{1,11}\.\d{6}\](?:\[ *[TC]\d+\])? )?(?:(?P<comm>\S.{0,14}?) )?invoked oom-killer"
+    r"(?P<rest>: gfp_mask=0x[0-9a-f].*|:? ?(?:g(?:f(?:p(?:_(?:m(?:a(?:s(?:k(?:=(?:0x?)?)?)?)?)?)?)?)?)?)?$)"
+)
+_TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=0x[0-9a-f]{1,16}(?:, order=\d{1,2})?)\s*$")
 _MASK = re.compile(r"gfp_mask=(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
 _ORDER = re.compile(r"\border=(-?\d{1,2})(?!\d)")
 _ADJ = re.compile(r"\b(oom_score_adj|oom_adj|oomkilladj)=(-?\d{1,10})")
@@ -35,20 +39,25 @@ _TAINT = re.compile(
     r"(?: *-[- A-Za-z]{0,40})?) +(?P<release>(?:\(?)?\d+\.\d+[^\s#,]*)"
 )
 _CPUSET = re.compile(r"(?P<comm>\S.{0,63}?) cpuset=(?P<cpuset>\S+) mems_allowed=(?P<mems>\S*)")
-_SUMMARY = re.compile(r"oom-kill:\s*constraint=CONSTRAINT_(?P<constraint>[A-Z_]+)(?P<rest>.*)")
+_SUMMARY = re.compile(r"oom-kill:\s*constraint=CONSTRAINT_(?P<constraint>[A-Z_]+)(?P<rest>.*)", re.DOTALL)
 _SUMMARY_FIELD = re.compile(
     r",(?=(?:nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid)=|global_oom\b)"
 )
 _CHOICE = re.compile(
     r"(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): [Kk]ill process (?P<pid>\d+)"
-    r" \((?P<comm>.*)\) score (?P<score>-?\d+)"
+    r" \((?P<comm>.*)\) score (?P<score>-?\d+)",
+    re.DOTALL,
 )
 _KILLED = re.compile(
     r"(?:(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): |\S{1,16}: )?"
-    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?(?P<rest>.*)"
+    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?(?P<rest>\s*$|\s*\(.*|,.{0,16}$)",
+    re.DOTALL,
 )
-_NAMED = re.compile(r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+)?[ ,.]*(?:total-vm:|vsz:|$))(?P<sizes>.*)")
-_NAMED_CUT = re.compile(r"\s*\((?P<comm>[^()]{1,64})\)(?P<sizes>.*)")
+_NAMED = re.compile(
+    r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+)?[ ,.]*(?:total-vm:|vsz:|$))(?P<sizes>.*)", re.DOTALL
+)
+_NAMED_CUT = re.compile(r"\s*\((?P<comm>.{1,15})\)(?P<sizes>,? ?(?:[UtvI].{0,12})?)$", re.DOTALL)
+_CUT = re.compile(r"\s*(?:\([^)]{0,15})?$|,")
 _SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,15})kB")
 _SHARED = re.compile(r"Kill process (?P<pid>\d{1,10}) \((?P<comm>.*)\) sharing same memory")
 _FAULT_KILL = re.compile(r"VM: killing process (?P<comm>.{1,64}?)\s*$")
@@ -57,7 +66,7 @@ _REAPED = re.compile(r"oom_reaper: reaped process (?P<pid>\d{1,10}) \((?P<comm>.
 _NOT_REAPED = re.compile(r"oom_reaper: unable to reap pid:(?P<pid>\d{1,10})")
 _EXITING = re.compile(r"(?:OOM victim|.{0,40}) (?P<pid>\d{1,10}) \((?P<comm>.*)\) is already exiting")
 _PANIC = re.compile(r"(?<!end )Kernel panic - not syncing: ?(?P<reason>.*)|Kernel panic: (?P<old>.*)")
-_NOBODY = re.compile(r"(?:Out of memory and no killable processes|OOM request ignored)")
+_NOBODY = re.compile(r"(?:sysrq: )?(?:Out of memory and no killable processes|OOM request ignored)")
 _FRAME = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] ?|\[[0-9a-f]{8,16}\] ?){0,2}(?:\? )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x"
 )
@@ -172,6 +181,10 @@ class OomEvent:
     tasks: list[TaskRow] = field(default_factory=list)
     damaged: int = 0
     """Lines of the report that were damaged and left out."""
+    dropped: bool = False
+    """Messages were lost within the report, as printk or a logging daemon says."""
+    passed_over: frozenset[int] = frozenset()
+    """Processes that earlier events had killed: if they are still there, they are not taken again."""
 
     @property
     def version(self) -> Optional[Version]:
@@ -195,6 +208,22 @@ class OomEvent:
                 return min(PAGE_SIZES, key=lambda size: abs(pages * size - held))
         return PAGE_SIZES[0]
 
+    def asked_by(self, text: str) -> bool:
+        """Return whether a line tells of the task that asked, which this event lacks so far."""
+        trigger, match = self.trigger, _CPU.match(text)
+        if trigger is None or trigger.pid is not None or match is None:
+            return False
+        named = _TAINT.match(match["rest"])
+        return named is not None and named["comm"] == trigger.comm
+
+    def waits_for(self, pid: int) -> int:
+        """Return how likely a process is the victim that this event still lacks: 2 it asked, 1 it is listed."""
+        if self.victims:
+            return 0
+        if self.trigger is not None and self.trigger.pid == pid:
+            return 2
+        return int(any(row.pid == pid for row in self.tasks))
+
     @property
     def kind(self) -> str:
         """``oom_kill`` when something was killed, else ``oom_report``."""
@@ -214,6 +243,7 @@ class OomEvent:
             lost.append("tasks")
         if not (self.victims or self.panic or self.nobody or self.already_exiting):
             lost.append("outcome")
+        lost += ["dropped lines"] if self.dropped else []
         return lost + (["damaged lines"] if self.damaged else [])
 
     def settle(self) -> None:
@@ -250,9 +280,14 @@ class ReportReader:
         event.memory = self._memory.info
 
     def take(self, text: str) -> bool:
-        """Take in a line; return whether it belongs to the report."""
+        """Take in a line; return whether it belongs to the report.
+
+        Memory and processes are printed before the kill: what comes after it is of something else.
+        """
         event = self.event
         text = text.rstrip()
+        if event.victims:
+            return self._take_outcome(text)
         if self._in_table and is_row(text):
             row = parse_row(text, event.columns) if event.columns else None
             if row is None:
@@ -275,12 +310,8 @@ class ReportReader:
         elif (match := _CHOICE.match(text)) is not None:
             event.chosen = int(match["pid"]), match["comm"], int(match["score"])
             self._why(match["why"])
-        elif (match := _GROUP.match(text)) is not None:
-            event.oom_group = match["group"]
-        elif (match := _EXITING.match(text)) is not None:
-            event.already_exiting.append((int(match["pid"]), match["comm"]))
-        elif _NOBODY.match(text):
-            event.nobody = True
+        elif self._take_outcome(text):
+            pass
         elif self._group.take(text):
             event.group = self._group.group
         elif self._memory.take(text) or _OTHER.match(text):
@@ -288,6 +319,18 @@ class ReportReader:
         elif (match := _FRAME.match(text)) is not None:
             if len(event.frames) < 64:
                 event.frames.append(match[1])
+        else:
+            return False
+        return True
+
+    def _take_outcome(self, text: str) -> bool:
+        event = self.event
+        if (match := _GROUP.match(text)) is not None:
+            event.oom_group = match["group"]
+        elif (match := _EXITING.match(text)) is not None:
+            event.already_exiting.append((int(match["pid"]), match["comm"]))
+        elif _NOBODY.match(text):
+            event.nobody = True
         else:
             return False
         return True
@@ -370,17 +413,17 @@ def parse_trigger(text: str) -> Optional[Trigger]:
     match = _TRIGGER.match(text) or _TRIGGER_OLD.match(text)
     if match is None:
         return None
-    rest = match["rest"]
+    rest, told = match["rest"], match.groupdict()
     mask, order, adj = _MASK.search(rest), _ORDER.search(rest), _ADJ.search(rest)
     last = list(_ADJ.finditer(rest))
     named = {found[1]: int(found[2]) for found in last}
     return Trigger(
-        match.groupdict().get("comm"),
+        told["comm"] or "" if "comm" in told else None,
         gfp_mask=mask["mask"] if mask else None,
         gfp_flags=(mask["flags"] or None) if mask else None,
         order=int(order[1]) if order else None,
         oom_score_adj=named.get("oom_score_adj", int(adj[2]) if adj else None),
-        legacy="comm" not in match.groupdict() or (adj is not None and "oom_score_adj" not in named),
+        legacy="comm" not in told or (adj is not None and "oom_score_adj" not in named),
     )
 
 
@@ -400,6 +443,8 @@ def parse_kill(text: str) -> tuple[Optional[Victim], Optional[str]]:
         return None, None
     rest = match["rest"]
     named = _NAMED.match(rest) or _NAMED_CUT.match(rest)
+    if named is None and _CUT.match(rest) is None:
+        return None, None  # a sentence
     victim = Victim(int(match["pid"]), named["comm"] if named else None)
     sizes = named["sizes"] if named else rest
     for name, number in _SIZE.findall(sizes):

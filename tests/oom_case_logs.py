@@ -1,0 +1,418 @@
+"""Logs of OOM events as they reach us: cut, mixed, carried; and logs that only speak of OOM."""
+
+from __future__ import annotations
+
+import json
+from typing import Optional
+
+from oom_cases import FULL, JAVA, SMALL, STATS, USUAL, Case, Told
+from oom_printk import KERNELS, Group, Proc, Ram, Zone, dmesg, head, kill, log, mem_info, report, summary
+from oom_printk import syslog, trigger
+
+OLD, NEW = KERNELS["el7"], KERNELS["6.1"]
+JVM = ((4711, "java"),)
+TOLD = Told(victims=JVM, anon=5200, confirmed=True, causes=("jvm",))
+WHOLE = report(NEW, USUAL, JAVA, ram=FULL)
+LATER = report(OLD, USUAL, JAVA, ram=FULL)
+
+
+def _failure(kernel_lines: list[str], comm: str = "kworker/u8:1") -> list[str]:
+    """A page allocation failure: as much of memory as an OOM report, and nothing is killed."""
+    return [
+        f"{comm}: page allocation failure: order:4, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null),cpuset=/",
+        f"CPU: 3 PID: 99 Comm: {comm} Not tainted 5.9.9-other #1",
+        "Call Trace:",
+        " warn_alloc+0x11d/0x180",
+        " __alloc_pages_slowpath+0xbe1/0xc40",
+        *kernel_lines,
+    ]
+
+
+OTHER = mem_info(NEW, Ram(anon=11, slab=22, unreclaimable=33, swap=(5555, 4444), zones=(Zone("DMA32", 0),)))
+
+
+def _lost() -> list[Case]:
+    table_at = next(n for n, text in enumerate(WHOLE) if text.startswith("[  pid"))
+    info_at = WHOLE.index("Mem-Info:")
+    dropped = [*WHOLE[:10], *WHOLE[14:]]
+    cut = [text[:90] for text in WHOLE]
+    silent = kill(NEW, Proc(4800, "node", 700), "Out of memory")
+    suppressed = [summary(Proc(4800, "node", 700)), *silent]
+    return [
+        Case(
+            "the beginning lost, up to the memory",
+            log(dmesg(WHOLE[info_at + 1 :])),
+            (
+                Told(
+                    None,
+                    None,
+                    victims=JVM,
+                    anon=5200,
+                    confirmed=True,
+                    causes=("jvm",),
+                    more=(("missing", ["trigger"]),),
+                ),
+            ),
+        ),
+        Case(
+            "the beginning lost, up to the table",
+            log(dmesg(WHOLE[table_at + 2 :])),
+            (Told(None, None, victims=JVM, anon=5200, more=(("missing", ["trigger", "memory", "tasks"]),)),),
+        ),
+        Case(
+            "the end lost",
+            log(dmesg(WHOLE[:-3])),
+            (Told(more=(("missing", ["outcome"]),)),),
+        ),
+        Case(
+            "the end lost within the name of the victim",
+            log(dmesg([*WHOLE[:-1], WHOLE[-1][: WHOLE[-1].index("va)")]])),
+            (Told(victims=((4711, None),), confirmed=True),),
+        ),
+        Case(
+            "messages dropped, a line of their own",
+            log(dmesg(dropped[:12]), ["** 312 printk messages dropped **"], dmesg(dropped[12:], 512)),
+            (Told(victims=JVM, confirmed=True, more=(("missing", ["dropped lines"]),)),),
+        ),
+        Case(
+            "messages dropped, before the next",
+            log(
+                dmesg(dropped[:12]),
+                ["** 312 printk messages dropped ** " + dmesg(dropped[12:13], 512)[0]],
+                dmesg(dropped[13:], 512),
+            ),
+            (Told(victims=JVM, confirmed=True, more=(("missing", ["dropped lines"]),)),),
+        ),
+        Case(
+            "messages missed by journald",
+            log(
+                syslog(dropped[:12]),
+                syslog(["Missed 312 kernel messages"], "systemd-journald[301]"),
+                syslog(dropped[12:]),
+            ),
+            (Told(victims=JVM, confirmed=True, more=(("missing", ["dropped lines"]),)),),
+        ),
+        Case(
+            "lines cut at 90 characters",
+            log(dmesg(cut)),
+            (Told(victims=JVM, confirmed=True),),
+        ),
+        Case(
+            "last message repeated",
+            log(
+                syslog(LATER[:7]),
+                ["Mar  1 02:14:07 web last message repeated 2 times"],
+                syslog(LATER[7:-1]),
+                ["Mar  1 02:14:07 web last message repeated 3 times"],
+                syslog(LATER[-1:]),
+            ),
+            (TOLD,),
+        ),
+        Case(
+            "a kill whose report was suppressed",
+            log(
+                dmesg(WHOLE),
+                dmesg(["oom_kill_process: 3 callbacks suppressed", *suppressed], 520),
+                dmesg(kill(NEW, Proc(4801, "node", 701), "Out of memory"), 530),
+            ),
+            (
+                TOLD,
+                Told(None, None, victims=((4800, "node"),), anon=700),
+                Told(None, None, victims=((4801, "node"),), anon=701),
+            ),
+        ),
+    ]
+
+
+def _mixed() -> list[Case]:
+    group = Group("/docker/a", v2=False, swap=(0, 1 << 20), stats=(("rss", 1000 << 20),))
+    other = Group("/docker/b", v2=False, swap=(0, 1 << 20), stats=(("rss", 1000 << 20),))
+    node = Proc(4800, "node", 990)
+    java = Proc(4711, "java", 1000)
+    one, two = report(OLD, (java,), java, group=group), report(OLD, (node,), node, group=other)
+    # The heads are mixed line by line, then each prints on.
+    mixed = [line for pair in zip(one[:4], two[:4]) for line in pair] + one[4:] + two[4:]
+    callers = [
+        line
+        for pair in zip(dmesg(report(NEW, USUAL, JAVA, ram=FULL), caller="[ T4711]"), dmesg(_failure(OTHER) * 9, caller="[   T99]"))
+        for line in pair
+    ]
+    killed = [
+        Told("java", constraint="memcg", victims=((4711, "java"),), anon=1000),
+        Told("node", constraint="memcg", victims=((4800, "node"),), anon=990),
+    ]
+    hosts = [
+        line
+        for pair in zip(syslog(WHOLE, host="db1"), syslog(report(NEW, (*SMALL, node), node, ram=FULL), host="db2"))
+        for line in pair
+    ]
+    anon = int(7500 * (1 << 20)) // 4096
+    after = [*WHOLE, "usb 1-1: reset", *_failure(OTHER)]
+    comm = Proc(4711, "ja\nva", 5200, 20)
+    newline = [part for text in report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL) for part in text.split("\n")]
+    indented = []
+    for text in dmesg(report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL)):
+        first, *rest = text.split("\n")
+        indented += [first, *(" " * 15 + part for part in rest)]
+    named = Told("bash", victims=((4711, "ja\nva"),), anon=5200, confirmed=True)
+    return [
+        Case("two reports mixed, no callers", log(dmesg(mixed)), tuple(killed)),
+        Case("an allocation failure mixed in, by its caller", log(callers), (TOLD,)),
+        Case(
+            "two hosts mixed",
+            log(hosts),
+            (TOLD, Told("node", victims=((4800, "node"),), anon=990, confirmed=True)),
+        ),
+        Case(
+            "an allocation failure right after the kill",
+            log(dmesg(after)),
+            (
+                Told(
+                    victims=JVM,
+                    confirmed=True,
+                    more=(("release", "6.1.0-28-amd64"), ("memory.swap_total", 0)),
+                    causes=("jvm",),
+                    silent=("unowned",),
+                ),
+            ),
+        ),
+        Case(
+            "an allocation failure right before",
+            log(dmesg([*_failure(OTHER), *WHOLE])),
+            (Told(victims=JVM, confirmed=True, more=(("memory.swap_total", 0),)),),
+        ),
+        Case("a line end in the name of the victim", log(dmesg(newline)), (named,)),
+        Case("a line end in the name of the victim, dmesg", log(indented), (named,)),
+    ]
+
+
+def _carried() -> list[Case]:
+    docker = [json.dumps({"log": f"{line}\n", "stream": "stdout", "time": "2026-03-01T02:14:07.1Z"}) for line in dmesg(WHOLE)]
+    fluent = [json.dumps({"host": "n1", "ident": "kernel", "pid": None, "message": line}) for line in dmesg(WHOLE)]
+    nested = [json.dumps({"log": line, "kubernetes": {"pod_name": "x", "labels": {"app": "log"}}}) for line in syslog(WHOLE)]
+    cri = [f"2026-03-01T02:14:07.{n:09d}Z stderr F {line}" for n, line in enumerate(dmesg(WHOLE))]
+    aws = [json.dumps({"timestamp": 1772331247000 + n, "message": line}) for n, line in enumerate(syslog(WHOLE))]
+    azure = ["2026-03-01T02:14:07.1234567Z " + line for line in dmesg(WHOLE)]
+    android = [f"<4>[  511.{n:06d}] (0)[{4711}:java]{text}" for n, text in enumerate(LATER)]
+    return [
+        Case("Docker", log(docker), (TOLD,)),
+        Case("fluentd", log(fluent), (TOLD,)),
+        Case("Kubernetes, JSON around syslog", log(nested), (TOLD,)),
+        Case("Kubernetes, CRI", log(cri), (TOLD,)),
+        Case("CloudWatch", log(aws), (TOLD,)),
+        Case("a serial console of Azure or a CI, with its own times", log(azure), (TOLD,)),
+        Case("MediaTek", log(android), (TOLD,)),
+    ]
+
+
+def _daemons() -> list[Case]:
+    def daemon(name: str, killer: str, lines: list[str], *victims: tuple[Optional[int], Optional[str]]) -> Case:
+        how = "chosen" if victims and victims[0][0] is not None else "group"
+        told = Told(None, None, constraint=None, victims=victims, killer=killer, how=how)
+        return Case(name, log(lines), (told,))
+
+    scope = "/user.slice/user-1000.slice/user@1000.service/app.slice/app-gnome-firefox-4711.scope"
+    pressure = f"Killed {scope} due to memory pressure for /user.slice/user-1000.slice/user@1000.service being 72.35% > 50.00% for > 20s with reclaim activity"
+    swap = f"Killed {scope} due to memory used (15909212160) / total (16500932608) and swap used (7817363456) / total (8589930496) being more than 90.00%"
+    return [
+        daemon("systemd-oomd, pressure", "systemd-oomd", syslog([pressure], "systemd-oomd[611]")),
+        daemon(
+            "systemd-oomd, swap, and what systemd says of it",
+            "systemd-oomd",
+            syslog([swap], "systemd-oomd[611]")
+            + syslog(
+                [
+                    "app-gnome-firefox-4711.scope: systemd-oomd killed 213 process(es) in this unit.",
+                    "app-gnome-firefox-4711.scope: Failed with result 'oom-kill'.",
+                ],
+                "systemd[1201]",
+            ),
+        ),
+        daemon(
+            "earlyoom 1.7",
+            "earlyoom",
+            syslog(
+                [
+                    "mem avail:   412 of 15812 MiB ( 2.61%), swap free:    0 of 2047 MiB ( 0.00%)",
+                    "low memory! at or below SIGTERM limits: mem 10.00%, swap 10.00%",
+                    'sending SIGTERM to process 4711 uid 1000 "chrome": oom_score 1208, VmRSS 2841 MiB, cmdline "/opt/chrome"',
+                    "process 4711 exited after 0.1 seconds",
+                ],
+                "earlyoom[720]",
+            ),
+            (4711, "chrome"),
+        ),
+        daemon(
+            "earlyoom 1.3, twice the same process",
+            "earlyoom",
+            syslog(
+                [
+                    'sending SIGTERM to process 4711 uid 1000 "chrome": badness 733, VmRSS 2841 MiB',
+                    'sending SIGKILL to process 4711 uid 1000 "chrome": badness 733, VmRSS 2841 MiB',
+                ],
+                "earlyoom[720]",
+            ),
+            (4711, "chrome"),
+        ),
+        daemon(
+            "oomd of Facebook",
+            "oomd",
+            dmesg(
+                [
+                    "oomd kill: 81.28 80.05 42.78 workload.slice/a.service 1048576 ruleset:[pressure] "
+                    "detectorgroup:[slow] killer:kill_by_memory_size_or_growth v2"
+                ]
+            ),
+            (None, None),
+        ),
+        daemon(
+            "nohang",
+            "nohang",
+            syslog(
+                [
+                    "Memory status that requires corrective actions:",
+                    "  MemAvailable [1%] <= hard threshold [5%]",
+                    "Found 2 processes with oom_score > 10:",
+                    "[ OK ] Victim PID: 4711, Name: chrome",
+                    "Implementing a corrective action:",
+                    "  Sending SIGTERM to chrome; total response time: 33 ms",
+                ],
+                "nohang[815]",
+            ),
+            (4711, "chrome"),
+        ),
+    ]
+
+
+def _negatives() -> list[Case]:
+    """Nothing was killed here."""
+    quoted = trigger(NEW, "java")
+    killed = kill(NEW, JAVA)[0]
+    texts = {
+        "a program that quotes the kernel": syslog([quoted, killed, summary(JAVA)], "watchdog[812]"),
+        "kubelet": syslog(
+            ['I0301 02:14:07 oom_watcher_linux.go:78] "Got sys oom event" event={"Pid":4711,"ProcessName":"java"}'],
+            "kubelet[99]",
+        ),
+        "systemd": syslog(
+            [
+                "app.service: A process of this unit has been killed by the OOM killer.",
+                "app.service: Main process exited, code=killed, status=9/KILL",
+                "app.service: Failed with result 'oom-kill'.",
+            ],
+            "systemd[1]",
+        ),
+        "start of daemons": [
+            *syslog(["Swap is currently not detected; memory pressure usage will be degraded"], "systemd-oomd[61]"),
+            *syslog(
+                ["sending SIGTERM when mem <= 10.00% and swap <= 10.00%,", "        SIGKILL when mem <=  5.00%"],
+                "earlyoom[720]",
+            ),
+        ],
+        "a page allocation failure": dmesg(_failure(mem_info(NEW, FULL))),
+        "page allocation failure of RHEL 7": dmesg(_failure(mem_info(OLD, FULL), "java")),
+        "SysRq-m": dmesg(["sysrq: Show Memory", *mem_info(NEW, FULL)]),
+        "SysRq help": dmesg(
+            [
+                "sysrq: HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) memory-full-oom-kill(f) "
+                "kill-all-tasks(i) thaw-filesystems(j)"
+            ]
+        ),
+        "suspend": dmesg(["Freezing user space processes", "OOM killer disabled.", "OOM killer enabled."]),
+        "Android's lowmemorykiller": dmesg(
+            [
+                "lowmemorykiller: Killing 'com.android.chrome' (12345) (tgid 12345), adj 900,",
+                "   to free 51200kB on behalf of 'kswapd0' (73) because",
+                "   cache 40000kB is below limit 55296kB for oom_score_adj 529",
+                "   Free memory is 2000kB above reserved",
+            ]
+        ),
+        "Android's older lowmemorykiller": dmesg(
+            ["select 4711 (d.process.acore), adj 15, size 3562, to kill", "send sigkill to 4711 (d.process.acore), adj 15, size 3562"]
+        ),
+        "Android's lmkd": [
+            "03-01 02:14:07.123   512   512 I lowmemorykiller: Kill 'com.x' (4711), uid 10123, oom_score_adj 900 to free 81234kB rss, 120kB swap; reason: low watermark is breached"
+        ],
+        "settings": [
+            "vm.oom_dump_tasks = 1",
+            "vm.oom_kill_allocating_task = 0",
+            "vm.panic_on_oom = 0",
+            "kernel.printk_ratelimit = 5",
+            "oom 3",
+            "oom_kill 5",
+        ],
+        "rules of a monitor": [
+            '{ "type": "permanent", "pattern": "\\\\w+ invoked oom-killer: gfp_mask=.*" },',
+            '    "pattern": "Killed process \\\\d+ (.+) total-vm:\\\\d+kB, anon-rss:\\\\d+kB, file-rss:\\\\d+kB.*"',
+            "x invoked oom-killer: gfp_mask=.*",
+            "grep -i 'invoked oom-killer' /var/log/messages | tail",
+            "zgrep 'Killed process' /var/log/messages*",
+        ],
+        "a ticket": [
+            "Hello,",
+            "yesterday at night java invoked oom-killer and the machine was unreachable.",
+            "The log says that java invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0 at 02:14.",
+            "Support says: Killed process 4711 (java) is only the victim, see above.",
+            "Killed process 4711 due to a timeout.",
+            "Killed process 4711 (java) was our database's last message.",
+            "Can we find out who invoked oom-killer? What does 'Out of memory: Killed process' mean?",
+        ],
+        "programs that ran out of memory": [
+            *syslog(["java.lang.OutOfMemoryError: Java heap space", "Out of memory (Needed 8164 bytes)"], "app[9]"),
+            *syslog(["LOG:  server process (PID 4711) was terminated by signal 9: Killed"], "postgres[7]"),
+            *syslog(["RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB"], "train[8]"),
+        ],
+        "an event of Kubernetes": [
+            json.dumps(
+                {
+                    "kind": "Event",
+                    "reason": "SystemOOM",
+                    "message": "System OOM encountered, victim process: java, pid: 4711",
+                }
+            )
+        ],
+        "a hung reaper": dmesg(
+            ["INFO: task oom_reaper:35 blocked for more than 120 seconds.", " oom_reaper+0x1a3/0x460", " kthread+0xd6/0x100"]
+        ),
+        "a program on the console": [
+            *dmesg(["systemd[1]: Started app."]),
+            "supervisor: Killed process 4711 (java) because it hung",
+            "Killed process 4711 because it hung",
+        ],
+        "the help of a tool": [
+            "usage: oomtop [-h] LOG",
+            "  Explains lines like 'COMM invoked oom-killer: gfp_mask=MASK, order=N'",
+            "  and 'Out of memory: Killed process PID (COMM) total-vm:N'.",
+            "  oom-killer: gfp_mask=0x... of 2.6.9 is known too",
+        ],
+    }
+    return [Case(f"nothing: {name}", log(lines)) for name, lines in texts.items()]
+
+
+def _words() -> list[Case]:
+    """Words that few kernels use."""
+    new = Proc(4711, "java", 5200, 20, uid=1001)
+    lines = report(OLD, (*SMALL, new), new, ram=FULL)
+    late = [*lines[:-1], lines[-1].replace("(java) ", "(java), UID 1001, ")]
+    bpf = [*report(NEW, USUAL, JAVA, ram=FULL, constraint="BPF_PSI_MEM")]
+    fault = report(NEW, USUAL, JAVA, gfp="0", ram=FULL)
+    leaked = ["Huh VM_FAULT_OOM leaked out to the #PF handler. Retrying PF", *WHOLE]
+    none = report(OLD, USUAL, JAVA, ram=FULL)
+    frozen = [text for text in none if "pid ]" not in text and not text.startswith("[ ")]
+    empty = Proc(4711, "", 5200, 20)
+    return [
+        Case("late RHEL 7", log(dmesg(late)), (Told(victims=JVM, anon=5200, confirmed=True),)),
+        Case("a constraint of BPF", log(dmesg(bpf)), (Told(constraint="bpf_psi_mem", victims=JVM, anon=5200, confirmed=True),)),
+        Case("a page fault without its mask", log(dmesg(fault)), (TOLD,)),
+        Case("a fault that leaked", log(dmesg(leaked)), (TOLD,)),
+        Case("oom_dump_tasks = 0", log(dmesg(frozen)), (Told(victims=JVM, anon=5200, more=(("missing", ["tasks"]),)),)),
+        Case(
+            "a process without a name",
+            log(dmesg(report(NEW, (*SMALL, empty), empty, ram=FULL))),
+            (Told(trigger="", victims=((4711, ""),), anon=5200, confirmed=True),),
+        ),
+        Case("2.4, a fault", log(dmesg(["VM: killing process java"])), (Told(None, None, victims=((None, "java"),), how="faulting"),)),
+    ]
+
+
+CASES = [*_lost(), *_mixed(), *_carried(), *_daemons(), *_negatives(), *_words()]
