@@ -134,7 +134,10 @@ def _mixed() -> list[Case]:
     mixed = [line for pair in zip(one[:4], two[:4]) for line in pair] + one[4:] + two[4:]
     callers = [
         line
-        for pair in zip(dmesg(report(NEW, USUAL, JAVA, ram=FULL), caller="[ T4711]"), dmesg(_failure(OTHER) * 9, caller="[   T99]"))
+        for pair in zip(
+            dmesg(report(NEW, USUAL, JAVA, ram=FULL), caller="[ T4711]"),
+            dmesg(_failure(OTHER) * 9, caller="[   T99]"),
+        )
         for line in pair
     ]
     killed = [
@@ -143,13 +146,17 @@ def _mixed() -> list[Case]:
     ]
     hosts = [
         line
-        for pair in zip(syslog(WHOLE, host="db1"), syslog(report(NEW, (*SMALL, node), node, ram=FULL), host="db2"))
+        for pair in zip(
+            syslog(WHOLE, host="db1"), syslog(report(NEW, (*SMALL, node), node, ram=FULL), host="db2")
+        )
         for line in pair
     ]
     anon = int(7500 * (1 << 20)) // 4096
     after = [*WHOLE, "usb 1-1: reset", *_failure(OTHER)]
     comm = Proc(4711, "ja\nva", 5200, 20)
-    newline = [part for text in report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL) for part in text.split("\n")]
+    newline = [
+        part for text in report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL) for part in text.split("\n")
+    ]
     indented = []
     for text in dmesg(report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL)):
         first, *rest = text.split("\n")
@@ -187,11 +194,21 @@ def _mixed() -> list[Case]:
 
 
 def _carried() -> list[Case]:
-    docker = [json.dumps({"log": f"{line}\n", "stream": "stdout", "time": "2026-03-01T02:14:07.1Z"}) for line in dmesg(WHOLE)]
-    fluent = [json.dumps({"host": "n1", "ident": "kernel", "pid": None, "message": line}) for line in dmesg(WHOLE)]
-    nested = [json.dumps({"log": line, "kubernetes": {"pod_name": "x", "labels": {"app": "log"}}}) for line in syslog(WHOLE)]
+    docker = [
+        json.dumps({"log": f"{line}\n", "stream": "stdout", "time": "2026-03-01T02:14:07.1Z"})
+        for line in dmesg(WHOLE)
+    ]
+    fluent = [
+        json.dumps({"host": "n1", "ident": "kernel", "pid": None, "message": line}) for line in dmesg(WHOLE)
+    ]
+    nested = [
+        json.dumps({"log": line, "kubernetes": {"pod_name": "x", "labels": {"app": "log"}}})
+        for line in syslog(WHOLE)
+    ]
     cri = [f"2026-03-01T02:14:07.{n:09d}Z stderr F {line}" for n, line in enumerate(dmesg(WHOLE))]
-    aws = [json.dumps({"timestamp": 1772331247000 + n, "message": line}) for n, line in enumerate(syslog(WHOLE))]
+    aws = [
+        json.dumps({"timestamp": 1772331247000 + n, "message": line}) for n, line in enumerate(syslog(WHOLE))
+    ]
     azure = ["2026-03-01T02:14:07.1234567Z " + line for line in dmesg(WHOLE)]
     android = [f"<4>[  511.{n:06d}] (0)[{4711}:java]{text}" for n, text in enumerate(LATER)]
     return [
@@ -206,7 +223,9 @@ def _carried() -> list[Case]:
 
 
 def _daemons() -> list[Case]:
-    def daemon(name: str, killer: str, lines: list[str], *victims: tuple[Optional[int], Optional[str]]) -> Case:
+    def daemon(
+        name: str, killer: str, lines: list[str], *victims: tuple[Optional[int], Optional[str]]
+    ) -> Case:
         how = "chosen" if victims and victims[0][0] is not None else "group"
         told = Told(None, None, constraint=None, victims=victims, killer=killer, how=how)
         return Case(name, log(lines), (told,))
@@ -291,7 +310,9 @@ def _negatives() -> list[Case]:
     texts = {
         "a program that quotes the kernel": syslog([quoted, killed, summary(JAVA)], "watchdog[812]"),
         "kubelet": syslog(
-            ['I0301 02:14:07 oom_watcher_linux.go:78] "Got sys oom event" event={"Pid":4711,"ProcessName":"java"}'],
+            [
+                'I0301 02:14:07 oom_watcher_linux.go:78] "Got sys oom event" event={"Pid":4711,"ProcessName":"java"}'
+            ],
             "kubelet[99]",
         ),
         "systemd": syslog(
@@ -303,9 +324,14 @@ def _negatives() -> list[Case]:
             "systemd[1]",
         ),
         "start of daemons": [
-            *syslog(["Swap is currently not detected; memory pressure usage will be degraded"], "systemd-oomd[61]"),
             *syslog(
-                ["sending SIGTERM when mem <= 10.00% and swap <= 10.00%,", "        SIGKILL when mem <=  5.00%"],
+                ["Swap is currently not detected; memory pressure usage will be degraded"], "systemd-oomd[61]"
+            ),
+            *syslog(
+                [
+                    "sending SIGTERM when mem <= 10.00% and swap <= 10.00%,",
+                    "        SIGKILL when mem <=  5.00%",
+                ],
                 "earlyoom[720]",
             ),
         ],
@@ -328,7 +354,10 @@ def _negatives() -> list[Case]:
             ]
         ),
         "Android's older lowmemorykiller": dmesg(
-            ["select 4711 (d.process.acore), adj 15, size 3562, to kill", "send sigkill to 4711 (d.process.acore), adj 15, size 3562"]
+            [
+                "select 4711 (d.process.acore), adj 15, size 3562, to kill",
+                "send sigkill to 4711 (d.process.acore), adj 15, size 3562",
+            ]
         ),
         "Android's lmkd": [
             "03-01 02:14:07.123   512   512 I lowmemorykiller: Kill 'com.x' (4711), uid 10123, oom_score_adj 900 to free 81234kB rss, 120kB swap; reason: low watermark is breached"
@@ -358,7 +387,9 @@ def _negatives() -> list[Case]:
             "Can we find out who invoked oom-killer? What does 'Out of memory: Killed process' mean?",
         ],
         "programs that ran out of memory": [
-            *syslog(["java.lang.OutOfMemoryError: Java heap space", "Out of memory (Needed 8164 bytes)"], "app[9]"),
+            *syslog(
+                ["java.lang.OutOfMemoryError: Java heap space", "Out of memory (Needed 8164 bytes)"], "app[9]"
+            ),
             *syslog(["LOG:  server process (PID 4711) was terminated by signal 9: Killed"], "postgres[7]"),
             *syslog(["RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB"], "train[8]"),
         ],
@@ -372,7 +403,11 @@ def _negatives() -> list[Case]:
             )
         ],
         "a hung reaper": dmesg(
-            ["INFO: task oom_reaper:35 blocked for more than 120 seconds.", " oom_reaper+0x1a3/0x460", " kthread+0xd6/0x100"]
+            [
+                "INFO: task oom_reaper:35 blocked for more than 120 seconds.",
+                " oom_reaper+0x1a3/0x460",
+                " kthread+0xd6/0x100",
+            ]
         ),
         "a program on the console": [
             *dmesg(["systemd[1]: Started app."]),
@@ -400,18 +435,95 @@ def _words() -> list[Case]:
     none = report(OLD, USUAL, JAVA, ram=FULL)
     frozen = [text for text in none if "pid ]" not in text and not text.startswith("[ ")]
     empty = Proc(4711, "", 5200, 20)
+    tmux = Proc(4711, "tmux: server", 5200, 20)
+    server = report(NEW, (*SMALL, tmux), tmux, ram=FULL)
+    top = Proc(1, "init", 2, 1, uid=0)
+    many = [Proc(8000 + n, "cc1", 60) for n in range(12)]
     return [
         Case("late RHEL 7", log(dmesg(late)), (Told(victims=JVM, anon=5200, confirmed=True),)),
-        Case("a constraint of BPF", log(dmesg(bpf)), (Told(constraint="bpf_psi_mem", victims=JVM, anon=5200, confirmed=True),)),
+        Case(
+            "a constraint of BPF",
+            log(dmesg(bpf)),
+            (Told(constraint="bpf_psi_mem", victims=JVM, anon=5200, confirmed=True),),
+        ),
         Case("a page fault without its mask", log(dmesg(fault)), (TOLD,)),
         Case("a fault that leaked", log(dmesg(leaked)), (TOLD,)),
-        Case("oom_dump_tasks = 0", log(dmesg(frozen)), (Told(victims=JVM, anon=5200, more=(("missing", ["tasks"]),)),)),
+        Case(
+            "oom_dump_tasks = 0",
+            log(dmesg(frozen)),
+            (Told(victims=JVM, anon=5200, more=(("missing", ["tasks"]),)),),
+        ),
         Case(
             "a process without a name",
             log(dmesg(report(NEW, (*SMALL, empty), empty, ram=FULL))),
             (Told(trigger="", victims=((4711, ""),), anon=5200, confirmed=True),),
         ),
-        Case("2.4, a fault", log(dmesg(["VM: killing process java"])), (Told(None, None, victims=((None, "java"),), how="faulting"),)),
+        Case(
+            "2.4, a fault",
+            log(dmesg(["VM: killing process java"])),
+            (Told(None, None, victims=((None, "java"),), how="faulting"),),
+        ),
+        Case(
+            "OpenVZ",
+            log(
+                syslog(
+                    [
+                        "4711 (java) invoked oom-killer in ub 101 generation 0 gfp 0x280da",
+                        "Out of memory in UB 101: OOM killed process 4711 (java) score 0 vm:9000000kB, rss:5324800kB, swap:12kB",
+                    ]
+                )
+            ),
+            (
+                Told(
+                    order=None,
+                    constraint="beancounter",
+                    victims=JVM,
+                    more=(("trigger.pid", 4711), ("trigger.gfp_mask", "0x280da")),
+                ),
+            ),
+        ),
+        Case(
+            "a program's words before it, on a console without times",
+            log([f"Starting web server... {WHOLE[0]}", *WHOLE[1:]]),
+            (TOLD,),
+        ),
+        Case(
+            "a name with a blank, and a program's words before it",
+            log([f"Starting web server... {server[0]}", *server[1:]]),
+            (Told("tmux: server", victims=((4711, "tmux: server"),), anon=5200, confirmed=True),),
+        ),
+        Case("found in a diff", log([f"+ {text}" for text in WHOLE[:1]], WHOLE[1:]), (TOLD,)),
+        Case(
+            "cut by less",
+            log([text if len(text) < 80 else text[:79] + ">" for text in dmesg(WHOLE)]),
+            (Told(order=None, victims=JVM),),
+        ),
+        Case(
+            "init is killed with its group",
+            log(
+                dmesg(
+                    [
+                        *report(NEW, (top, JAVA), JAVA, group=Group(stats=STATS)),
+                        "Tasks in /system.slice/app.service are going to be killed due to memory.oom.group set",
+                        *kill(NEW, JAVA, "Memory cgroup out of memory"),
+                        *kill(NEW, top, "Memory cgroup out of memory"),
+                        "Kernel panic - not syncing: Attempted to kill init! exitcode=0x00000009",
+                        "CPU: 2 PID: 1 Comm: init Not tainted 6.1.0-28-amd64 #1",
+                    ]
+                )
+            ),
+            (Told(constraint="memcg", victims=(*JVM, (1, "init")), panic="init", confirmed=True),),
+        ),
+        Case(
+            "many kills, one report",
+            log(dmesg([*WHOLE, *(line for proc in many for line in (summary(proc), *kill(NEW, proc)))])),
+            (TOLD, *(Told(None, None, victims=((proc.pid, proc.comm),), anon=60) for proc in many)),
+        ),
+        Case(
+            "two boots in one file",
+            log(dmesg(WHOLE, 9000), dmesg(["Linux version 6.1.0-28-amd64 (gcc) #1"], 0), dmesg(WHOLE, 300)),
+            (TOLD, TOLD),
+        ),
     ]
 
 

@@ -153,7 +153,11 @@ def _groups() -> list[Case]:
             log(dmesg(report(KERNELS["5.4"], (side, little), little, group=tmp))),
             (
                 replace_told(
-                    told, anon=90, causes=("memcg-limit", "tmpfs"), more=(("group.version", 1),), silent=("jvm",)
+                    told,
+                    anon=90,
+                    causes=("memcg-limit", "tmpfs"),
+                    more=(("group.version", 1),),
+                    silent=("jvm",),
                 ),
             ),
         ),
@@ -208,7 +212,9 @@ def _groups() -> list[Case]:
             ),
         )
     )
-    sock = Group(stats=(("anon", 60 * MB), ("file", MB), ("sock", 800 * MB), ("percpu", 20 * MB), ("kernel", 150 * MB)))
+    sock = Group(
+        stats=(("anon", 60 * MB), ("file", MB), ("sock", 800 * MB), ("percpu", 20 * MB), ("kernel", 150 * MB))
+    )
     proxy = Proc(4711, "envoy", 55, 10)
     cases.append(
         Case(
@@ -319,11 +325,7 @@ def _nodes() -> list[Case]:
         ),
         Case(
             "memory policy, RHEL 5",
-            log(
-                syslog(
-                    report(KERNELS["el5"], USUAL, JAVA, ram=ram, why="No available memory (MPOL_BIND)")
-                )
-            ),
+            log(syslog(report(KERNELS["el5"], USUAL, JAVA, ram=ram, why="No available memory (MPOL_BIND)"))),
             (Told(constraint="memory_policy", victims=((4711, "java"),)),),
         ),
     ]
@@ -332,7 +334,11 @@ def _nodes() -> list[Case]:
 def _panics() -> list[Case]:
     kernel = KERNELS["el8"]
     lines = report(kernel, USUAL, None, ram=FULL)
-    end = ["CPU: 1 PID: 4711 Comm: java Not tainted 4.18.0-553.el8_10.x86_64 #1", "Call Trace:", " panic+0xe7/0x2a9"]
+    end = [
+        "CPU: 1 PID: 4711 Comm: java Not tainted 4.18.0-553.el8_10.x86_64 #1",
+        "Call Trace:",
+        " panic+0xe7/0x2a9",
+    ]
     cases = []
     for number, kind, words in (
         (1, "system-wide", "Out of memory: system-wide panic_on_oom is enabled"),
@@ -430,9 +436,7 @@ def _zones() -> list[Case]:
         Zone("Normal", None, 3_600, 3_756, 890_000, reserve="0 0 25490 25490"),
         Zone("HighMem", None, 1_900_000, 512, 3_260_000, reserve="0 0 0 0"),
     )
-    blocks = (
-        "20000*4kB (UME) 9000*8kB (UME) 100*16kB (U) 0*32kB 0*64kB 0*128kB 0*256kB 0*512kB 0*1024kB 0*2048kB 0*4096kB"
-    )
+    blocks = "20000*4kB (UME) 9000*8kB (UME) 100*16kB (U) 0*32kB 0*64kB 0*128kB 0*256kB 0*512kB 0*1024kB 0*2048kB 0*4096kB"
     dma32 = (
         Zone("DMA32", 0, 5_000, 9_000, 1_900_000, reserve="0 0 6000 6000"),
         Zone("Normal", 0, 3_000_000, 30_000, 6_000_000),
@@ -440,14 +444,34 @@ def _zones() -> list[Case]:
     cases = [
         Case(
             "low memory of i386",
-            log(dmesg(report(KERNELS["4.4"], USUAL, JAVA, gfp="GFP_KERNEL", ram=Ram(1900, 100, unreclaimable=600, zones=i386)))),
-            (Told(victims=((4711, "java"),), failure="lowmem", confirmed=True, causes=("lowmem",), silent=("unowned",)),),
+            log(
+                dmesg(
+                    report(
+                        KERNELS["4.4"],
+                        USUAL,
+                        JAVA,
+                        gfp="GFP_KERNEL",
+                        ram=Ram(1900, 100, unreclaimable=600, zones=i386),
+                    )
+                )
+            ),
+            (
+                Told(
+                    victims=((4711, "java"),),
+                    failure="lowmem",
+                    confirmed=True,
+                    causes=("lowmem",),
+                    silent=("unowned",),
+                ),
+            ),
         ),
         Case(
             "DMA32 for a driver",
             log(
                 dmesg(
-                    report(KERNELS["6.1"], USUAL, JAVA, gfp="GFP_KERNEL|GFP_DMA32", ram=Ram(4700, zones=dma32))
+                    report(
+                        KERNELS["6.1"], USUAL, JAVA, gfp="GFP_KERNEL|GFP_DMA32", ram=Ram(4700, zones=dma32)
+                    )
                 )
             ),
             (Told(victims=((4711, "java"),), failure="lowmem", confirmed=True, causes=("lowmem",)),),
@@ -468,7 +492,11 @@ def _zones() -> list[Case]:
             ),
             (
                 Told(
-                    order=3, victims=((4711, "java"),), failure="fragmentation", confirmed=True, causes=("fragmentation",)
+                    order=3,
+                    victims=((4711, "java"),),
+                    failure="fragmentation",
+                    confirmed=True,
+                    causes=("fragmentation",),
                 ),
             ),
         ),
@@ -483,6 +511,8 @@ def _eaters() -> list[Case]:
     java = little[-1]
     caches = (("task_struct", 20_000), ("kmalloc-4k", 5_100_000), ("dentry", 900))
     told = Told(victims=((4711, "java"),), confirmed=True, silent=("jvm", "one-process"))
+    names = ("gimp", "firefox", "thunderbird", "chrome", "code", "soffice.bin", "blender", "kdenlive")
+    desktop = tuple(Proc(7000 + n, name, 950 - n) for n, name in enumerate(names))
     fork = tuple(Proc(9000 + n, "php-fpm", 14, 2, 1, uid=33) for n in range(450))
     mapped = tuple(Proc(9000 + n, "postgres", 4, 2, 180, uid=26, tables=20) for n in range(20))
 
@@ -497,7 +527,12 @@ def _eaters() -> list[Case]:
         case("slab with its caches", Ram(260, unreclaimable=7200), ("slab",), caches=caches),
         case("slab, RHEL 6", Ram(260, unreclaimable=7200), ("slab",), KERNELS["el6"]),
         case("huge pages reserved and unused", Ram(260, huge=(3600, 3500, 2048)), ("hugetlb",)),
-        case("huge pages reserved, arm64", Ram(260, huge=(14, 14, 524288), zones=(Zone(free=30_016),)), ("hugetlb",), KERNELS["arm64 64k"]),
+        case(
+            "huge pages reserved, arm64",
+            Ram(260, huge=(14, 14, 524288), zones=(Zone(free=30_016),)),
+            ("hugetlb",),
+            KERNELS["arm64 64k"],
+        ),
         case("memory of nobody: vmalloc or a driver", Ram(260), ("unowned",)),
         case("zram, in the count of zspages", Ram(900, zspages=6500, swap=(16_000_000, 40)), ("zram",), new),
         case("balloon, in its count", Ram(260, balloon=7100), ("balloon",), new),
@@ -505,6 +540,20 @@ def _eaters() -> list[Case]:
         case("tmpfs", Ram(260, shmem=7200), ("tmpfs",)),
         case("locked", Ram(260, locked=7100), ("locked",)),
         case("page tables", Ram(260, tables=7100), ("page-tables",)),
+        case("pages of files that could not be written", Ram(260, file=7100), ("page-cache",)),
+        Case(
+            "several programs",
+            log(dmesg(report(kernel, (*SMALL, *desktop), desktop[0], by=desktop[5], ram=FULL))),
+            (
+                Told(
+                    trigger=desktop[5].comm,
+                    victims=((7000, "gimp"),),
+                    confirmed=True,
+                    causes=("several-processes",),
+                    silent=("one-process", "many-processes"),
+                ),
+            ),
+        ),
         case("stacks of threads", Ram(260, stacks=6000, unreclaimable=1200), ("threads",)),
         Case(
             "many small processes",
@@ -521,7 +570,13 @@ def _eaters() -> list[Case]:
         ),
         Case(
             "shared memory of a database",
-            log(dmesg(report(new, (*SMALL, *mapped), mapped[-1], by=mapped[0], ram=Ram(700, shmem=6500, tables=400)))),
+            log(
+                dmesg(
+                    report(
+                        new, (*SMALL, *mapped), mapped[-1], by=mapped[0], ram=Ram(700, shmem=6500, tables=400)
+                    )
+                )
+            ),
             (Told(trigger="postgres", victims=((9019, "postgres"),), confirmed=True, causes=("tmpfs",)),),
         ),
         Case(
@@ -537,7 +592,11 @@ def _eaters() -> list[Case]:
                     )
                 )
             ),
-            (Told(victims=((4711, "mysqld"),), anon=300, confirmed=True, causes=("one-process", "swap-full")),),
+            (
+                Told(
+                    victims=((4711, "mysqld"),), anon=300, confirmed=True, causes=("one-process", "swap-full")
+                ),
+            ),
         ),
     ]
 
@@ -628,7 +687,16 @@ def _choices() -> list[Case]:
 def _names() -> list[Case]:
     """Names of processes that look like something else."""
     cases = []
-    for comm in ("tmux: server", "runc:[2:INIT]", "(sd-pam)", "a) b (c", "[x] y", "x,pid=1,uid=0", "Web Content", "日本"):
+    for comm in (
+        "tmux: server",
+        "runc:[2:INIT]",
+        "(sd-pam)",
+        "a) b (c",
+        "[x] y",
+        "x,pid=1,uid=0",
+        "Web Content",
+        "日本",
+    ):
         proc = Proc(4711, comm, 5200, 20)
         for name in ("el7", "el9"):
             cases.append(

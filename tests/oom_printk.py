@@ -126,7 +126,9 @@ class Group:
     """Groups below it: path, cache and rss in kB (up to 5.2)."""
 
 
-def trigger(kernel: Kernel, comm: str, gfp: str = "GFP_HIGHUSER_MOVABLE", order: int = 0, adj: int = 0) -> str:
+def trigger(
+    kernel: Kernel, comm: str, gfp: str = "GFP_HIGHUSER_MOVABLE", order: int = 0, adj: int = 0
+) -> str:
     """Return the first line of a report."""
     old = {"GFP_HIGHUSER_MOVABLE": 0x200DA, "GFP_KERNEL": 0xD0, "GFP_KERNEL|GFP_DMA32": 0xD4, "0": 0}
     new = {"GFP_HIGHUSER_MOVABLE": 0x100CCA, "GFP_KERNEL": 0xCC0, "GFP_KERNEL|GFP_DMA32": 0xCC4}
@@ -147,14 +149,21 @@ def trigger(kernel: Kernel, comm: str, gfp: str = "GFP_HIGHUSER_MOVABLE", order:
 
 
 def head(
-    kernel: Kernel, comm: str, pid: int, frames: Sequence[str] = ("out_of_memory",), cpu: int = 1, mems: str = "0"
+    kernel: Kernel,
+    comm: str,
+    pid: int,
+    frames: Sequence[str] = ("out_of_memory",),
+    cpu: int = 1,
+    mems: str = "0",
 ) -> list[str]:
     """Return the task and its call trace."""
     lines = []
     if (2, 6, 29) <= kernel.version < (5, 0) and not kernel.oneline:
         lines.append(f"{comm} cpuset=/ mems_allowed={mems}")
     if kernel.version >= (6, 11):
-        lines.append(f"CPU: {cpu} UID: 0 PID: {pid} Comm: {comm} Not tainted {kernel.release} #1 PREEMPT(lazy) ")
+        lines.append(
+            f"CPU: {cpu} UID: 0 PID: {pid} Comm: {comm} Not tainted {kernel.release} #1 PREEMPT(lazy) "
+        )
     elif kernel.version >= (3, 10):
         lines.append(f"CPU: {cpu} PID: {pid} Comm: {comm} Not tainted {kernel.release} #1")
     elif kernel.version >= (2, 6, 24):
@@ -194,7 +203,8 @@ def mem_info(kernel: Kernel, ram: Ram) -> list[str]:
         lines += [
             f"active_anon:{pages(ram.anon + ram.shmem)} inactive_anon:0 isolated_anon:0",
             f" active_file:{pages(ram.file)} inactive_file:0 isolated_file:0",
-            f" unevictable:{pages(ram.locked)} dirty:0 writeback:0" + (" unstable:0" if version < (5, 10) else ""),
+            f" unevictable:{pages(ram.locked)} dirty:0 writeback:0"
+            + (" unstable:0" if version < (5, 10) else ""),
         ]
         if version < (3, 0):
             lines += [
@@ -221,7 +231,9 @@ def mem_info(kernel: Kernel, ram: Ram) -> list[str]:
     for number, zone in enumerate(ram.zones):
         lines += _zone(kernel, ram, zone, first=number == 0)
     for zone in ram.zones:
-        blocks = zone.blocks or f"{zone.free * 1024 // page}*{page >> 10}kB (UME) 0*{page >> 9}kB 0*{page >> 8}kB"
+        blocks = (
+            zone.blocks or f"{zone.free * 1024 // page}*{page >> 10}kB (UME) 0*{page >> 9}kB 0*{page >> 8}kB"
+        )
         lines.append(f"{_named(zone)}: {blocks} = {zone.free}kB")
     if version >= (3, 10):
         total, idle, size = ram.huge
@@ -234,7 +246,12 @@ def mem_info(kernel: Kernel, ram: Ram) -> list[str]:
     lines += [f"Free swap  = {ram.swap[1]}kB", f"Total swap = {ram.swap[0]}kB"]
     managed = sum(zone.managed for zone in ram.zones) * 1024 // page
     if version < (3, 0):
-        lines += [f"{managed + 9000} pages of RAM", "9000 reserved pages", "1 pages shared", "0 pages swap cached"]
+        lines += [
+            f"{managed + 9000} pages of RAM",
+            "9000 reserved pages",
+            "1 pages shared",
+            "0 pages swap cached",
+        ]
     else:
         lines += [f"{managed + 9000} pages RAM", "0 pages HighMem/MovableOnly", "9000 pages reserved"]
     return lines
@@ -329,7 +346,9 @@ def summary(
     )
 
 
-def kill(kernel: Kernel, proc: Proc, what: str = "Out of memory", score: int = 600, of: Optional[Proc] = None) -> list[str]:
+def kill(
+    kernel: Kernel, proc: Proc, what: str = "Out of memory", score: int = 600, of: Optional[Proc] = None
+) -> list[str]:
     """Return the lines of a kill; *of* is the parent for which a child dies."""
     version = kernel.version
     sizes = f"total-vm:{int(proc.rss * 1024) + 360000}kB, anon-rss:{int(proc.anon * 1024)}kB, file-rss:{int(proc.file * 1024)}kB"
@@ -373,7 +392,11 @@ def group_info(kernel: Kernel, group: Group) -> list[str]:
             for path, cache, rss in group.below
         ]
         return lines
-    return [*lines, f"Memory cgroup stats for {group.path}:", *(f"{name} {value}" for name, value in group.stats)]
+    return [
+        *lines,
+        f"Memory cgroup stats for {group.path}:",
+        *(f"{name} {value}" for name, value in group.stats),
+    ]
 
 
 MEMCG_FRAMES = ("oom_kill_process", "mem_cgroup_out_of_memory", "try_charge_memcg", "handle_mm_fault")
@@ -402,7 +425,10 @@ def report(
     asking = by or (procs[-1] if procs else Proc(4711, "java"))
     lines = [trigger(kernel, asking.comm, gfp, order, asking.adj)]
     lines += head(kernel, asking.comm, asking.pid, MEMCG_FRAMES if group else ("out_of_memory",), mems=mems)
-    lines += group_info(kernel, group) if group is not None else mem_info(kernel, ram or Ram())
+    if group is not None:
+        lines += group_info(kernel, group)
+    if group is None or kernel.version < (3, 9):  # the machine's memory was printed for groups too
+        lines += mem_info(kernel, ram or Ram())
     if caches:
         lines += slabs(kernel, caches)
     lines += table(kernel, procs)
@@ -421,7 +447,9 @@ def dmesg(lines: Sequence[str], start: float = 511.0, caller: str = "") -> list[
     return [f"[{start + n * 1e-5:12.6f}]{caller} {text}" for n, text in enumerate(lines)]
 
 
-def syslog(lines: Sequence[str], tag: str = "kernel", host: str = "web", stamp: str = "Mar  1 02:14:07") -> list[str]:
+def syslog(
+    lines: Sequence[str], tag: str = "kernel", host: str = "web", stamp: str = "Mar  1 02:14:07"
+) -> list[str]:
     """Return the messages as syslog writes them."""
     return [f"{stamp} {host} {tag}: {text}" for text in lines]
 

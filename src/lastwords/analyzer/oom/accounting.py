@@ -46,7 +46,15 @@ class Held:
         return size / self.total if self.total else 0.0
 
 
-_OF_KERNEL = ("slab_reclaimable", "slab_unreclaimable", "kernel_stack", "pagetables", "percpu", "vmalloc", "zswap")
+_OF_KERNEL = (
+    "slab_reclaimable",
+    "slab_unreclaimable",
+    "kernel_stack",
+    "pagetables",
+    "percpu",
+    "vmalloc",
+    "zswap",
+)
 """What memory.stat counts in ``kernel`` and by itself as well (from 5.18 on)."""
 
 
@@ -69,13 +77,16 @@ def _of_machine(info: MemoryInfo) -> Held:
     shmem = counter("shmem") or 0
     anon = counter("active_anon", "inactive_anon", "isolated_anon")
     file = counter("active_file", "inactive_file", "isolated_file")
+    lru, mapped = counter("Active", "inactive"), counter("mapped-anon")
+    if anon is None and lru is not None and mapped is not None:
+        anon, file, lru = mapped, max(0, lru - mapped), None  # 2.6.18: one list for both
     huge = sum((row.get("total") or 0) * (row.get("size") or 2 << 20) for row in info.hugepages)
     parts = (
         # Pages of tmpfs and shared memory are on the lists of anonymous pages.
         ("anon", None if anon is None else max(0, anon - shmem)),
         ("file", file),
         ("shmem", shmem if anon is not None else None),
-        ("lru", counter("Active", "inactive") if anon is None else None),
+        ("lru", lru),
         ("unevictable", counter("unevictable")),
         ("slab reclaimable", counter("slab_reclaimable")),
         ("slab unreclaimable", counter("slab_unreclaimable")),

@@ -102,8 +102,10 @@ def _ranked(event: OomEvent, era: Era, pid: int, printed: Optional[int]) -> Choi
             confirmed, why = None, why + "; the table of this kernel leaves out swap, which counts"
         elif adjusted and not known:
             confirmed, why = None, why + "; how much memory adjustments were measured against is unknown"
-        elif event.damaged:
+        elif event.damaged or event.dropped:
             confirmed, why = None, why + "; the table is damaged"
+        elif event.mixed:
+            confirmed, why = None, why + "; another report was printed at the same time"
     if confirmed is False and printed is not None and score is not None:
         why += f"; the kernel printed {printed}, the table gives {score}"
     return Choice(pid, era.name, at, mine.points, total, mine.ties, score, printed, confirmed, why, shown)

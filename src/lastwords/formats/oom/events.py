@@ -13,21 +13,14 @@ from typing import Optional
 
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import DROPPED, Message
-from lastwords.formats.oom.report import (
-    OomEvent,
-    ReportReader,
-    Victim,
-    is_sysrq,
-    parse_kill,
-    parse_panic,
-    parse_reaper,
-    parse_trigger,
-)
+from lastwords.formats.oom.kills import Victim, parse_kill, parse_reaper
+from lastwords.formats.oom.report import OomEvent, ReportReader, is_sysrq, parse_panic, parse_trigger
 from lastwords.formats.oom.user import UserKillers
 
 WORDS = (
     b"oom-kill",
     b"Killed process ",
+    b"OOM killed process ",
     b"VM: killing process ",
     b"oomd kill: ",
     b"Killed /",
@@ -320,6 +313,8 @@ class OomEvents:
         if before is not None and (before.reader.event.victims or self._count - before.count > _MIXED):
             before.ended = True
         event = OomEvent(message.number, message.offset, passed_over=frozenset(host.killed))
+        if before is not None and not before.ended:
+            before.reader.event.mixed = event.mixed = True
         self._dated(event, message)
         made = _Open(ReportReader(event), message.line.caller, self._count, sure)
         host.events.append(made)

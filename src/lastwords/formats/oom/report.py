@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.formats.oom.gfp import Version, decode
+from lastwords.formats.oom.kills import Victim, parse_kill
 from lastwords.formats.oom.memcg import GroupReader, MemoryGroup
 from lastwords.formats.oom.memory import PAGE_SIZES, MemoryInfo, MemoryReader
 from lastwords.formats.oom.tasks import TaskRow, is_row, parse_header, parse_row
@@ -26,8 +27,18 @@ _TRIGGER = re.compile(
     r"(?:.{0,300}?\[ *\d{1,11}\.\d{6}\](?:\[ *[TC]\d+\])? )?(?:(?P<comm>\S.{0,14}?) )?invoked oom-killer"
     r"(?P<rest>: gfp_mask=0x[0-9a-f].*|:? ?(?:g(?:f(?:p(?:_(?:m(?:a(?:s(?:k(?:=(?:0x?)?)?)?)?)?)?)?)?)?)?$)"
 )
+# On a console without printk's times, where only the end of the line tells it from a sentence.
+_TRIGGER_BEHIND = re.compile(
+    r".{1,200}?(?P<comm>[^\s.]{1,15}) invoked oom-killer(?P<rest>: gfp_mask=0x[0-9a-f]{1,16}(?:\([\w|]{0,400}\))?,"
+    r"(?: nodemask=\S{1,64},)? {1,2}order=-?\d{1,2}(?:, oom\w{3,10}=-?\d{1,5}){1,2})$"
+)
+# OpenVZ, whose containers are beancounters.
+_TRIGGER_UB = re.compile(
+    r"(?P<pid>\d{1,10}) \((?P<comm>.{0,15})\) invoked oom-killer in ub (?P<ub>\d{1,10})"
+    r"(?P<rest>(?: generation \d{1,10})? gfp 0x[0-9a-f]{1,16})"
+)
 _TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=0x[0-9a-f]{1,16}(?:, order=\d{1,2})?)\s*$")
-_MASK = re.compile(r"gfp_mask=(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
+_MASK = re.compile(r"gfp(?:_mask=| )(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
 _ORDER = re.compile(r"\border=(-?\d{1,2})(?!\d)")
 _ADJ = re.compile(r"\b(oom_score_adj|oom_adj|oomkilladj)=(-?\d{1,10})")
 _NODEMASK = re.compile(r"\bnodemask=([^,\s]+)")
@@ -48,22 +59,7 @@ _CHOICE = re.compile(
     r" \((?P<comm>.*)\) score (?P<score>-?\d+)",
     re.DOTALL,
 )
-_KILLED = re.compile(
-    r"(?:(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): |\S{1,16}: )?"
-    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?(?P<rest>\s*$|\s*\(.*|,.{0,16}$)",
-    re.DOTALL,
-)
-_NAMED = re.compile(
-    r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+)?[ ,.]*(?:total-vm:|vsz:|$))(?P<sizes>.*)", re.DOTALL
-)
-_NAMED_CUT = re.compile(r"\s*\((?P<comm>.{1,15})\)(?P<sizes>,? ?(?:[UtvI].{0,12})?)$", re.DOTALL)
-_CUT = re.compile(r"\s*(?:\([^)]{0,15})?$|,")
-_SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,15})kB")
-_SHARED = re.compile(r"Kill process (?P<pid>\d{1,10}) \((?P<comm>.*)\) sharing same memory")
-_FAULT_KILL = re.compile(r"VM: killing process (?P<comm>.{1,64}?)\s*$")
 _GROUP = re.compile(r"Tasks in (?P<group>/.{0,4000}?) are going to be killed due to memory\.oom\.group set")
-_REAPED = re.compile(r"oom_reaper: reaped process (?P<pid>\d{1,10}) \((?P<comm>.*)\), now (?P<sizes>.*)")
-_NOT_REAPED = re.compile(r"oom_reaper: unable to reap pid:(?P<pid>\d{1,10})")
 _EXITING = re.compile(r"(?:OOM victim|.{0,40}) (?P<pid>\d{1,10}) \((?P<comm>.*)\) is already exiting")
 _PANIC = re.compile(r"(?<!end )Kernel panic - not syncing: ?(?P<reason>.*)|Kernel panic: (?P<old>.*)")
 _NOBODY = re.compile(r"(?:sysrq: )?(?:Out of memory and no killable processes|OOM request ignored)")
@@ -78,7 +74,6 @@ _OTHER = re.compile(
 )
 _MEMCG_FRAMES = ("mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize", "mem_cgroup_oom")
 
-_SHORT = {"total-vm": "total_vm", "vsz": "total_vm"}
 LEGACY = (2, 6, 18)
 """What an old kernel is taken for that does not tell its version (RHEL 5)."""
 
@@ -99,35 +94,6 @@ class Trigger:
     """On the scale of oom_adj up to 2.6.35."""
     legacy: bool = False
     """The words are those of 2.6.35 or before."""
-
-
-@dataclass
-class Victim:
-    """A process that was killed; sizes in bytes, None where the kernel does not tell them."""
-
-    pid: Optional[int]
-    comm: Optional[str]
-    uid: Optional[int] = None
-    total_vm: Optional[int] = None
-    anon_rss: Optional[int] = None
-    file_rss: Optional[int] = None
-    shmem_rss: Optional[int] = None
-    pgtables: Optional[int] = None
-    rss: Optional[int] = None
-    swap: Optional[int] = None
-    oom_score_adj: Optional[int] = None
-    score: Optional[int] = None
-    """The score that was printed with the choice (up to 5.0), or that a userspace killer gave."""
-    how: str = "chosen"
-    """``chosen``, ``child`` of the chosen, ``group`` (memory.oom.group), ``shared memory`` with the chosen,
-    ``faulting`` (it asked for the page: 2.4)."""
-    reaped: Optional[bool] = None
-    """Whether the kernel could take its memory at once; None when it does not say."""
-    signal: Optional[str] = None
-    line: Optional[int] = None
-    """Line of the log that tells of the kill."""
-    time: Optional[float] = None
-    monotonic: Optional[float] = None
 
 
 @dataclass
@@ -183,6 +149,8 @@ class OomEvent:
     """Lines of the report that were damaged and left out."""
     dropped: bool = False
     """Messages were lost within the report, as printk or a logging daemon says."""
+    mixed: bool = False
+    """Another report was printed at the same time, and lines of one may be taken for the other's."""
     passed_over: frozenset[int] = frozenset()
     """Processes that earlier events had killed: if they are still there, they are not taken again."""
 
@@ -355,7 +323,11 @@ class ReportReader:
         if event.trigger is not None and event.trigger.pid is None:
             event.trigger.pid = int((match["pid"] or match["pid_old"])[:10])
             event.cpu = int(match["cpu"][:6]) if match["cpu"] else None
-            if named is not None and event.trigger.comm is None:
+            asked = event.trigger.comm
+            # What stood before it on a console may have been taken for a part of it, or it for a part of that.
+            if named is not None and (asked is None or f" {asked}".endswith(f" {named['comm']}")):
+                event.trigger.comm = named["comm"]
+            elif named is not None and asked and named["comm"].endswith(f" {asked}"):
                 event.trigger.comm = named["comm"]
         if named is not None and event.release is None:
             event.release, event.taint = named["release"], named["taint"]
@@ -370,6 +342,8 @@ class ReportReader:
             event.constraint = "memory_policy"
         elif "cpuset" in why:
             event.constraint = "cpuset"
+        elif re.search(r"in UB [1-9]", why):
+            event.constraint = "beancounter"
         event.allocating_task = event.allocating_task or "oom_kill_allocating_task" in why
 
     def kill(self, text: str) -> bool:
@@ -410,7 +384,12 @@ def parse_trigger(text: str) -> Optional[Trigger]:
     >>> found.comm, found.gfp_flags, found.order, found.gfp_mask
     ('tmux: server', 'GFP_KERNEL', 1, '0xcc0')
     """
-    match = _TRIGGER.match(text) or _TRIGGER_OLD.match(text)
+    match = (
+        _TRIGGER.match(text)
+        or _TRIGGER_OLD.match(text)
+        or _TRIGGER_UB.match(text)
+        or _TRIGGER_BEHIND.match(text)
+    )
     if match is None:
         return None
     rest, told = match["rest"], match.groupdict()
@@ -419,52 +398,13 @@ def parse_trigger(text: str) -> Optional[Trigger]:
     named = {found[1]: int(found[2]) for found in last}
     return Trigger(
         told["comm"] or "" if "comm" in told else None,
+        pid=int(told["pid"]) if "pid" in told else None,
         gfp_mask=mask["mask"] if mask else None,
         gfp_flags=(mask["flags"] or None) if mask else None,
         order=int(order[1]) if order else None,
         oom_score_adj=named.get("oom_score_adj", int(adj[2]) if adj else None),
         legacy="comm" not in told or (adj is not None and "oom_score_adj" not in named),
     )
-
-
-def parse_kill(text: str) -> tuple[Optional[Victim], Optional[str]]:
-    """Return the victim in a line and why it was killed, None and None when it tells of none.
-
-    >>> victim, why = parse_kill("Killed process 812, UID 27, (mysqld) total-vm:8kB, anon-rss:4kB")
-    >>> victim.pid, victim.comm, victim.uid, victim.anon_rss
-    (812, 'mysqld', 27, 4096)
-    """
-    if (match := _FAULT_KILL.match(text)) is not None:
-        return Victim(None, match["comm"], how="faulting"), None
-    if (match := _SHARED.match(text)) is not None:
-        return Victim(int(match["pid"]), match["comm"], how="shared memory"), None
-    match = _KILLED.match(text)
-    if match is None:
-        return None, None
-    rest = match["rest"]
-    named = _NAMED.match(rest) or _NAMED_CUT.match(rest)
-    if named is None and _CUT.match(rest) is None:
-        return None, None  # a sentence
-    victim = Victim(int(match["pid"]), named["comm"] if named else None)
-    sizes = named["sizes"] if named else rest
-    for name, number in _SIZE.findall(sizes):
-        setattr(victim, _SHORT.get(name, name.replace("-", "_")), int(number) * 1024)
-    parts = (victim.anon_rss, victim.file_rss, victim.shmem_rss)
-    victim.rss = sum(part for part in parts if part is not None) if victim.anon_rss is not None else None
-    uid = match["uid"] or _number(r"\bUID[: ](\d{1,10})", sizes)
-    victim.uid = int(uid) if uid is not None else None
-    adj = _number(r"\boom_score_adj:(-?\d{1,5})", sizes)
-    victim.oom_score_adj = int(adj) if adj is not None else None
-    return victim, match["why"]
-
-
-def parse_reaper(text: str) -> Optional[tuple[int, bool]]:
-    """Return the pid that the reaper speaks of and whether it could take its memory, or None."""
-    if (match := _REAPED.match(text)) is not None:
-        return int(match["pid"]), True
-    if (match := _NOT_REAPED.match(text)) is not None:
-        return int(match["pid"]), False
-    return None
 
 
 def parse_panic(text: str) -> Optional[tuple[str, str]]:
@@ -505,8 +445,3 @@ def _summary_fields(rest: str) -> dict[str, str]:
         if value:
             found[name.strip()] = value.strip()
     return found
-
-
-def _number(pattern: str, text: str) -> Optional[str]:
-    match = re.search(pattern, text)
-    return match[1] if match else None
