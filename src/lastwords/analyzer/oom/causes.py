@@ -196,37 +196,6 @@ def one_process(picture: Picture) -> Iterator[Cause]:
     )
 
 
-def several(picture: Picture) -> Iterator[Cause]:
-    """Processes hold it, none of them more than the others, or none that the report names."""
-    portion = picture.portion("anon")
-    if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
-        return
-    most = ", ".join(f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3])
-    number = len(picture.event.tasks)
-    yield Cause(
-        SEVERAL,
-        "medium",
-        f"{picture.size('anon')} are memory of processes" + (", no one of which stands out" if most else ""),
-        f"The largest of {number:,}: {most}." if most else "The report does not tell which: it has no table of them.",
-        ("Give each of them a limit, or less to do: all together they need more than there is.",)
-        if most
-        else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
-    )
-
-
-def cache(picture: Picture) -> Iterator[Cause]:
-    """Pages of files, which could not be written back or dropped in time."""
-    portion = picture.portion("file")
-    if portion >= 0.5 and picture.failure.kind in ("watermark", "unclear"):
-        yield Cause(
-            "page-cache",
-            "medium" if portion >= 0.7 else "low",
-            f"{picture.size('file')} are pages of files, which should have been reclaimed",
-            "They were dirty or under writeback to a slow device, in use, or reclaim gave up too early.",
-            ("Look for slow or hung storage at that time.", "Lower vm.dirty_bytes, and update the kernel."),
-        )
-
-
 def slab(picture: Picture) -> Iterator[Cause]:
     """The kernel's own objects hold it, and cannot be reclaimed."""
     portion = picture.portion("slab unreclaimable")
@@ -401,6 +370,37 @@ def counted(picture: Picture) -> Iterator[Cause]:
                 "No process has it in its resident memory: killing some may free little.",
                 (fix,),
             )
+
+
+def several(picture: Picture) -> Iterator[Cause]:
+    """Processes hold it, none of them more than the others, or none that the report names."""
+    portion = picture.portion("anon")
+    if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
+        return
+    most = ", ".join(f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3])
+    number = len(picture.event.tasks)
+    yield Cause(
+        SEVERAL,
+        "medium",
+        f"{picture.size('anon')} are memory of processes" + (", no one of which stands out" if most else ""),
+        f"The largest of {number:,}: {most}." if most else "The report does not tell which: it has no table of them.",
+        ("Give each of them a limit, or less to do: all together they need more than there is.",)
+        if most
+        else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
+    )
+
+
+def cache(picture: Picture) -> Iterator[Cause]:
+    """Pages of files, which could not be written back or dropped in time."""
+    portion = picture.portion("file")
+    if portion >= 0.5 and picture.failure.kind in ("watermark", "unclear"):
+        yield Cause(
+            "page-cache",
+            "medium" if portion >= 0.7 else "low",
+            f"{picture.size('file')} are pages of files, which should have been reclaimed",
+            "They were dirty or under writeback to a slow device, in use, or reclaim gave up too early.",
+            ("Look for slow or hung storage at that time.", "Lower vm.dirty_bytes, and update the kernel."),
+        )
 
 
 def page_tables(picture: Picture) -> Iterator[Cause]:

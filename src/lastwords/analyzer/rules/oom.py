@@ -59,14 +59,22 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
     reports = [event for event in case.events if event["kind"] == "oom_report" and id(event) not in told]
     if not reports:
         return
-    last = reports[-1]
+    # SysRq-f kills where nothing is short, and a report may tell itself why it killed nothing.
+    unknown = [
+        event
+        for event in reports
+        if not event["details"].get("outcome") and event["details"].get("scope") != "manual"
+    ]
+    if not unknown:
+        return
+    last = unknown[-1]
     yield Finding(
         "oom-outcome-unknown",
         Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
         "Memory ran out, and what the kernel did about it is not told",
         "The last time: " + str(last["summary"]),
         subject="memory",
-        evidence=tuple(map(proof, reports[-SHOWN:])),
+        evidence=tuple(map(proof, unknown[-SHOWN:])),
         fix=(
             "$ lastwords oom FILE  # that log: who held the memory; a whole one tells whom the kernel took",
         ),
