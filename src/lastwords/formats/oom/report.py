@@ -253,7 +253,7 @@ class ReportReader:
         Memory and processes are printed before the kill: what comes after it is of something else.
         """
         event = self.event
-        text = text.rstrip()
+        text = text.strip()
         if event.victims:
             return self._take_outcome(text)
         if self._in_table and is_row(text):
