@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from lastwords.formats.oom.report import OomEvent, Victim
+from lastwords.formats.oom.kills import Victim
+from lastwords.formats.oom.report import OomEvent
 from lastwords.model import Event, event
 
 _VICTIM = ("pid", "comm", "uid", "total_vm", "anon_rss", "file_rss", "shmem_rss", "pgtables")

@@ -83,7 +83,9 @@ def _verbose(texts: Sequence[str]) -> bytes:
 
 def _lava(texts: Sequence[str]) -> bytes:
     """A laboratory's log of a console."""
-    entries = ({"dt": STAMP, "lvl": "target", "msg": f"[  511.{n:06d}] {text}"} for n, text in enumerate(texts))
+    entries = (
+        {"dt": STAMP, "lvl": "target", "msg": f"[  511.{n:06d}] {text}"} for n, text in enumerate(texts)
+    )
     return "".join(f"- {json.dumps(entry)}\n" for entry in entries).encode()
 
 

@@ -1,31 +1,32 @@
-"""Logs of OOM events as they reach us: cut, mixed, carried; and logs that only speak of OOM."""
+"""Logs of OOM events as they reach us: cut, mixed, carried."""
 
 from __future__ import annotations
 
 import json
 from typing import Optional
 
-from oom_cases import FULL, JAVA, SMALL, STATS, USUAL, Case, Told
-from oom_printk import KERNELS, Group, Proc, Ram, Zone, dmesg, head, kill, log, mem_info, report, summary
-from oom_printk import syslog, trigger
+from oom_printk import (
+    KERNELS,
+    Group,
+    Proc,
+    Ram,
+    Zone,
+    allocation_failure,
+    dmesg,
+    kill,
+    log,
+    mem_info,
+    report,
+    summary,
+    syslog,
+)
+from oom_told import FULL, JAVA, SMALL, STATS, USUAL, Case, Told
 
 OLD, NEW = KERNELS["el7"], KERNELS["6.1"]
 JVM = ((4711, "java"),)
 TOLD = Told(victims=JVM, anon=5200, confirmed=True, causes=("jvm",))
 WHOLE = report(NEW, USUAL, JAVA, ram=FULL)
 LATER = report(OLD, USUAL, JAVA, ram=FULL)
-
-
-def _failure(kernel_lines: list[str], comm: str = "kworker/u8:1") -> list[str]:
-    """A page allocation failure: as much of memory as an OOM report, and nothing is killed."""
-    return [
-        f"{comm}: page allocation failure: order:4, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null),cpuset=/",
-        f"CPU: 3 PID: 99 Comm: {comm} Not tainted 5.9.9-other #1",
-        "Call Trace:",
-        " warn_alloc+0x11d/0x180",
-        " __alloc_pages_slowpath+0xbe1/0xc40",
-        *kernel_lines,
-    ]
 
 
 OTHER = mem_info(NEW, Ram(anon=11, slab=22, unreclaimable=33, swap=(5555, 4444), zones=(Zone("DMA32", 0),)))
@@ -136,7 +137,7 @@ def _mixed() -> list[Case]:
         line
         for pair in zip(
             dmesg(report(NEW, USUAL, JAVA, ram=FULL), caller="[ T4711]"),
-            dmesg(_failure(OTHER) * 9, caller="[   T99]"),
+            dmesg(allocation_failure(OTHER) * 9, caller="[   T99]"),
         )
         for line in pair
     ]
@@ -151,8 +152,7 @@ def _mixed() -> list[Case]:
         )
         for line in pair
     ]
-    anon = int(7500 * (1 << 20)) // 4096
-    after = [*WHOLE, "usb 1-1: reset", *_failure(OTHER)]
+    after = [*WHOLE, "usb 1-1: reset", *allocation_failure(OTHER)]
     comm = Proc(4711, "ja\nva", 5200, 20)
     newline = [
         part for text in report(NEW, (*SMALL, comm), comm, by=SMALL[3], ram=FULL) for part in text.split("\n")
@@ -185,7 +185,7 @@ def _mixed() -> list[Case]:
         ),
         Case(
             "an allocation failure right before",
-            log(dmesg([*_failure(OTHER), *WHOLE])),
+            log(dmesg([*allocation_failure(OTHER), *WHOLE])),
             (Told(victims=JVM, confirmed=True, more=(("memory.swap_total", 0),)),),
         ),
         Case("a line end in the name of the victim", log(dmesg(newline)), (named,)),
@@ -303,127 +303,6 @@ def _daemons() -> list[Case]:
     ]
 
 
-def _negatives() -> list[Case]:
-    """Nothing was killed here."""
-    quoted = trigger(NEW, "java")
-    killed = kill(NEW, JAVA)[0]
-    texts = {
-        "a program that quotes the kernel": syslog([quoted, killed, summary(JAVA)], "watchdog[812]"),
-        "kubelet": syslog(
-            [
-                'I0301 02:14:07 oom_watcher_linux.go:78] "Got sys oom event" event={"Pid":4711,"ProcessName":"java"}'
-            ],
-            "kubelet[99]",
-        ),
-        "systemd": syslog(
-            [
-                "app.service: A process of this unit has been killed by the OOM killer.",
-                "app.service: Main process exited, code=killed, status=9/KILL",
-                "app.service: Failed with result 'oom-kill'.",
-            ],
-            "systemd[1]",
-        ),
-        "start of daemons": [
-            *syslog(
-                ["Swap is currently not detected; memory pressure usage will be degraded"], "systemd-oomd[61]"
-            ),
-            *syslog(
-                [
-                    "sending SIGTERM when mem <= 10.00% and swap <= 10.00%,",
-                    "        SIGKILL when mem <=  5.00%",
-                ],
-                "earlyoom[720]",
-            ),
-        ],
-        "a page allocation failure": dmesg(_failure(mem_info(NEW, FULL))),
-        "page allocation failure of RHEL 7": dmesg(_failure(mem_info(OLD, FULL), "java")),
-        "SysRq-m": dmesg(["sysrq: Show Memory", *mem_info(NEW, FULL)]),
-        "SysRq help": dmesg(
-            [
-                "sysrq: HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) memory-full-oom-kill(f) "
-                "kill-all-tasks(i) thaw-filesystems(j)"
-            ]
-        ),
-        "suspend": dmesg(["Freezing user space processes", "OOM killer disabled.", "OOM killer enabled."]),
-        "Android's lowmemorykiller": dmesg(
-            [
-                "lowmemorykiller: Killing 'com.android.chrome' (12345) (tgid 12345), adj 900,",
-                "   to free 51200kB on behalf of 'kswapd0' (73) because",
-                "   cache 40000kB is below limit 55296kB for oom_score_adj 529",
-                "   Free memory is 2000kB above reserved",
-            ]
-        ),
-        "Android's older lowmemorykiller": dmesg(
-            [
-                "select 4711 (d.process.acore), adj 15, size 3562, to kill",
-                "send sigkill to 4711 (d.process.acore), adj 15, size 3562",
-            ]
-        ),
-        "Android's lmkd": [
-            "03-01 02:14:07.123   512   512 I lowmemorykiller: Kill 'com.x' (4711), uid 10123, oom_score_adj 900 to free 81234kB rss, 120kB swap; reason: low watermark is breached"
-        ],
-        "settings": [
-            "vm.oom_dump_tasks = 1",
-            "vm.oom_kill_allocating_task = 0",
-            "vm.panic_on_oom = 0",
-            "kernel.printk_ratelimit = 5",
-            "oom 3",
-            "oom_kill 5",
-        ],
-        "rules of a monitor": [
-            '{ "type": "permanent", "pattern": "\\\\w+ invoked oom-killer: gfp_mask=.*" },',
-            '    "pattern": "Killed process \\\\d+ (.+) total-vm:\\\\d+kB, anon-rss:\\\\d+kB, file-rss:\\\\d+kB.*"',
-            "x invoked oom-killer: gfp_mask=.*",
-            "grep -i 'invoked oom-killer' /var/log/messages | tail",
-            "zgrep 'Killed process' /var/log/messages*",
-        ],
-        "a ticket": [
-            "Hello,",
-            "yesterday at night java invoked oom-killer and the machine was unreachable.",
-            "The log says that java invoked oom-killer: gfp_mask=0x201da, order=0, oom_adj=0 at 02:14.",
-            "Support says: Killed process 4711 (java) is only the victim, see above.",
-            "Killed process 4711 due to a timeout.",
-            "Killed process 4711 (java) was our database's last message.",
-            "Can we find out who invoked oom-killer? What does 'Out of memory: Killed process' mean?",
-        ],
-        "programs that ran out of memory": [
-            *syslog(
-                ["java.lang.OutOfMemoryError: Java heap space", "Out of memory (Needed 8164 bytes)"], "app[9]"
-            ),
-            *syslog(["LOG:  server process (PID 4711) was terminated by signal 9: Killed"], "postgres[7]"),
-            *syslog(["RuntimeError: CUDA out of memory. Tried to allocate 20.00 MiB"], "train[8]"),
-        ],
-        "an event of Kubernetes": [
-            json.dumps(
-                {
-                    "kind": "Event",
-                    "reason": "SystemOOM",
-                    "message": "System OOM encountered, victim process: java, pid: 4711",
-                }
-            )
-        ],
-        "a hung reaper": dmesg(
-            [
-                "INFO: task oom_reaper:35 blocked for more than 120 seconds.",
-                " oom_reaper+0x1a3/0x460",
-                " kthread+0xd6/0x100",
-            ]
-        ),
-        "a program on the console": [
-            *dmesg(["systemd[1]: Started app."]),
-            "supervisor: Killed process 4711 (java) because it hung",
-            "Killed process 4711 because it hung",
-        ],
-        "the help of a tool": [
-            "usage: oomtop [-h] LOG",
-            "  Explains lines like 'COMM invoked oom-killer: gfp_mask=MASK, order=N'",
-            "  and 'Out of memory: Killed process PID (COMM) total-vm:N'.",
-            "  oom-killer: gfp_mask=0x... of 2.6.9 is known too",
-        ],
-    }
-    return [Case(f"nothing: {name}", log(lines)) for name, lines in texts.items()]
-
-
 def _words() -> list[Case]:
     """Words that few kernels use."""
     new = Proc(4711, "java", 5200, 20, uid=1001)
@@ -527,4 +406,4 @@ def _words() -> list[Case]:
     ]
 
 
-CASES = [*_lost(), *_mixed(), *_carried(), *_daemons(), *_negatives(), *_words()]
+CASES = [*_lost(), *_mixed(), *_carried(), *_daemons(), *_words()]

@@ -442,6 +442,18 @@ def report(
     return lines + kill(kernel, victim, what, score, of)
 
 
+def allocation_failure(kernel_lines: list[str], comm: str = "kworker/u8:1") -> list[str]:
+    """A page allocation failure: as much of memory as an OOM report, and nothing is killed."""
+    return [
+        f"{comm}: page allocation failure: order:4, mode:0xdc0(GFP_KERNEL|__GFP_ZERO), nodemask=(null),cpuset=/",
+        f"CPU: 3 PID: 99 Comm: {comm} Not tainted 5.9.9-other #1",
+        "Call Trace:",
+        " warn_alloc+0x11d/0x180",
+        " __alloc_pages_slowpath+0xbe1/0xc40",
+        *kernel_lines,
+    ]
+
+
 def dmesg(lines: Sequence[str], start: float = 511.0, caller: str = "") -> list[str]:
     """Return the messages with the time that printk puts before them."""
     return [f"[{start + n * 1e-5:12.6f}]{caller} {text}" for n, text in enumerate(lines)]

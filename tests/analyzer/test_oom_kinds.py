@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from functools import reduce
 
+import oom_case_eaters
+import oom_case_groups
+import oom_case_kinds
+import oom_case_logs
+import oom_case_none
 import pytest
-from oom_cases import CASES, Case, Told
 from oom_corpus import events_of
+from oom_told import Case, Told
 
 from lastwords.analyzer.oom.explain import Explanation, explain
+
+CASES = [
+    *oom_case_kinds.CASES,
+    *oom_case_groups.CASES,
+    *oom_case_eaters.CASES,
+    *oom_case_logs.CASES,
+    *oom_case_none.CASES,
+]
 
 
 def told_wrong(case: Case) -> list[str]:

@@ -21,8 +21,7 @@ CROWD = "many-processes"
 SEVERAL = "several-processes"
 HOLDERS = frozenset(
     (CROWD, "one-process", "jvm", "slab", "hugetlb", "tmpfs", "unowned", "page-tables", "threads", "locked")
-    + ("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory", SEVERAL, "page-cache")
-)
+).union(("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory", SEVERAL, "page-cache"))
 """The causes that name who or what held the memory; the others name a limit, or why it could not be used."""
 MIB = 1 << 20
 GIB = 1 << 30
@@ -359,7 +358,7 @@ _COUNTED = (
 
 
 def counted(picture: Picture) -> Iterator[Cause]:
-    """It is of a kind that the kernel counts by itself: zram, a balloon, a GPU, sockets, data for each CPU."""
+    """It is of a kind that the kernel counts by itself: zram, a balloon, a GPU, sockets, per-CPU data."""
     for part, name, what, fix in _COUNTED:
         portion = picture.portion(part)
         if portion >= 0.2 and picture.whole >= _SMALL:
@@ -377,15 +376,20 @@ def several(picture: Picture) -> Iterator[Cause]:
     portion = picture.portion("anon")
     if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
         return
-    most = ", ".join(f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3])
+    most = ", ".join(
+        f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3]
+    )
     number = len(picture.event.tasks)
     yield Cause(
         SEVERAL,
         "medium",
-        f"{picture.size('anon')} are memory of processes" + (", no one of which stands out" if most else ""),
-        f"The largest of {number:,}: {most}." if most else "The report does not tell which: it has no table of them.",
+        f"{picture.size('anon')} are memory of processes"
+        + (", no one of which stands out" if number else ""),
+        f"The largest of {number:,}: {most}."
+        if number
+        else "The report does not tell which: it has no table of them.",
         ("Give each of them a limit, or less to do: all together they need more than there is.",)
-        if most
+        if number
         else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
     )
 

@@ -104,6 +104,8 @@ def _ranked(event: OomEvent, era: Era, pid: int, printed: Optional[int]) -> Choi
             confirmed, why = None, why + "; how much memory adjustments were measured against is unknown"
         elif event.damaged or event.dropped:
             confirmed, why = None, why + "; the table is damaged"
+        elif era_of(event.release or "") is None:
+            confirmed, why = None, why + "; the report does not tell the kernel's version"
         elif event.mixed:
             confirmed, why = None, why + "; another report was printed at the same time"
     if confirmed is False and printed is not None and score is not None:

@@ -120,9 +120,9 @@ class Messages:
         if self._field is not None:
             return self._binary(data)
         if data[-1:] == b"]" and (head := _VERBOSE.match(data)) is not None:
-            found = self.end()
+            before = self.end()
             self.lines_each, self._entry, self._verbose = ENTRY_LINES, _verbose_time(head), True
-            return found
+            return before
         if self._verbose:
             if data.startswith(_INDENTED) and self._entry is not None and len(self._entry) <= _ENTRY_FIELDS:
                 if (field := _FIELD.fullmatch(data[4:])) is not None and field[2] is not None:

@@ -44,7 +44,7 @@ _SYSRQ_SECONDS = 5.0
 _MIXED = 3
 """Messages after a line of a report within which another may begin without ending it."""
 _CUT = 40
-"""Lines at the beginning of a log that may be the rest of a report, though allocation failures print the like."""
+"""Lines at the beginning of a log that may be the rest of a report: allocation failures print the like."""
 _REMEMBERED = 64
 """Processes killed that are remembered: those that could not be reaped stay in the table."""
 _MOST_OPEN = 64
@@ -293,7 +293,7 @@ class OomEvents:
     def _current(
         self, host: _Host, caller: Optional[str], pid: Optional[int] = None, text: str = ""
     ) -> Optional[_Open]:
-        """The report that a line of this caller goes on with: the one that waits for this process, if it names one.
+        """The report that a line of this caller goes on with: the one that waits for *pid*, if it names one.
 
         Up to 4.1, two memory cgroups may print their reports at the same time, and no line tells whose it is.
         """

@@ -1,6 +1,6 @@
 """The lines that tell of a kill: who was killed, what it held, and whether its memory could be taken at once.
 
-    Out of memory: Killed process 812 (mysqld) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, UID:27 ...
+    Out of memory: Killed process 812 (mysqld) total-vm:8kB, anon-rss:4kB, file-rss:0kB, shmem-rss:0kB, ...
     oom_reaper: reaped process 812 (mysqld), now anon-rss:0kB, file-rss:0kB, shmem-rss:0kB
 
 Sources: mm/oom_kill.c of 2.4.5 to 7.1, of RHEL 5, 6 and 8, of OpenVZ.
@@ -15,11 +15,13 @@ from typing import Optional
 # comm is 15 bytes at most, and may hold anything: brackets and line ends too.
 _KILLED = re.compile(
     r"(?:(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): |\S{1,16}: )?"
-    r"(?:Killed|OOM killed) process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?(?P<rest>\s*$|\s*\(.*|,.{0,16}$)",
+    r"(?:Killed|OOM killed) process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?"
+    r"(?P<rest>\s*$|\s*\(.*|,.{0,16}$)",
     re.DOTALL,
 )
 _NAMED = re.compile(
-    r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+| score \d+)?[ ,.]*(?:total-vm:|vsz:|vm:|$))(?P<sizes>.*)", re.DOTALL
+    r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+| score \d+)?[ ,.]*(?:total-vm:|vsz:|vm:|$))(?P<sizes>.*)",
+    re.DOTALL,
 )
 _NAMED_CUT = re.compile(r"\s*\((?P<comm>.{1,15})\)(?P<sizes>,? ?(?:[UtvI].{0,12})?)$", re.DOTALL)
 _CUT = re.compile(r"\s*(?:\([^)]{0,15})?$|,")

@@ -21,15 +21,16 @@ MOST_TASKS = 1 << 18
 """Rows of one table that are kept: more processes than any machine has had in a report."""
 MOST_VICTIMS = 10_000
 
-# comm is 15 bytes at most, or none. It may hold blanks, colons, commas, brackets and line ends. What a program
-# wrote on the console may stand before it, and printk's time between them. A sentence about it is no report.
+# comm is 15 bytes at most, or none. It may hold blanks, colons, commas, brackets and line ends. What a
+# program wrote on the console may stand before it, and printk's time between. A sentence is no report.
 _TRIGGER = re.compile(
     r"(?:.{0,300}?\[ *\d{1,11}\.\d{6}\](?:\[ *[TC]\d+\])? )?(?:(?P<comm>\S.{0,14}?) )?invoked oom-killer"
     r"(?P<rest>: gfp_mask=0x[0-9a-f].*|:? ?(?:g(?:f(?:p(?:_(?:m(?:a(?:s(?:k(?:=(?:0x?)?)?)?)?)?)?)?)?)?)?$)"
 )
 # On a console without printk's times, where only the end of the line tells it from a sentence.
 _TRIGGER_BEHIND = re.compile(
-    r".{1,200}?(?P<comm>[^\s.]{1,15}) invoked oom-killer(?P<rest>: gfp_mask=0x[0-9a-f]{1,16}(?:\([\w|]{0,400}\))?,"
+    r".{1,200}?(?P<comm>[^\s.]{1,15}) invoked oom-killer"
+    r"(?P<rest>: gfp_mask=0x[0-9a-f]{1,16}(?:\([\w|]{0,400}\))?,"
     r"(?: nodemask=\S{1,64},)? {1,2}order=-?\d{1,2}(?:, oom\w{3,10}=-?\d{1,5}){1,2})$"
 )
 # OpenVZ, whose containers are beancounters.
@@ -185,7 +186,7 @@ class OomEvent:
         return named is not None and named["comm"] == trigger.comm
 
     def waits_for(self, pid: int) -> int:
-        """Return how likely a process is the victim that this event still lacks: 2 it asked, 1 it is listed."""
+        """Return how likely a process is the victim that this event lacks: 2 it asked, 1 it is listed."""
         if self.victims:
             return 0
         if self.trigger is not None and self.trigger.pid == pid:
@@ -324,10 +325,8 @@ class ReportReader:
             event.trigger.pid = int((match["pid"] or match["pid_old"])[:10])
             event.cpu = int(match["cpu"][:6]) if match["cpu"] else None
             asked = event.trigger.comm
-            # What stood before it on a console may have been taken for a part of it, or it for a part of that.
-            if named is not None and (asked is None or f" {asked}".endswith(f" {named['comm']}")):
-                event.trigger.comm = named["comm"]
-            elif named is not None and asked and named["comm"].endswith(f" {asked}"):
+            # What stood before it on a console may have been taken for a part of it, or the other way round.
+            if named is not None and (not asked or _same_end(asked, named["comm"])):
                 event.trigger.comm = named["comm"]
         if named is not None and event.release is None:
             event.release, event.taint = named["release"], named["taint"]
@@ -435,6 +434,11 @@ def parse_panic(text: str) -> Optional[tuple[str, str]]:
 def is_sysrq(text: str) -> bool:
     """Return whether somebody asked for an OOM kill by SysRq."""
     return _SYSRQ.match(text) is not None
+
+
+def _same_end(one: str, other: str) -> bool:
+    """Whether one is the other and whole words more before it."""
+    return f" {one}".endswith(f" {other}") or f" {other}".endswith(f" {one}")
 
 
 def _summary_fields(rest: str) -> dict[str, str]:
