@@ -104,7 +104,7 @@ def _of_machine(info: MemoryInfo) -> Held:
     ram = info.ram
     known = sum(part.bytes for part in shares)
     listed = any(size is not None for name, size in parts if name in ("anon", "lru"))
-    rest = ram - known if ram is not None and listed else None
+    rest = ram - known if ram is not None and listed and not info.cut else None
     if ram is not None and rest is not None and rest < -ram // 20:
         ram = rest = None  # zones are missing in the report, or its numbers contradict each other
     return Held("machine", ram, shares, rest, info.swap_total, info.swap_free)

@@ -60,7 +60,9 @@ _CHOICE = re.compile(
     r" \((?P<comm>.*)\) score (?P<score>-?\d+)",
     re.DOTALL,
 )
-_GROUP = re.compile(r"Tasks in (?P<group>/.{0,4000}?) are going to be killed due to memory\.oom\.group set")
+_GROUP = re.compile(
+    r"Tasks in (?P<group>/.{0,4000}?) are going to be ?(?:killed due to memory\.oom\.group set|k|$)"
+)
 _EXITING = re.compile(r"(?:OOM victim|.{0,40}) (?P<pid>\d{1,10}) \((?P<comm>.*)\) is already exiting")
 _PANIC = re.compile(r"(?<!end )Kernel panic - not syncing: ?(?P<reason>.*)|Kernel panic: (?P<old>.*)")
 _NOBODY = re.compile(r"(?:sysrq: )?(?:Out of memory and no killable processes|OOM request ignored)")
