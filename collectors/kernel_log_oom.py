@@ -33,7 +33,9 @@ def oom_events(found: OomEvent, path: str, boot: Optional[str]) -> Iterator[Even
         "task_memcg": found.task_memcg,
         "time_source": found.time_source,
     }
-    if found.trigger is not None or not found.victims:
+    # A panic alone is an event of its own kind.
+    bare = found.panic is not None and not (found.memory.zones or found.tasks or found.group)
+    if found.trigger is not None or not (found.victims or bare):
         asked = {name: getattr(found.trigger, name, None) for name in _TRIGGER}
         details = {**asked, **context, "outcome": _outcome(found)}
         yield event("oom_report", _asked(found), **more, **_begin(found), details=_known(details))

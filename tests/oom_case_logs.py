@@ -399,6 +399,19 @@ def _words() -> list[Case]:
             (TOLD, *(Told(None, None, victims=((proc.pid, proc.comm),), anon=60) for proc in many)),
         ),
         Case(
+            "a panic whose report was lost, printed twice",
+            log(
+                dmesg(
+                    [
+                        "Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled",
+                        "CPU: 1 PID: 4711 Comm: java Not tainted 6.1.0-28-amd64 #1",
+                        "---[ end Kernel panic - not syncing: Out of memory: compulsory panic_on_oom is enabled ]---",
+                    ]
+                )
+            ),
+            (Told(None, None, panic="compulsory"),),
+        ),
+        Case(
             "two boots in one file",
             log(dmesg(WHOLE, 9000), dmesg(["Linux version 6.1.0-28-amd64 (gcc) #1"], 0), dmesg(WHOLE, 300)),
             (TOLD, TOLD),

@@ -21,13 +21,16 @@ WORDS = (
     b"oom-kill",
     b"Killed process ",
     b"OOM killed process ",
+    b"no killable process",
     b"VM: killing process ",
     b"oomd kill: ",
     b"Killed /",
     b"ending SIG",
+    b"panic_on_oom is ",
+    b"deadlocked on memory",
 )
 """Byte strings of which each event has one in a line."""
-STEMS = (b"kill", b"Kill", b"ending SIG")
+STEMS = (b"kill", b"Kill", b"ending SIG", b"panic_on_oom is ", b"deadlocked on memory")
 """Fewer ones, of which each word holds one."""
 BEFORE = 150
 """Messages before such a line that may belong to its event, when the first line of its report was lost."""
@@ -41,6 +44,8 @@ _PANIC_NEAR = 60.0
 """Seconds between an OOM event and a panic that may have to do with it."""
 _SYSRQ_MESSAGES = 8
 _SYSRQ_SECONDS = 5.0
+OF_MEMORY = ("compulsory", "system-wide", "no killable", "deadlocked")
+"""Kinds of panic that are an OOM event by themselves."""
 _MIXED = 3
 """Messages after a line of a report within which another may begin without ending it."""
 _CUT = 40
@@ -232,8 +237,12 @@ class OomEvents:
             host.sysrq = self._count, message.line.monotonic or self._time(message)
             return
         if "panic" in text and (panic := parse_panic(text)) is not None:
-            host.panic = (*panic, message.line.monotonic or self._time(message), self._count)
+            before, now = host.panic, message.line.monotonic or self._time(message)
+            host.panic = (*panic, now, self._count)
             current = self._current(host, caller)
+            again = before is not None and before[0] == panic[0] and _near(before[2], now, _PANIC_NEAR)
+            if current is None and panic[1] in OF_MEMORY and not again:
+                current = self._opened(host, message, sure=True)  # its report was lost
             if current is not None and self._led_to(current, panic[1], host.panic[2]):
                 event = current.reader.event
                 event.panic, event.panic_kind = panic
@@ -329,7 +338,7 @@ class OomEvents:
         """Whether an event and a panic may belong together: it says so, or came right after."""
         event = item.reader.event
         last = event.victims[-1] if event.victims else event
-        return kind not in ("other", "init") or _near(last.monotonic or last.time, panicked, _PANIC_NEAR)
+        return kind in OF_MEMORY or _near(last.monotonic or last.time, panicked, _PANIC_NEAR)
 
     def _told(self, victim: Victim, message: Message) -> None:
         victim.line, victim.time = message.number, self._time(message)
