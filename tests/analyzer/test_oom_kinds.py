@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from functools import reduce
 
 import oom_case_eaters
@@ -10,7 +12,9 @@ import oom_case_kinds
 import oom_case_logs
 import oom_case_none
 import pytest
-from oom_corpus import events_of
+from klog_forms import FORMS
+from oom_corpus import events_of, texts_of
+from oom_printk import dmesg, log, syslog
 from oom_told import Case, Told
 
 from lastwords.analyzer.oom.explain import Explanation, explain
@@ -65,3 +69,60 @@ def _wrong(told: Told, found: Explanation) -> list[str]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_kind_of_event_is_told_right(case: Case) -> None:
     assert told_wrong(case) == []
+
+
+NOISE = (
+    "usb 1-1: new high-speed USB device number 5",
+    'audit: type=1400 audit(1.2:3): apparmor="DENIED" pid=4711 comm="java"',
+    "IN=eth0 OUT= MAC=00 SRC=192.0.2.4 DST=192.0.2.8 LEN=40",
+    "INFO: task kworker/0:1:99 blocked for more than 120 seconds.",
+    "task:kworker/0:1 state:D stack:0 pid:99 ppid:2 flags:0x00004000",
+    "TCP: out of memory -- consider tuning tcp_mem",
+    "java[4711]: segfault at 0 ip 0 sp 0 error 4 in libc.so[0+1]",
+    "Purging GPU memory, 0 pages freed, 0 pages still pinned.",
+)
+FRAGILE = ("mixed", "program", "dropped", "missed", "a line end", "a day later")
+"""Cases whose neighbouring lines matter."""
+PLAIN = [
+    case
+    for case in CASES
+    if len(case.events) == 1
+    and case.events[0].killer == "kernel"
+    and not any(word in case.name for word in FRAGILE)
+]
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case.name)
+def test_lines_of_others_in_between_change_nothing(case: Case) -> None:
+    draw = random.Random(case.name)
+    lines: list[str] = []
+    for text in texts_of(case.data):
+        while draw.random() < 0.12:
+            lines.append(draw.choice(NOISE))
+        lines.append(text)
+    for write in (dmesg, syslog):
+        assert told_wrong(replace(case, data=log(write(lines)))) == []
+
+
+@pytest.mark.parametrize("case", PLAIN, ids=lambda case: case.name)
+def test_a_damaged_report_tells_less_and_nothing_wrong(case: Case) -> None:
+    draw = random.Random(case.name)
+    texts = texts_of(case.data)
+    victims = {pid for pid, _ in case.events[0].victims}
+    width = draw.randrange(60, 120)
+    for left in (
+        [text for text in texts if draw.random() > 0.15],
+        [text[:width] for text in texts],
+        texts[draw.randrange(len(texts)) :],
+        texts[: draw.randrange(1, len(texts) + 1)],
+    ):
+        for event in events_of(log(dmesg(left))):
+            found = explain(event)
+            assert found.choice is None or found.choice.confirmed is not False
+            assert {victim.pid for victim in event.victims} <= victims
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_kind_is_told_right_in_every_form_of_log(form: str) -> None:
+    for case in PLAIN[:: len(PLAIN) // 12]:
+        assert told_wrong(replace(case, data=FORMS[form](texts_of(case.data)))) == [], case.name
