@@ -121,6 +121,10 @@ def cases_of_none() -> list[Case]:
             "supervisor: Killed process 4711 (java) because it hung",
             "Killed process 4711 because it hung",
         ],
+        "a table of panics": [
+            "4.18\tout of memory\tKernel panic - not syncing: Out of memory: system-wide panic_on_oom is enabled",
+            "6.1\tout of memory\tKernel panic - not syncing: System is deadlocked on memory",
+        ],
         "the help of a tool": [
             "usage: oomtop [-h] LOG",
             "  Explains lines like 'COMM invoked oom-killer: gfp_mask=MASK, order=N'",

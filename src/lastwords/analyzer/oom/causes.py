@@ -1,18 +1,20 @@
 """What brought an OOM event about: each cause a small function, with how sure it is.
 
 A cause names what the report shows, never more: that a process leaks, only a second look at it can tell.
+Those of memory that no process holds are in :mod:`lastwords.analyzer.oom.kernel_causes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Optional
 
-from lastwords.analyzer.oom.accounting import Held
-from lastwords.analyzer.oom.choice import Choice
-from lastwords.analyzer.oom.eaters import Process, Program, crowd
-from lastwords.analyzer.oom.failure import Failure
+from lastwords.analyzer.oom import kernel_causes as kernel
+from lastwords.analyzer.oom.eaters import crowd
+from lastwords.analyzer.oom.picture import MIB, CauseFunction, Picture
+from lastwords.analyzer.oom.picture import SMALL as _SMALL
+from lastwords.analyzer.oom.picture import Cause as Cause
+from lastwords.analyzer.oom.picture import sure as _sure
 from lastwords.formats import sizes
 from lastwords.formats.oom.report import OomEvent
 
@@ -21,63 +23,8 @@ CROWD = "many-processes"
 SEVERAL = "several-processes"
 HOLDERS = frozenset(
     (CROWD, "one-process", "jvm", "slab", "hugetlb", "tmpfs", "unowned", "page-tables", "threads", "locked")
-).union(("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory", SEVERAL, "page-cache"))
+).union(("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory", SEVERAL, "page-cache", "initramfs"))
 """The causes that name who or what held the memory; the others name a limit, or why it could not be used."""
-MIB = 1 << 20
-GIB = 1 << 30
-_SMALL = 4 * MIB
-"""What is smaller is nobody's problem, whatever its portion."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why memory ran out, as a finding."""
-
-    id: str
-    confidence: str
-    """``high``, ``medium`` or ``low``."""
-    title: str
-    why: str
-    fix: tuple[str, ...] = ()
-    """Steps in order; those that start with ``$ `` are commands."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """All that the causes look at."""
-
-    event: OomEvent
-    failure: Failure
-    held: Optional[Held]
-    processes: list[Process]
-    """Those that hold the most first."""
-    programs: list[Program]
-    choice: Optional[Choice]
-
-    def portion(self, name: str) -> float:
-        """Return a part of the memory as a portion of the whole."""
-        return self.held.portion(name) if self.held is not None else 0.0
-
-    def size(self, name: str) -> str:
-        """Return the size of a part in words."""
-        return sizes.size(self.held.share(name) if self.held is not None else 0)
-
-    @property
-    def machine(self) -> bool:
-        """Whether the whole machine ran out, not one memory cgroup."""
-        return self.event.killer == "kernel" and self.event.constraint != "memcg"
-
-    @property
-    def whole(self) -> int:
-        """RAM, or the limit of the group; 0 when unknown."""
-        return (self.held.total or 0) if self.held is not None else 0
-
-
-CauseFunction = Callable[[Picture], Iterator[Cause]]
-
-
-def _sure(portion: float, high: float, medium: float) -> str:
-    return "high" if portion >= high else "medium" if portion >= medium else "low"
 
 
 def manual(picture: Picture) -> Iterator[Cause]:
@@ -252,6 +199,29 @@ def tmpfs(picture: Picture) -> Iterator[Cause]:
     )
 
 
+def several(picture: Picture) -> Iterator[Cause]:
+    """Processes hold it, none of them more than the others, or none that the report names."""
+    portion = picture.portion("anon")
+    if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
+        return
+    most = ", ".join(
+        f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3]
+    )
+    number = len(picture.event.tasks)
+    yield Cause(
+        SEVERAL,
+        "medium",
+        f"{picture.size('anon')} are memory of processes"
+        + (", no one of which stands out" if number else ""),
+        f"The largest of {number:,}: {most}."
+        if number
+        else "The report does not tell which: it has no table of them.",
+        ("Give each of them a limit, or less to do: all together they need more than there is.",)
+        if number
+        else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
+    )
+
+
 def swap(picture: Picture) -> Iterator[Cause]:
     """No swap to take what is not in use, or it was full."""
     held = picture.held
@@ -321,157 +291,10 @@ def cma(picture: Picture) -> Iterator[Cause]:
         )
 
 
-def unowned(picture: Picture) -> Iterator[Cause]:
-    """Memory that is on no list: a driver, a balloon, zram or a leak holds it."""
-    held = picture.held
-    portion = picture.portion("unaccounted")
-    if held is None or held.scope != "machine" or portion < 0.12 or (held.unaccounted or 0) < 24 * MIB:
-        return
-    used = (held.swap_total or 0) - (held.swap_free or 0)
-    zram = used > 64 * MIB and (held.unaccounted or 0) < used
-    yield Cause(
-        "unowned",
-        _sure(portion, 0.3, 0.12),
-        f"{sizes.size(held.unaccounted or 0)} belong to nobody that the kernel counts",
-        "Pages that drivers take for themselves, a balloon of the hypervisor, zram and leaks are on no list."
-        + (" Swap is in use: if it is zram, its pages are among them." if zram else ""),
-        ("See zramctl and the balloon of the hypervisor; unload drivers one by one where possible.",),
-    )
-
-
-_COUNTED = (
-    ("zsmalloc", "zram", "what zram or zswap compressed", "$ zramctl"),
-    ("zswap", "zswap", "what zswap compressed", "Limit it: memory.zswap.max."),
-    ("balloon", "balloon", "a balloon: the hypervisor took it back", "Give the machine more memory there."),
-    ("gpu", "gpu", "buffers of a GPU", "$ grep drm-total /proc/*/fdinfo/* | sort -k2 -n | tail"),
-    ("sockets", "sockets", "buffers of network connections", "$ ss -tm"),
-    (
-        "per cpu",
-        "kernel-memory",
-        "the kernel's memory for each CPU",
-        "Look for many groups or BPF maps there.",
-    ),
-    ("vmalloc", "kernel-memory", "vmalloc areas of the kernel", "$ sort -k2 -n /proc/vmallocinfo | tail"),
-    ("kernel", "kernel-memory", "memory of the kernel itself", "$ slabtop -o -s c"),
-)
-"""Part, cause, what it is, and where to look."""
-
-
-def counted(picture: Picture) -> Iterator[Cause]:
-    """It is of a kind that the kernel counts by itself: zram, a balloon, a GPU, sockets, per-CPU data."""
-    for part, name, what, fix in _COUNTED:
-        portion = picture.portion(part)
-        if portion >= 0.2 and picture.whole >= _SMALL:
-            yield Cause(
-                name,
-                _sure(portion, 0.4, 0.2),
-                f"{picture.size(part)} are {what}",
-                "No process has it in its resident memory: killing some may free little.",
-                (fix,),
-            )
-
-
-def several(picture: Picture) -> Iterator[Cause]:
-    """Processes hold it, none of them more than the others, or none that the report names."""
-    portion = picture.portion("anon")
-    if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
-        return
-    most = ", ".join(
-        f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3]
-    )
-    number = len(picture.event.tasks)
-    yield Cause(
-        SEVERAL,
-        "medium",
-        f"{picture.size('anon')} are memory of processes"
-        + (", no one of which stands out" if number else ""),
-        f"The largest of {number:,}: {most}."
-        if number
-        else "The report does not tell which: it has no table of them.",
-        ("Give each of them a limit, or less to do: all together they need more than there is.",)
-        if number
-        else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
-    )
-
-
-def cache(picture: Picture) -> Iterator[Cause]:
-    """Pages of files, which could not be written back or dropped in time."""
-    portion = picture.portion("file")
-    if portion >= 0.5 and picture.failure.kind in ("watermark", "unclear"):
-        yield Cause(
-            "page-cache",
-            "medium" if portion >= 0.7 else "low",
-            f"{picture.size('file')} are pages of files, which should have been reclaimed",
-            "They were dirty or under writeback to a slow device, in use, or reclaim gave up too early.",
-            ("Look for slow or hung storage at that time.", "Lower vm.dirty_bytes, and update the kernel."),
-        )
-
-
-def page_tables(picture: Picture) -> Iterator[Cause]:
-    """Page tables alone are a load: many processes that map the same large memory."""
-    portion = picture.portion("page tables")
-    if portion >= 0.08:
-        yield Cause(
-            "page-tables",
-            _sure(portion, 0.2, 0.08),
-            f"{picture.size('page tables')} are page tables",
-            "Many processes map much memory, each with its own tables.",
-            ("Use huge pages for the shared memory (of a database, mostly), and fewer processes.",),
-        )
-
-
-def kernel_stacks(picture: Picture) -> Iterator[Cause]:
-    """Each thread has a stack in the kernel: very many threads."""
-    portion = picture.portion("kernel stacks")
-    if portion >= 0.05:
-        yield Cause(
-            "threads",
-            _sure(portion, 0.15, 0.05),
-            f"{picture.size('kernel stacks')} are kernel stacks: threads by the ten thousand",
-            "Every thread has one, whatever it does.",
-            ("$ ps -eo nlwp,pid,comm --sort=-nlwp | head",),
-        )
-
-
-def locked(picture: Picture) -> Iterator[Cause]:
-    """Memory that was locked may not be reclaimed."""
-    portion = picture.portion("unevictable")
-    if portion >= 0.3 and not _is_capture(picture):
-        yield Cause(
-            "locked",
-            _sure(portion, 0.5, 0.3),
-            f"{picture.size('unevictable')} may not be reclaimed: locked, or in a ramfs",
-            "mlock(), SHM_LOCK and ramfs keep it in RAM, swap or not.",
-            ("$ grep VmLck /proc/*/status | sort -k2 -n | tail",),
-        )
-
-
-def capture_kernel(picture: Picture) -> Iterator[Cause]:
-    """A kdump capture kernel had too little memory: the dump is lost."""
-    if _is_capture(picture):
-        yield Cause(
-            "capture-kernel",
-            "high" if picture.whole < GIB // 2 else "medium",
-            f"This is a kdump capture kernel, and {sizes.size(picture.whole)} are too little for it",
-            "It lives in what crashkernel= reserved. The crash dump was not saved.",
-            ("Reserve more: crashkernel=512M or above, and fewer drivers in the kdump initramfs.",),
-        )
-
-
-def _is_capture(picture: Picture) -> bool:
-    """The capture kernel of x86 gets the first 640 KiB and what was reserved, of all the RAM it sees."""
-    if not picture.machine or not 0 < picture.whole <= 2 * GIB:
-        return False
-    names = {item.comm for item in picture.processes}
-    if names & {"makedumpfile", "kdump.sh", "kdump-save", "kdumptool", "vmcore-dmesg"}:
-        return True
-    low = next((zone for zone in picture.event.memory.zones if zone.name == "DMA"), None)
-    return low is not None and 0 < low.values.get("present", 0) <= 640 << 10
-
-
 CAUSES: tuple[CauseFunction, ...] = (
     manual,
-    capture_kernel,
+    kernel.starting,
+    kernel.capture_kernel,
     memcg_limit,
     nodes,
     lowmem,
@@ -479,16 +302,16 @@ CAUSES: tuple[CauseFunction, ...] = (
     cma,
     hugetlb,
     slab,
-    unowned,
-    counted,
+    kernel.unowned,
+    kernel.counted,
     tmpfs,
-    locked,
-    page_tables,
-    kernel_stacks,
+    kernel.locked,
+    kernel.page_tables,
+    kernel.kernel_stacks,
     fork_storm,
     one_process,
     several,
-    cache,
+    kernel.cache,
     swap,
 )
 """In the order in which they matter, of equal confidence."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from lastwords.analyzer.oom.accounting import Held, held
-from lastwords.analyzer.oom.causes import Cause, Picture, causes
+from lastwords.analyzer.oom.causes import causes
 from lastwords.analyzer.oom.choice import Choice, choice, implied_swap
 from lastwords.analyzer.oom.eaters import (
     Process,
@@ -18,6 +18,7 @@ from lastwords.analyzer.oom.eaters import (
     programs,
 )
 from lastwords.analyzer.oom.failure import Failure, failure
+from lastwords.analyzer.oom.picture import Cause, Picture
 from lastwords.formats.oom.report import OomEvent
 
 SCHEMA = "urn:lastwords:schema:oom_events:1.0"

@@ -241,7 +241,7 @@ class OomEvents:
             host.panic = (*panic, now, self._count)
             current = self._current(host, caller)
             again = before is not None and before[0] == panic[0] and _near(before[2], now, _PANIC_NEAR)
-            if current is None and panic[1] in OF_MEMORY and not again:
+            if current is None and panic[1] in OF_MEMORY and bare.startswith("Kernel panic") and not again:
                 current = self._opened(host, message, sure=True)  # its report was lost
             if current is not None and self._led_to(current, panic[1], host.panic[2]):
                 event = current.reader.event
