@@ -188,4 +188,25 @@ def _choices() -> list[Case]:
     ]
 
 
-CASES = [*_eaters(), *_choices()]
+def _starts() -> list[Case]:
+    """No program ran yet."""
+    worker, init = Proc(9, "kworker/u2:0", uid=0), Proc(1, "swapper/0", uid=0)
+    end = [
+        "Out of memory and no killable processes...",
+        "Kernel panic - not syncing: System is deadlocked on memory",
+    ]
+    cases = []
+    for by, locked, unreclaimable, frames, cause in (
+        (worker, 7000, 300, ("flush_buffer", "unpack_to_rootfs", "do_populate_rootfs"), "initramfs"),
+        (init, 0, 7300, ("key_alloc", "do_one_initcall", "kernel_init_freeable"), "starting"),
+    ):
+        ram = Ram(anon=0, locked=locked, unreclaimable=unreclaimable)
+        lines = report(KERNELS["6.1"], (), None, by=by, ram=ram, frames=("out_of_memory", *frames))
+        told = Told(trigger=by.comm, panic="deadlocked", causes=(cause,), silent=("locked",))
+        cases.append(
+            Case(f"memory ran out while it started: {cause}", log(dmesg([*lines, *end], 2.2)), (told,))
+        )
+    return cases
+
+
+CASES = [*_starts(), *_eaters(), *_choices()]

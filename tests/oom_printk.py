@@ -420,11 +420,12 @@ def report(
     cpuset: str = "/",
     mems: str = "0",
     why: Optional[str] = None,
+    frames: Sequence[str] = ("out_of_memory",),
 ) -> list[str]:
     """Return the messages of one report: of the whole machine, or of a memory cgroup."""
     asking = by or (procs[-1] if procs else Proc(4711, "java"))
     lines = [trigger(kernel, asking.comm, gfp, order, asking.adj)]
-    lines += head(kernel, asking.comm, asking.pid, MEMCG_FRAMES if group else ("out_of_memory",), mems=mems)
+    lines += head(kernel, asking.comm, asking.pid, MEMCG_FRAMES if group else frames, mems=mems)
     if group is not None:
         lines += group_info(kernel, group)
     if group is None or kernel.version < (3, 9):  # the machine's memory was printed for groups too
