@@ -248,6 +248,17 @@ def _daemons() -> list[Case]:
             ),
         ),
         daemon(
+            "systemd-oomd, from 258",
+            "systemd-oomd",
+            syslog(
+                [
+                    "Considered 12 cgroups for killing, top candidates were:",
+                    pressure.replace("Killed", "Marked").replace(" due to", " for killing due to", 1),
+                ],
+                "systemd-oomd[611]",
+            ),
+        ),
+        daemon(
             "earlyoom 1.7",
             "earlyoom",
             syslog(

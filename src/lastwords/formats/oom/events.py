@@ -25,6 +25,7 @@ WORDS = (
     b"VM: killing process ",
     b"oomd kill: ",
     b"Killed /",
+    b" for killing due to ",
     b"ending SIG",
     b"panic_on_oom is ",
     b"deadlocked on memory",
