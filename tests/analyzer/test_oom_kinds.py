@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 from functools import reduce
+from pathlib import Path
 
+import jsonschema
 import oom_case_eaters
 import oom_case_groups
 import oom_case_kinds
@@ -17,7 +20,9 @@ from oom_corpus import events_of, texts_of
 from oom_printk import dmesg, log, syslog
 from oom_told import Case, Told
 
+from lastwords import schemas
 from lastwords.analyzer.oom.explain import Explanation, explain
+from lastwords.cli.main import run
 
 CASES = [
     *oom_case_kinds.CASES,
@@ -126,3 +131,15 @@ def test_a_damaged_report_tells_less_and_nothing_wrong(case: Case) -> None:
 def test_every_kind_is_told_right_in_every_form_of_log(form: str) -> None:
     for case in PLAIN[:: len(PLAIN) // 12]:
         assert told_wrong(replace(case, data=FORMS[form](texts_of(case.data)))) == [], case.name
+
+
+def test_what_is_told_is_as_the_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [tmp_path / f"{number}.log" for number in range(len(CASES))]
+    for path, case in zip(paths, CASES):
+        path.write_bytes(case.data)
+    run(["oom", "--jsonl", *map(str, paths)])
+    validator = jsonschema.Draft202012Validator(schemas.load("oom_events"))
+    documents = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(documents) == len(CASES)
+    for document in documents:
+        validator.validate(document)
