@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Optional
 
 from oom_printk import (
@@ -133,6 +134,7 @@ def _mixed() -> list[Case]:
     one, two = report(OLD, (java,), java, group=group), report(OLD, (node,), node, group=other)
     # The heads are mixed line by line, then each prints on.
     mixed = [line for pair in zip(one[:4], two[:4]) for line in pair] + one[4:] + two[4:]
+    crossed = [line for pair in zip(one[:4], two[:4]) for line in pair] + two[4:] + one[4:]
     callers = [
         line
         for pair in zip(
@@ -164,6 +166,11 @@ def _mixed() -> list[Case]:
     named = Told("bash", victims=((4711, "ja\nva"),), anon=5200, confirmed=True)
     return [
         Case("two reports mixed, no callers", log(dmesg(mixed)), tuple(killed)),
+        Case(
+            "two reports mixed, the later one is done first",
+            log(dmesg(crossed)),
+            tuple(replace(told, confirmed=True) for told in killed),
+        ),
         Case("an allocation failure mixed in, by its caller", log(callers), (TOLD,)),
         Case(
             "two hosts mixed",

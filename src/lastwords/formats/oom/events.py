@@ -314,6 +314,9 @@ class OomEvents:
         ]
         if pid is not None and len(mine) > 1:
             return max(mine, key=lambda item: item.reader.event.waits_for(pid))
+        if len(mine) > 1 and mine[0].reader.event.victims and not text.startswith("Tasks in "):
+            # The later one has ended; the earlier one, which it was mixed with, goes on.
+            return next((item for item in mine if item.reader.event.unfinished), mine[0])
         if len(mine) > 1 and "omm: " in text:
             return next((item for item in mine if item.reader.event.asked_by(text)), mine[0])
         return mine[0] if mine else None

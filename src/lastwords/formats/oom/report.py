@@ -179,6 +179,11 @@ class OomEvent:
                 return min(PAGE_SIZES, key=lambda size: abs(pages * size - held))
         return PAGE_SIZES[0]
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether another report was printed at the same time, and the kill of this one is still to come."""
+        return self.mixed and not self.victims
+
     def asked_by(self, text: str) -> bool:
         """Return whether a line tells of the task that asked, which this event lacks so far."""
         trigger, match = self.trigger, _CPU.match(text)
