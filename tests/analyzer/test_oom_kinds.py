@@ -143,3 +143,29 @@ def test_what_is_told_is_as_the_schema_says(tmp_path: Path, capsys: pytest.Captu
     assert len(documents) == len(CASES)
     for document in documents:
         validator.validate(document)
+
+
+def told_of(name: str) -> Explanation:
+    (case,) = (case for case in CASES if case.name == name)
+    return explain(events_of(case.data)[0])
+
+
+def test_what_the_groups_below_hold_is_held_by_the_group() -> None:
+    held = told_of("v1 nested, el7").held
+    assert held is not None
+    assert held.share("anon") == (1024 * 1000 + 2048) << 10
+    assert held.share("file") == (8192 + 100) << 10
+
+
+def test_what_the_kernel_counts_by_itself_is_not_counted_twice() -> None:
+    held = told_of("v2, per-CPU memory of the kernel").held
+    assert held is not None
+    assert held.share("kernel") == (900 - 700 - 90) << 20
+
+
+def test_memory_of_nobody_cannot_be_told_of_lines_that_were_cut() -> None:
+    (case,) = (case for case in CASES if case.name == "balloon, in its count")
+    lines = [text[:110] for text in texts_of(case.data)]
+    held = explain(events_of(log(dmesg(lines)))[0]).held
+    assert held is not None
+    assert held.unaccounted is None
