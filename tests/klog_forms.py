@@ -35,7 +35,7 @@ def _indented(texts: Sequence[str]) -> bytes:
 def _record(texts: Sequence[str]) -> bytes:
     lines = []
     for n, text in enumerate(texts):
-        escaped = "".join(c if " " <= c <= "~" and c != "\\" else f"\\x{ord(c):02x}" for c in text)
+        escaped = "".join(chr(c) if 32 <= c < 127 and c != 92 else f"\\x{c:02x}" for c in text.encode())
         lines += [
             f"4,{1000 + n},{SECONDS}{n:06d},-,caller=T77;{escaped}",
             " SUBSYSTEM=memory",

@@ -79,6 +79,31 @@ def _nodes() -> list[Case]:
     ]
 
 
+def _filtered() -> list[Case]:
+    """Of a machine with two nodes the report tells of the one that was allowed; counters are of both."""
+    cases = []
+    for name, constraint in (("4.15", "MEMORY_POLICY"), ("6.12", "CPUSET")):
+        ram = Ram(anon=7500, swap=(4_000_000, 3_900_000))
+        lines = report(KERNELS[name], USUAL, JAVA, ram=ram, constraint=constraint, cpuset="batch")
+        lines = [text.replace("nodemask=(null), order", "nodemask=0, order") for text in lines]
+        of_all = {
+            f"active_anon:{7500 << 8} ": f"active_anon:{15_100 << 8} ",
+            "2009000 pages RAM": "4009000 pages RAM",
+        }
+        for one, both in of_all.items():
+            assert any(one in text for text in lines)
+            lines = [text.replace(one, both) for text in lines]
+        told = Told(
+            constraint=constraint.lower(),
+            victims=((4711, "java"),),
+            confirmed=True,
+            failure="nodes",
+            causes=("node-limit", "jvm"),
+        )
+        cases.append(Case(f"only the allowed node is told of, {name}", log(dmesg(lines)), (told,)))
+    return cases
+
+
 def _panics() -> list[Case]:
     kernel = KERNELS["el8"]
     lines = report(kernel, USUAL, None, ram=FULL)
@@ -276,4 +301,4 @@ def _names() -> list[Case]:
     return cases
 
 
-CASES = [*_kernels(), *_nodes(), *_panics(), *_sysrq(), *_zones(), *_names()]
+CASES = [*_kernels(), *_nodes(), *_filtered(), *_panics(), *_sysrq(), *_zones(), *_names()]

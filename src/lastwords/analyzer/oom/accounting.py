@@ -65,9 +65,30 @@ def held(event: OomEvent) -> Optional[Held]:
     return _of_machine(event.memory) if event.memory.zones or event.memory.counters else None
 
 
+_IN_NODE = {"isolated_anon": "isolated(anon)", "isolated_file": "isolated(file)"}
+"""What a node calls a counter of the machine."""
+
+
+def _is_filtered(info: MemoryInfo) -> bool:
+    """Whether the report leaves nodes out, as it does with those that a cpuset or a policy forbids.
+
+    The counters of the machine are of all nodes nevertheless.
+    """
+    managed, page = info.total("managed"), info.page_size
+    if not (info.nodes and managed and page and "RAM" in info.pages):
+        return False
+    return (info.pages["RAM"] - info.pages.get("reserved", 0)) * page > managed * 1.1
+
+
 def _of_machine(info: MemoryInfo) -> Held:
+    filtered = _is_filtered(info)
+
     def counter(*names: str) -> Optional[int]:
-        known = [value for name in names if (value := info.counter(name)) is not None]
+        if filtered:
+            inside = [_IN_NODE.get(name, name) for name in names]
+            known = [values[name] for values in info.nodes.values() for name in inside if name in values]
+        else:
+            known = [value for name in names if (value := info.counter(name)) is not None]
         return sum(known) if known else None
 
     def per_zone(name: str) -> Optional[int]:
@@ -104,7 +125,7 @@ def _of_machine(info: MemoryInfo) -> Held:
     ram = info.ram
     known = sum(part.bytes for part in shares)
     listed = any(size is not None for name, size in parts if name in ("anon", "lru"))
-    rest = ram - known if ram is not None and listed and not info.cut else None
+    rest = ram - known if ram is not None and listed and not (info.cut or filtered) else None
     if ram is not None and rest is not None and rest < -ram // 20:
         ram = rest = None  # zones are missing in the report, or its numbers contradict each other
     return Held("machine", ram, shares, rest, info.swap_total, info.swap_free)

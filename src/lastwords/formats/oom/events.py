@@ -14,7 +14,14 @@ from typing import Optional
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import DROPPED, Message
 from lastwords.formats.oom.kills import Victim, parse_kill, parse_reaper
-from lastwords.formats.oom.report import OomEvent, ReportReader, is_sysrq, parse_panic, parse_trigger
+from lastwords.formats.oom.report import (
+    OomEvent,
+    ReportReader,
+    is_sysrq,
+    parse_nodemask,
+    parse_panic,
+    parse_trigger,
+)
 from lastwords.formats.oom.user import UserKillers
 
 WORDS = (
@@ -227,7 +234,7 @@ class OomEvents:
         bare = text.strip()
         if "oom-killer" in text and (trigger := parse_trigger(bare)) is not None:
             event = self._opened(host, message, sure=True).reader.event
-            event.trigger = trigger
+            event.trigger, event.nodemask = trigger, parse_nodemask(bare)
             count, then = host.sysrq
             now = event.monotonic or event.time
             event.manual = self._count - count <= _SYSRQ_MESSAGES and _near(then, now, _SYSRQ_SECONDS)
