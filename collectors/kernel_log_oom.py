@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Optional
 
-from lastwords.formats.oom.report import OomEvent, Victim
+from lastwords.formats.oom.kills import Victim
+from lastwords.formats.oom.report import OomEvent
 from lastwords.formats.sizes import size
 from lastwords.model import Event, event
 
 _VICTIM = ("pid", "comm", "uid", "total_vm", "anon_rss", "file_rss", "shmem_rss", "pgtables")
 _TRIGGER = ("comm", "gfp_mask", "gfp_flags", "order", "oom_score_adj")
+REQUESTED = "asked for by SysRq-f"
 _PRINTED = ("gfp_mask", "order", "oom_score_adj")
 
 
@@ -26,19 +28,32 @@ def oom_events(found: OomEvent, path: str, boot: Optional[str]) -> Iterator[Even
         yield event("oom_kill", _killed(details), **more, **_begin(found), details=_known(details))
         return
     context = {
-        "scope": "memcg" if found.constraint == "memcg" else "global",
+        "scope": "manual" if found.manual else "memcg" if found.constraint == "memcg" else "global",
         "constraint": found.constraint,
         "memcg": found.memcg,
         "task_memcg": found.task_memcg,
         "time_source": found.time_source,
     }
-    if found.trigger is not None or not found.victims:
-        details = {**{name: getattr(found.trigger, name, None) for name in _TRIGGER}, **context}
+    # A panic alone is an event of its own kind.
+    bare = found.panic is not None and not (found.memory.zones or found.tasks or found.group)
+    if found.trigger is not None or not (found.victims or bare):
+        asked = {name: getattr(found.trigger, name, None) for name in _TRIGGER}
+        details = {**asked, **context, "outcome": _outcome(found)}
         yield event("oom_report", _asked(found), **more, **_begin(found), details=_known(details))
     for victim in found.victims:
         details = {"killer": "kernel", **_of(victim), **context, "oom_group": found.oom_group}
+        details["reason"] = REQUESTED if found.manual else None
         place: dict[str, Any] = {"line": victim.line, "time": victim.time, "monotonic": victim.monotonic}
         yield event("oom_kill", _killed(details), **more, **place, details=_known(details))
+
+
+def _outcome(found: OomEvent) -> Optional[str]:
+    """What the kernel did, where it killed nothing."""
+    if found.victims:
+        return None
+    if found.nobody:
+        return "no process could be killed"
+    return "the one chosen was exiting already" if found.already_exiting else None
 
 
 def _begin(found: OomEvent) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def _indented(texts: Sequence[str]) -> bytes:
 def _record(texts: Sequence[str]) -> bytes:
     lines = []
     for n, text in enumerate(texts):
-        escaped = "".join(c if " " <= c <= "~" and c != "\\" else f"\\x{ord(c):02x}" for c in text)
+        escaped = "".join(chr(c) if 32 <= c < 127 and c != 92 else f"\\x{c:02x}" for c in text.encode())
         lines += [
             f"4,{1000 + n},{SECONDS}{n:06d},-,caller=T77;{escaped}",
             " SUBSYSTEM=memory",
@@ -69,6 +69,24 @@ def _entry(n: int, text: str) -> dict[str, str]:
         "_HOSTNAME": "web",
         "MESSAGE": text,
     }
+
+
+def _verbose(texts: Sequence[str]) -> bytes:
+    lines = []
+    for n, text in enumerate(texts):
+        fields = {name: value for name, value in _entry(n, text).items() if not name.startswith("__")}
+        fields["_SOURCE_MONOTONIC_TIMESTAMP"] = str(SECONDS * 1000000 + n)
+        lines.append(f"Sun 2026-03-01 02:14:07.{n:06d} UTC [s=1;i={n:x};b={'0' * 32};m=1;t=2;x=3]")
+        lines += [f"    {name}={value}" for name, value in fields.items()]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _lava(texts: Sequence[str]) -> bytes:
+    """A laboratory's log of a console."""
+    entries = (
+        {"dt": STAMP, "lvl": "target", "msg": f"[  511.{n:06d}] {text}"} for n, text in enumerate(texts)
+    )
+    return "".join(f"- {json.dumps(entry)}\n" for entry in entries).encode()
 
 
 def _json(texts: Sequence[str]) -> bytes:
@@ -158,6 +176,17 @@ FORMS: dict[str, Form] = {
     "journal, json": _json,
     "journal, json-pretty": _json_pretty,
     "journal, export": _export,
+    "journal, verbose": _verbose,
+    "LAVA": _lava,
+    "LAVA, raw": _prefixed(STAMP + " <4>[  511.{micro:06d}] "),
+    "GitLab": _prefixed(STAMP + ".000000Z 01O [  511.{micro:06d}] "),
+    "logcat": _prefixed("03-01 02:14:07.000     0     0 W         : "),
+    "logcat and printk": _prefixed("03-01 02:14:07.000     0     0 W kernel  : [  511.{micro:06d}] "),
+    "conserver": _prefixed("[Sun Mar  1 02:14:07 2026][  511.{micro:06d}] "),
+    "syslog, F5": _prefixed("Mar  1 02:14:07 web warning kernel: "),
+    "syslog, relayed": _prefixed("Mar  1 02:14:09 relay Mar  1 02:14:07 web kernel: "),
+    "syslog, indented": _prefixed("    Mar  1 02:14:07 web kernel: "),
+    "syslog, numbered": _prefixed("  {sequence}\tMar  1 02:14:07 web kernel: "),
     "rsyslog, joined": _joined,
     "dmesg, indented": _indented,
     "/dev/kmsg": _record,

@@ -48,7 +48,7 @@ def test_the_rest_of_a_wrapped_line_is_told_by_its_missing_prefix() -> None:
 
 
 def test_journal_tells_who_and_when() -> None:
-    for form in ("journal, json", "journal, json-pretty", "journal, export"):
+    for form in ("journal, json", "journal, json-pretty", "journal, export", "journal, verbose"):
         first = read(FORMS[form](TEXTS))[0].line
         assert (first.host, first.tag, first.priority) == ("web", "kernel", 4)
         assert (first.unix, first.monotonic) == (1772331247.0, 511.0)

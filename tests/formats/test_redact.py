@@ -395,6 +395,10 @@ def test_anything_is_redacted_once_and_for_all(tokens: list[str]) -> None:
     assert count >= 0 and more >= 0
 
 
+def test_what_was_removed_before_is_not_counted_against_it() -> None:
+    assert redact(b"password password<removed><removed>") == (b"password <removed>", 1)
+
+
 def test_json_stays_json() -> None:
     chance = random.Random(2)
     for _ in range(300):

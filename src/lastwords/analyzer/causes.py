@@ -157,6 +157,25 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     # -- memory ran out
     Pattern(
+        "kill-requested",
+        ("Somebody asked the kernel to kill a process (SysRq-f), and {comm} was killed",),
+        (
+            step("request", "{summary}", on("sysrq", "Manual OOM")),
+            step("report", "{summary}", on("oom_report", scope="manual")),
+            step("kill", KILL, on("oom_kill", scope="manual"), core=True),
+        ),
+        sure=True,
+    ),
+    Pattern(
+        "kill-refused",
+        ("Somebody asked the kernel to kill a process (SysRq-f), and no kill is told",),
+        (
+            step("request", "{summary}", on("sysrq", "Manual OOM")),
+            step("report", "{summary}", on("oom_report", scope="manual"), core=True),
+        ),
+        sure=True,
+    ),
+    Pattern(
         "memory-limit",
         (
             "Programs need more memory than the limits of {several} control groups allow, "
@@ -216,6 +235,7 @@ PATTERNS: tuple[Pattern, ...] = (
     Pattern(
         "shortage",
         (
+            "{comm} found no memory left, and nothing was killed: {outcome}",
             "{comm} found no memory left, and what the kernel did about it is not told",
             "Memory ran out, and what the kernel did about it is not told",
         ),

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Optional
 from lastwords.analyzer.oom.explain import Explanation
 from lastwords.analyzer.oom.failure import ZoneState
 from lastwords.formats import sizes
-from lastwords.formats.oom.report import OomEvent, Victim
+from lastwords.formats.oom.kills import Victim
+from lastwords.formats.oom.report import OomEvent
 from lastwords.hookspecs import Look
 from lastwords.reports import words
 from lastwords.reports.screen import page_console, page_text

@@ -46,6 +46,18 @@ class Held:
         return size / self.total if self.total else 0.0
 
 
+_OF_KERNEL = (
+    "slab_reclaimable",
+    "slab_unreclaimable",
+    "kernel_stack",
+    "pagetables",
+    "percpu",
+    "vmalloc",
+    "zswap",
+)
+"""What memory.stat counts in ``kernel`` and by itself as well (from 5.18 on)."""
+
+
 def held(event: OomEvent) -> Optional[Held]:
     """Return where the memory was, or None when the report does not tell."""
     if event.group is not None and event.group.usage and event.constraint == "memcg":
@@ -53,9 +65,30 @@ def held(event: OomEvent) -> Optional[Held]:
     return _of_machine(event.memory) if event.memory.zones or event.memory.counters else None
 
 
+_IN_NODE = {"isolated_anon": "isolated(anon)", "isolated_file": "isolated(file)"}
+"""What a node calls a counter of the machine."""
+
+
+def _is_filtered(info: MemoryInfo) -> bool:
+    """Whether the report leaves nodes out, as it does with those that a cpuset or a policy forbids.
+
+    The counters of the machine are of all nodes nevertheless.
+    """
+    managed, page = info.total("managed"), info.page_size
+    if not (info.nodes and managed and page and "RAM" in info.pages):
+        return False
+    return (info.pages["RAM"] - info.pages.get("reserved", 0)) * page > managed * 1.1
+
+
 def _of_machine(info: MemoryInfo) -> Held:
+    filtered = _is_filtered(info)
+
     def counter(*names: str) -> Optional[int]:
-        known = [value for name in names if (value := info.counter(name)) is not None]
+        if filtered:
+            inside = [_IN_NODE.get(name, name) for name in names]
+            known = [values[name] for values in info.nodes.values() for name in inside if name in values]
+        else:
+            known = [value for name in names if (value := info.counter(name)) is not None]
         return sum(known) if known else None
 
     def per_zone(name: str) -> Optional[int]:
@@ -65,13 +98,16 @@ def _of_machine(info: MemoryInfo) -> Held:
     shmem = counter("shmem") or 0
     anon = counter("active_anon", "inactive_anon", "isolated_anon")
     file = counter("active_file", "inactive_file", "isolated_file")
+    lru, mapped = counter("Active", "inactive"), counter("mapped-anon")
+    if anon is None and lru is not None and mapped is not None:
+        anon, file, lru = mapped, max(0, lru - mapped), None  # 2.6.18: one list for both
     huge = sum((row.get("total") or 0) * (row.get("size") or 2 << 20) for row in info.hugepages)
     parts = (
         # Pages of tmpfs and shared memory are on the lists of anonymous pages.
         ("anon", None if anon is None else max(0, anon - shmem)),
         ("file", file),
         ("shmem", shmem if anon is not None else None),
-        ("lru", counter("Active", "inactive") if anon is None else None),
+        ("lru", lru),
         ("unevictable", counter("unevictable")),
         ("slab reclaimable", counter("slab_reclaimable")),
         ("slab unreclaimable", counter("slab_unreclaimable")),
@@ -81,6 +117,7 @@ def _of_machine(info: MemoryInfo) -> Held:
         ("hugetlb", huge),
         ("zsmalloc", per_zone("zspages")),
         ("balloon", per_zone("Balloon")),
+        ("gpu", (per_zone("gpu_active") or 0) + (per_zone("gpu_reclaim") or 0)),
         ("free", info.total("free") if info.zones else counter("free")),
         ("free per cpu", info.total("free_pcp")),
     )
@@ -88,7 +125,7 @@ def _of_machine(info: MemoryInfo) -> Held:
     ram = info.ram
     known = sum(part.bytes for part in shares)
     listed = any(size is not None for name, size in parts if name in ("anon", "lru"))
-    rest = ram - known if ram is not None and listed else None
+    rest = ram - known if ram is not None and listed and not (info.cut or filtered) else None
     if ram is not None and rest is not None and rest < -ram // 20:
         ram = rest = None  # zones are missing in the report, or its numbers contradict each other
     return Held("machine", ram, shares, rest, info.swap_total, info.swap_free)
@@ -99,7 +136,11 @@ def _of_group(group: MemoryGroup) -> Held:
     usage = group.usage.get("memory", {}).get("usage")
 
     def stat(name: str) -> Optional[int]:
-        return stats.get(f"total_{name}", stats.get(name))
+        if f"total_{name}" in stats:
+            return stats[f"total_{name}"]
+        # Up to 5.2 each group tells of itself alone, not of those below it.
+        known = [values[name] for values in (stats, *group.below.values()) if name in values]
+        return sum(known) if known else None
 
     if "anon" in stats:
         shmem = stats.get("shmem", 0)
@@ -115,7 +156,10 @@ def _of_group(group: MemoryGroup) -> Held:
             ("sockets", stats.get("sock")),
             ("vmalloc", stats.get("vmalloc")),
             ("zswap", stats.get("zswap")),
+            ("hugetlb", stats.get("hugetlb")),
         ]
+        counted = sum(stats.get(name, 0) for name in _OF_KERNEL)
+        parts.append(("kernel", max(0, stats.get("kernel", 0) - counted)))
     else:
         cache, shmem = stat("cache"), stat("shmem") or 0
         parts = [

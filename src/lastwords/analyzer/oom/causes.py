@@ -1,82 +1,27 @@
 """What brought an OOM event about: each cause a small function, with how sure it is.
 
 A cause names what the report shows, never more: that a process leaks, only a second look at it can tell.
+Those of memory that no process holds are in :mod:`lastwords.analyzer.oom.kernel_causes`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Optional
 
-from lastwords.analyzer.oom.accounting import Held
-from lastwords.analyzer.oom.choice import Choice
-from lastwords.analyzer.oom.eaters import Process, Program, crowd
-from lastwords.analyzer.oom.failure import Failure
+from lastwords.analyzer.oom import kernel_causes as kernel
+from lastwords.analyzer.oom.eaters import crowd
+from lastwords.analyzer.oom.picture import MIB, SMALL, Cause, CauseFunction, Picture, sure
 from lastwords.formats import sizes
 from lastwords.formats.oom.report import OomEvent
 
 CONFIDENCES = ("high", "medium", "low")
 CROWD = "many-processes"
+SEVERAL = "several-processes"
 HOLDERS = frozenset(
     (CROWD, "one-process", "jvm", "slab", "hugetlb", "tmpfs", "unowned", "page-tables", "threads", "locked")
-)
+).union(("zram", "zswap", "balloon", "gpu", "sockets", "kernel-memory", SEVERAL, "page-cache", "initramfs"))
 """The causes that name who or what held the memory; the others name a limit, or why it could not be used."""
-MIB = 1 << 20
-GIB = 1 << 30
-_SMALL = 4 * MIB
-"""What is smaller is nobody's problem, whatever its portion."""
-
-
-@dataclass(frozen=True)
-class Cause:
-    """Why memory ran out, as a finding."""
-
-    id: str
-    confidence: str
-    """``high``, ``medium`` or ``low``."""
-    title: str
-    why: str
-    fix: tuple[str, ...] = ()
-    """Steps in order; those that start with ``$ `` are commands."""
-
-
-@dataclass(frozen=True)
-class Picture:
-    """All that the causes look at."""
-
-    event: OomEvent
-    failure: Failure
-    held: Optional[Held]
-    processes: list[Process]
-    """Those that hold the most first."""
-    programs: list[Program]
-    choice: Optional[Choice]
-
-    def portion(self, name: str) -> float:
-        """Return a part of the memory as a portion of the whole."""
-        return self.held.portion(name) if self.held is not None else 0.0
-
-    def size(self, name: str) -> str:
-        """Return the size of a part in words."""
-        return sizes.size(self.held.share(name) if self.held is not None else 0)
-
-    @property
-    def machine(self) -> bool:
-        """Whether the whole machine ran out, not one memory cgroup."""
-        return self.event.killer == "kernel" and self.event.constraint != "memcg"
-
-    @property
-    def whole(self) -> int:
-        """RAM, or the limit of the group; 0 when unknown."""
-        return (self.held.total or 0) if self.held is not None else 0
-
-
-CauseFunction = Callable[[Picture], Iterator[Cause]]
-
-
-def _sure(portion: float, high: float, medium: float) -> str:
-    return "high" if portion >= high else "medium" if portion >= medium else "low"
 
 
 def manual(picture: Picture) -> Iterator[Cause]:
@@ -153,7 +98,7 @@ def fork_storm(picture: Picture) -> Iterator[Cause]:
     part = f", all of {of}: what they share counts for each" if portion > 1 else part
     yield Cause(
         CROWD,
-        _sure(portion, 0.4, 0.2),
+        sure(portion, 0.4, 0.2),
         f"{most.comm}: {most.processes:,} processes held {sizes.size(most.held)} together{part}",
         "Not one of them is the problem: their number is. Pages that they share are counted for each, so the "
         "sum may be more than there is.",
@@ -174,7 +119,7 @@ def one_process(picture: Picture) -> Iterator[Cause]:
     charged = most.rss if most.rss_anon is None else most.rss_anon + (most.rss_shmem or 0)
     part = size if picture.machine else charged
     portion = min(1.0, part / (picture.whole + swap))
-    if portion < 0.3 or size < _SMALL:
+    if portion < 0.3 or size < SMALL:
         return
     victims = {victim.pid for victim in picture.event.victims}
     spared = "" if most.pid in victims or not victims else " It is not the one that was killed."
@@ -189,7 +134,7 @@ def one_process(picture: Picture) -> Iterator[Cause]:
     ram, swapped = sizes.alike((most.rss, most.swap))
     yield Cause(
         "jvm" if java else "one-process",
-        _sure(portion, 0.5, 0.3),
+        sure(portion, 0.5, 0.3),
         f"{most.comm} (pid {most.pid}) alone held {_of_whole(picture, part, portion, swap)}",
         f"{ram} of RAM" + (f" and {swapped} of swap." if most.swap else ".") + spared,
         tuple(fix),
@@ -208,7 +153,7 @@ def _of_whole(picture: Picture, part: int, portion: float, swap: int) -> str:
 def slab(picture: Picture) -> Iterator[Cause]:
     """The kernel's own objects hold it, and cannot be reclaimed."""
     portion = picture.portion("slab unreclaimable")
-    if portion < 0.15 or picture.whole < _SMALL:
+    if portion < 0.15 or picture.whole < SMALL:
         return
     info = picture.event.memory
     caches = sorted(info.slabs, key=lambda item: -item[2])[:3]
@@ -216,7 +161,7 @@ def slab(picture: Picture) -> Iterator[Cause]:
     places = ", ".join(f"{item['function']} ({item['place']})" for item in info.allocations[:2])
     yield Cause(
         "slab",
-        _sure(portion, 0.3, 0.15),
+        sure(portion, 0.3, 0.15),
         f"{picture.size('slab unreclaimable')} are kernel objects that cannot be reclaimed",
         (f"The largest caches: {named}. " if named else "")
         + (f"Allocated mostly by {places}. " if places else "")
@@ -255,10 +200,33 @@ def tmpfs(picture: Picture) -> Iterator[Cause]:
     who = "processes map it" if mapped > (picture.held.share("shmem") if picture.held else 0) // 2 else ""
     yield Cause(
         "tmpfs",
-        _sure(portion, 0.4, 0.2) if not who else "medium",
+        sure(portion, 0.4, 0.2) if not who else "medium",
         f"{picture.size('shmem')} are files in tmpfs or shared memory",
         "Killing a process does not free a file in tmpfs." if not who else f"It is shared memory: {who}.",
         ("$ df -h -t tmpfs", "$ ipcs -m", "Remove what need not be in RAM, and set size= on tmpfs mounts."),
+    )
+
+
+def several(picture: Picture) -> Iterator[Cause]:
+    """Processes hold it, none of them more than the others, or none that the report names."""
+    portion = picture.portion("anon")
+    if portion < 0.5 or any(True for cause in (fork_storm, one_process) for _ in cause(picture)):
+        return
+    most = ", ".join(
+        f"{item.comm} {sizes.size(item.rss + (item.swap or 0))}" for item in picture.processes[:3]
+    )
+    number = len(picture.event.tasks)
+    yield Cause(
+        SEVERAL,
+        "medium",
+        f"{picture.size('anon')} are memory of processes"
+        + (", no one of which stands out" if number else ""),
+        f"The largest of {number:,}: {most}."
+        if number
+        else "The report does not tell which: it has no table of them.",
+        ("Give each of them a limit, or less to do: all together they need more than there is.",)
+        if number
+        else ("$ ps -eo rss,pid,comm --sort=-rss | head",),
     )
 
 
@@ -331,89 +299,10 @@ def cma(picture: Picture) -> Iterator[Cause]:
         )
 
 
-def unowned(picture: Picture) -> Iterator[Cause]:
-    """Memory that is on no list: a driver, a balloon, zram or a leak holds it."""
-    held = picture.held
-    portion = picture.portion("unaccounted")
-    if held is None or held.scope != "machine" or portion < 0.12 or (held.unaccounted or 0) < 24 * MIB:
-        return
-    used = (held.swap_total or 0) - (held.swap_free or 0)
-    zram = used > 64 * MIB and (held.unaccounted or 0) < used
-    yield Cause(
-        "unowned",
-        _sure(portion, 0.3, 0.12),
-        f"{sizes.size(held.unaccounted or 0)} belong to nobody that the kernel counts",
-        "Pages that drivers take for themselves, a balloon of the hypervisor, zram and leaks are on no list."
-        + (" Swap is in use: if it is zram, its pages are among them." if zram else ""),
-        ("See zramctl and the balloon of the hypervisor; unload drivers one by one where possible.",),
-    )
-
-
-def page_tables(picture: Picture) -> Iterator[Cause]:
-    """Page tables alone are a load: many processes that map the same large memory."""
-    portion = picture.portion("page tables")
-    if portion >= 0.08:
-        yield Cause(
-            "page-tables",
-            _sure(portion, 0.2, 0.08),
-            f"{picture.size('page tables')} are page tables",
-            "Many processes map much memory, each with its own tables.",
-            ("Use huge pages for the shared memory (of a database, mostly), and fewer processes.",),
-        )
-
-
-def kernel_stacks(picture: Picture) -> Iterator[Cause]:
-    """Each thread has a stack in the kernel: very many threads."""
-    portion = picture.portion("kernel stacks")
-    if portion >= 0.05:
-        yield Cause(
-            "threads",
-            _sure(portion, 0.15, 0.05),
-            f"{picture.size('kernel stacks')} are kernel stacks: threads by the ten thousand",
-            "Every thread has one, whatever it does.",
-            ("$ ps -eo nlwp,pid,comm --sort=-nlwp | head",),
-        )
-
-
-def locked(picture: Picture) -> Iterator[Cause]:
-    """Memory that was locked may not be reclaimed."""
-    portion = picture.portion("unevictable")
-    if portion >= 0.3 and not _is_capture(picture):
-        yield Cause(
-            "locked",
-            _sure(portion, 0.5, 0.3),
-            f"{picture.size('unevictable')} may not be reclaimed: locked, or in a ramfs",
-            "mlock(), SHM_LOCK and ramfs keep it in RAM, swap or not.",
-            ("$ grep VmLck /proc/*/status | sort -k2 -n | tail",),
-        )
-
-
-def capture_kernel(picture: Picture) -> Iterator[Cause]:
-    """A kdump capture kernel had too little memory: the dump is lost."""
-    if _is_capture(picture):
-        yield Cause(
-            "capture-kernel",
-            "high" if picture.whole < GIB // 2 else "medium",
-            f"This is a kdump capture kernel, and {sizes.size(picture.whole)} are too little for it",
-            "It lives in what crashkernel= reserved. The crash dump was not saved.",
-            ("Reserve more: crashkernel=512M or above, and fewer drivers in the kdump initramfs.",),
-        )
-
-
-def _is_capture(picture: Picture) -> bool:
-    """The capture kernel of x86 gets the first 640 KiB and what was reserved, of all the RAM it sees."""
-    if not picture.machine or not 0 < picture.whole <= 2 * GIB:
-        return False
-    names = {item.comm for item in picture.processes}
-    if names & {"makedumpfile", "kdump.sh", "kdump-save", "kdumptool", "vmcore-dmesg"}:
-        return True
-    low = next((zone for zone in picture.event.memory.zones if zone.name == "DMA"), None)
-    return low is not None and 0 < low.values.get("present", 0) <= 640 << 10
-
-
 CAUSES: tuple[CauseFunction, ...] = (
     manual,
-    capture_kernel,
+    kernel.starting,
+    kernel.capture_kernel,
     memcg_limit,
     nodes,
     lowmem,
@@ -421,13 +310,16 @@ CAUSES: tuple[CauseFunction, ...] = (
     cma,
     hugetlb,
     slab,
-    unowned,
+    kernel.unowned,
+    kernel.counted,
     tmpfs,
-    locked,
-    page_tables,
-    kernel_stacks,
+    kernel.locked,
+    kernel.page_tables,
+    kernel.kernel_stacks,
     fork_storm,
     one_process,
+    several,
+    kernel.cache,
     swap,
 )
 """In the order in which they matter, of equal confidence."""

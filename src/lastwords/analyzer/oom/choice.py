@@ -78,7 +78,9 @@ def _ranked(event: OomEvent, era: Era, pid: int, printed: Optional[int]) -> Choi
     page = event.page_size
     total, known = _total(event)
     listed = processes(event)
-    order = rank(map(_task, listed), era, total, page_size=page)
+    # A process that was killed before and is still there could not be reaped: the kernel passes it over.
+    gone = event.passed_over - {pid}
+    order = rank((_task(item, item.pid in gone) for item in listed), era, total, page_size=page)
     at = next((n for n, item in enumerate(order, 1) if item.task.pid == pid), None)
     if at is None:
         return Choice(pid, era.name, total=total, printed=printed, why="it is not in the table", ranking=())
@@ -94,12 +96,18 @@ def _ranked(event: OomEvent, era: Era, pid: int, printed: Optional[int]) -> Choi
         why = f"{first.task.pid} ({_name(listed, first.task.pid)}) weighs more by what the table tells"
         if mine.points is None:
             why = "by its oom_score_adj it may not be killed"
+        elif _name(listed, pid) == "swapoff":
+            confirmed, why = None, "swapoff is taken first, whatever it weighs: it needs the memory itself"
         elif no_swap:
             confirmed, why = None, why + "; the table of this kernel leaves out swap, which counts"
         elif adjusted and not known:
             confirmed, why = None, why + "; how much memory adjustments were measured against is unknown"
-        elif event.damaged:
+        elif event.damaged or event.dropped:
             confirmed, why = None, why + "; the table is damaged"
+        elif era_of(event.release or "") is None:
+            confirmed, why = None, why + "; the report does not tell the kernel's version"
+        elif event.mixed:
+            confirmed, why = None, why + "; another report was printed at the same time"
     if confirmed is False and printed is not None and score is not None:
         why += f"; the kernel printed {printed}, the table gives {score}"
     return Choice(pid, era.name, at, mine.points, total, mine.ties, score, printed, confirmed, why, shown)
@@ -117,7 +125,7 @@ def implied_swap(event: OomEvent, found: Choice) -> Optional[int]:
     return max(0, points * event.page_size - row.rss - (row.page_tables or 0))
 
 
-def _task(item: Process) -> Task:
+def _task(item: Process, gone: bool) -> Task:
     return Task(
         item.pid,
         item.rss,
@@ -125,7 +133,7 @@ def _task(item: Process) -> Task:
         item.page_tables or 0,
         item.oom_score_adj or 0,
         root=item.uid == 0,
-        killable=item.pid != INIT,
+        killable=item.pid != INIT and not gone,
     )
 
 

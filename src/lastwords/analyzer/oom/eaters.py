@@ -75,6 +75,26 @@ def processes(event: OomEvent) -> list[Process]:
     ]
 
 
+def killed(event: OomEvent) -> list[Process]:
+    """Return the processes that were killed, as far as their sizes are told: where there is no table."""
+    return [
+        Process(
+            victim.pid or 0,
+            victim.comm or "?",
+            victim.uid,
+            victim.rss,
+            victim.anon_rss,
+            victim.shmem_rss,
+            victim.swap,
+            victim.pgtables,
+            victim.total_vm,
+            victim.oom_score_adj,
+        )
+        for victim in event.victims
+        if victim.rss
+    ]
+
+
 def largest(found: list[Process], number: int = SHOWN) -> list[Process]:
     """Return the processes that hold the most."""
     return sorted(found, key=lambda item: -item.weight)[:number]

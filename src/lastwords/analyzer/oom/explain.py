@@ -6,10 +6,19 @@ from dataclasses import asdict, dataclass
 from typing import Any, Optional
 
 from lastwords.analyzer.oom.accounting import Held, held
-from lastwords.analyzer.oom.causes import Cause, Picture, causes
+from lastwords.analyzer.oom.causes import causes
 from lastwords.analyzer.oom.choice import Choice, choice, implied_swap
-from lastwords.analyzer.oom.eaters import Process, Program, groups, largest, processes, programs
+from lastwords.analyzer.oom.eaters import (
+    Process,
+    Program,
+    groups,
+    killed,
+    largest,
+    processes,
+    programs,
+)
 from lastwords.analyzer.oom.failure import Failure, failure
+from lastwords.analyzer.oom.picture import Cause, Picture
 from lastwords.formats.oom.report import OomEvent
 
 SCHEMA = "urn:lastwords:schema:oom_events:1.0"
@@ -160,7 +169,7 @@ class Explanation:
 def explain(event: OomEvent) -> Explanation:
     """Return what an event means."""
     listed = processes(event)
-    most, names = largest(listed), programs(listed)
+    most, names = largest(listed or killed(event)), programs(listed)
     why, where, chosen = failure(event), held(event), choice(event)
     picture = Picture(event, why, where, most, names, chosen)
     return Explanation(

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Optional
 
-from lastwords.analyzer.oom.causes import CROWD, HOLDERS, Cause, limit_hit
+from lastwords.analyzer.oom.causes import CROWD, HOLDERS, limit_hit
 from lastwords.analyzer.oom.eaters import Program, crowd
 from lastwords.analyzer.oom.explain import Explanation, explain
+from lastwords.analyzer.oom.picture import Cause
 from lastwords.formats.log.klog import Clock
 from lastwords.formats.log.messages import ENTRY_LINES, Messages
 from lastwords.formats.oom.events import BEFORE, WORDS, OomEvents

@@ -62,14 +62,22 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
     ]
     if not reports:
         return
-    last = reports[-1]
+    # SysRq-f kills where nothing is short, and a report may tell itself why it killed nothing.
+    unknown = [
+        event
+        for event in reports
+        if not event["details"].get("outcome") and event["details"].get("scope") != "manual"
+    ]
+    if not unknown:
+        return
+    last = unknown[-1]
     yield Finding(
         "oom-outcome-unknown",
         Severity.WARNING if case.is_news(last["time"]) else Severity.INFO,
         "Memory ran out, and what the kernel did about it is not told",
         "The last time: " + str(last["summary"]),
         subject="memory",
-        evidence=tuple(map(proof, reports[-SHOWN:])),
+        evidence=tuple(map(proof, unknown[-SHOWN:])),
         fix=(
             *_fix(reports),
             look_at_memory(case, LOOK),

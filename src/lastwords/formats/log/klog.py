@@ -163,9 +163,16 @@ _SYSLOG = re.compile(
     r" (?P<hour>\d\d):(?P<minute>\d\d):(?P<second>\d\d(?:\.\d{1,6})?)(?: (?P<zone>[A-Z]{3,5}))? "
 )
 _UNIX = re.compile(r"(\d{9,10}\.\d{3,6}) ")
-# BusyBox's syslogd puts facility and severity before the tag: kern.warn
+# BusyBox's syslogd puts facility and severity before the tag: kern.warn; F5's severity alone.
 _HOST_TAG = re.compile(
-    r"(?:(\S*[^\s:]) )?(?:[a-z]{2,8}\d?\.[a-z]{3,7} )?([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?"
+    r"(?:(\S*[^\s:]) )?(?:(?:[a-z]{2,8}\d?\.[a-z]{3,7}|emerg|alert|crit|err|warning|notice|info|debug) )?"
+    r"([\w./@:\\-]{1,120}?)(?:\[(\d{1,10})\])?: ?"
+)
+# A relay puts its own stamp before that of the sender.
+_RELAYED = re.compile(r"\S{1,255} (?=[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ \S+: )")
+# Android's logcat: pid and tid are 0 where the kernel wrote it, and its tag may be empty.
+_LOGCAT = re.compile(
+    r"(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d\.\d{3,6}) +(\d{1,10}) +\d{1,10} [VDIWEFS] (?: *: )?(.*)", re.DOTALL
 )
 _TAG_ONLY = re.compile(r"(kernel): ")
 # RFC 5424: host, program, process, id of the message, structured data.
@@ -174,7 +181,12 @@ _FIELDS = re.compile(
 )
 _CARRIERS = 3
 """Most that is taken off a line before its prefix: each of the following, or ``dmesg --decode``."""
-_CONTAINER = re.compile(r"std(?:out|err) [FP] ")
+_CONTAINER = re.compile(r"std(?:out|err) [FP] |\d\d[OE][ +]|(?=<\d{1,3}>\[)")  # GitLab: 01O; LAVA: <4>[
+_INDENTED = re.compile(
+    r"(?:[ \t]{1,12}\d{1,9}[ \t:]{1,4}|\d{1,9}[:\t] ?|[ \t]{1,40})"
+    r"(?=[^\W\d]{3,4} [ \d]\d \d\d:|\d{4}-\d\d-\d\d[T ])"
+)
+"""A line quoted in a text, or numbered."""
 # grep names file and line.
 _FOUND_IN = re.compile(r"[\w./+@-]{1,200}?[:-](?:\d{1,9}[:-])?(?=\[|<\d|\d{4}-|[^\W\d]{3,4} [ \d]\d \d\d:)")
 
@@ -203,6 +215,10 @@ def _parsed(line: str, carriers: int) -> LogLine:
     if carriers and (match := _DECODED.match(line)) is not None and match[2] in _LEVELS:
         found = _parsed(line[match.end() :], carriers - 1)
         return replace(found, priority=_LEVELS.index(match[2]), is_kernel=match[1] == "kern")
+    if carriers and (match := _INDENTED.match(line)) is not None:
+        return _parsed(line[match.end() :], carriers - 1)
+    if line[2:3] == "-" and (match := _LOGCAT.match(line)) is not None:
+        return _of_logcat(match, carriers)
     for pattern, make in ((_ISO, _iso), (_SYSLOG, _traditional)):
         if (match := pattern.match(line)) is not None and (stamp := make(match)) is not None:
             rest = line[match.end() :]
@@ -212,6 +228,8 @@ def _parsed(line: str, carriers: int) -> LogLine:
             if carriers and (match := _CONTAINER.match(rest)) is not None:
                 found = _parsed(rest[match.end() :], carriers - 1)
                 return found if found.stamp is not None else replace(found, stamp=stamp)
+            if carriers and (match := _RELAYED.match(rest)) is not None:
+                return _parsed(rest[match.end() :], carriers - 1)
             return _tagged(rest, priority, stamp=stamp, fields=line.startswith("1 "))
     if (match := _UNIX.match(line)) is not None:
         return _tagged(line[match.end() :], priority, unix=float(match[1]))
@@ -221,7 +239,11 @@ def _parsed(line: str, carriers: int) -> LogLine:
         return _printk(rest, priority, monotonic, caller)
     for pattern, make in ((_DMESG_T, _bracketed), (_HUMAN, _minute)):
         if (match := pattern.match(line)) is not None:
-            caller, rest = _caller(line[match.end() :])
+            rest = line[match.end() :]
+            if (inner := _PRINTK.match(rest)) is not None:  # a console's server and printk both tell the time
+                caller, rest = _caller(rest[inner.end() :])
+                return replace(_printk(rest, priority, float(inner[1]), caller), stamp=make(match))
+            caller, rest = _caller(rest)
             return LogLine(rest, stamp=make(match), priority=priority, caller=caller, is_kernel=True)
     if carriers and (match := _FOUND_IN.match(line)) is not None:
         rest = line[match.end() :]
@@ -249,6 +271,16 @@ def _record(match: re.Match[str], line: str) -> LogLine:
         caller=caller[1] if caller else None,
         is_kernel=priority >> 3 == 0,
         record=True,
+    )
+
+
+def _of_logcat(match: re.Match[str], carriers: int) -> LogLine:
+    month, day, hour, minute = (int(match[group]) for group in range(1, 5))
+    found = _parsed(match[7], carriers - 1) if carriers > 0 else LogLine(match[7])
+    return replace(
+        found,
+        stamp=Stamp(None, month, day, hour, minute, float(match[5])),
+        is_kernel=match[6] == "0",
     )
 
 

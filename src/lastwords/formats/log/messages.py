@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import Any, Optional
 
 from lastwords.formats import bounded, text_of
@@ -41,13 +42,23 @@ _ESCAPED = re.compile(r"(?:\\x[0-9a-f]{2})+")
 _FRAGMENT = re.compile(
     r"(?P<head>\d{1,4},(?P<record>\d+),\d+,[^;]{0,100}?),ncfrag=(\d+)/(\d+)(?P<more>[^;]{0,60});"
 )
+DROPPED = re.compile(
+    r"\*\* \d{1,10} (?:printk )?messages dropped \*\*|Missed \d{1,10} kernel messages"
+    r"|(?:imjournal|imklog|imkmsg): ?\d{1,10} messages lost"
+)
+"""What tells that messages were lost here: printk, on the line of the next message up to 5.9; daemons."""
 _DICTIONARY = re.compile(r" [A-Z_]+=")
 _ENTRY = re.compile(rb"__(?:CURSOR|REALTIME_TIMESTAMP|MONOTONIC_TIMESTAMP)=")
+# journalctl -o verbose: a line of time and cursor, then a field a line.
+_VERBOSE = re.compile(
+    rb"\w{3} (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d)(?:\.(\d{6}))? (\S{1,8}) \[s=[0-9a-f]{1,32};[^\]]{1,200}\]"
+)
+_INDENTED = b"    "
 _FIELD = re.compile(rb"([A-Z_][A-Z0-9_]{0,63})(?:=(.*))?", re.DOTALL)
 _CARRIED = ("log", "message", "msg", "textPayload")
 """Where Docker, Elastic, others and Google put the line, in JSON."""
 _MESSAGE_KEY = re.compile(rb'"(?:MESSAGE|log|message|msg|textPayload)"')
-_OBJECT = re.compile(rb"(?:data: |\x1e)?(\{.*)", re.DOTALL)
+_OBJECT = re.compile(rb"(?:data: |\x1e|- )?(\{.*)", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -96,6 +107,7 @@ class Messages:
         self._indent = 0
         self._number = 0
         self._entry: Optional[dict[str, str]] = None
+        self._verbose = False
         self._field: Optional[tuple[str, bytearray]] = None
         self._object: list[bytes] = []
         self._fragments: dict[str, dict[int, str]] = {}
@@ -107,9 +119,19 @@ class Messages:
         self._number = number
         if self._field is not None:
             return self._binary(data)
+        if data[-1:] == b"]" and (head := _VERBOSE.match(data)) is not None:
+            before = self.end()
+            self.lines_each, self._entry, self._verbose = ENTRY_LINES, _verbose_time(head), True
+            return before
+        if self._verbose:
+            if data.startswith(_INDENTED) and self._entry is not None and len(self._entry) <= _ENTRY_FIELDS:
+                if (field := _FIELD.fullmatch(data[4:])) is not None and field[2] is not None:
+                    self._entry.setdefault(field[1].decode(), text_of(field[2][:_FIELD_LIMIT]))
+                return []
+            return [*self.end(), *self.feed(number, offset, data)]
         if self._entry is not None or _ENTRY.match(data):
             return self._of_export(number, offset, data.rstrip(b"\r"))
-        if self._object or data[:1] in b"{d\x1e":
+        if self._object or data[:1] in b"{d\x1e-":
             found = self._of_json(number, offset, data)
             if found is not None:
                 return found
@@ -117,13 +139,13 @@ class Messages:
 
     def end(self) -> list[Message]:
         """Return the message that the end of the log cut, if any."""
-        entry, self._entry = self._entry or {}, None
+        entry, self._entry, self._verbose = self._entry or {}, None, False
         return _of_entry(entry, self._number, 0)
 
     def _gap(self) -> None:
         """Lines were left out: nothing before this has to do with what comes."""
         self._before, self._indent = None, 0
-        self._entry, self._field, self._object = None, None, []
+        self._entry, self._field, self._object, self._verbose = None, None, [], False
 
     # -- text, a line a message or several messages a line ---------------------------------------------
 
@@ -138,6 +160,9 @@ class Messages:
             if whole is None:
                 return []
             raw = whole
+        if raw[:3] == "** " and (dropped := DROPPED.match(raw)) and raw[dropped.end() :].strip():
+            rest = raw[dropped.end() :].lstrip()
+            return [*self._of_text(number, offset, dropped[0]), *self._of_text(number, offset, rest)]
         line = parse_line(raw)
         if _has_prefix(line):
             if self._before is not None and (line.stamp, line.unix, line.monotonic) == (None, None, None):
@@ -239,7 +264,7 @@ def lines_each(head: bytes) -> int:
     (40, 1)
     """
     first = head.lstrip()[:64]
-    if _ENTRY.match(first) or re.match(rb"\{\s*\n", first):
+    if _ENTRY.match(first) or re.match(rb"\{\s*\n", first) or _VERBOSE.match(head.lstrip()[:300]):
         return ENTRY_LINES
     return 3 if re.match(rb"\d{1,4},\d{1,20},\d{1,20},", first) else 1  # /dev/kmsg tells device and subsystem
 
@@ -284,6 +309,17 @@ def _parts(line: LogLine) -> list[LogLine]:
 
 def _unescaped(match: re.Match[str]) -> str:
     return bytes.fromhex(match[0].replace("\\x", "")).decode("utf-8", "replace")
+
+
+def _verbose_time(head: re.Match[bytes]) -> dict[str, str]:
+    """The time in the first line of an entry as a field, where its zone can be told."""
+    if head[3] != b"UTC":
+        return {}
+    try:
+        stamp = datetime.fromisoformat(head[1].decode()).replace(tzinfo=timezone.utc)
+    except ValueError:
+        return {}
+    return {"__REALTIME_TIMESTAMP": f"{int(stamp.timestamp())}{(head[2] or b'000000').decode()}"}
 
 
 def _value(value: Any) -> str:

@@ -12,15 +12,14 @@ from dataclasses import dataclass, field, replace
 from typing import Optional
 
 from lastwords.formats.log.klog import Clock
-from lastwords.formats.log.messages import Message
+from lastwords.formats.log.messages import DROPPED, Message
+from lastwords.formats.oom.kills import Victim, parse_kill, parse_reaper
 from lastwords.formats.oom.report import (
     OomEvent,
     ReportReader,
-    Victim,
     is_sysrq,
-    parse_kill,
+    parse_nodemask,
     parse_panic,
-    parse_reaper,
     parse_trigger,
 )
 from lastwords.formats.oom.user import UserKillers
@@ -28,13 +27,18 @@ from lastwords.formats.oom.user import UserKillers
 WORDS = (
     b"oom-kill",
     b"Killed process ",
+    b"OOM killed process ",
+    b"no killable process",
     b"VM: killing process ",
     b"oomd kill: ",
     b"Killed /",
+    b" for killing due to ",
     b"ending SIG",
+    b"panic_on_oom is ",
+    b"deadlocked on memory",
 )
 """Byte strings of which each event has one in a line."""
-STEMS = (b"kill", b"Kill", b"ending SIG")
+STEMS = (b"kill", b"Kill", b"ending SIG", b"panic_on_oom is ", b"deadlocked on memory")
 """Fewer ones, of which each word holds one."""
 BEFORE = 150
 """Messages before such a line that may belong to its event, when the first line of its report was lost."""
@@ -44,9 +48,18 @@ AFTER_KILL = 60
 """The same after a kill: the reaper's lines, the rest of a group."""
 _WRAPPED = 4
 """Messages that the rest of a wrapped one may take."""
-_PANIC_BEFORE = 60.0
+_PANIC_NEAR = 60.0
+"""Seconds between an OOM event and a panic that may have to do with it."""
 _SYSRQ_MESSAGES = 8
 _SYSRQ_SECONDS = 5.0
+OF_MEMORY = ("compulsory", "system-wide", "no killable", "deadlocked")
+"""Kinds of panic that are an OOM event by themselves."""
+_MIXED = 3
+"""Messages after a line of a report within which another may begin without ending it."""
+_CUT = 40
+"""Lines at the beginning of a log that may be the rest of a report: allocation failures print the like."""
+_REMEMBERED = 64
+"""Processes killed that are remembered: those that could not be reaped stay in the table."""
 _MOST_OPEN = 64
 _HOSTS = 64
 
@@ -84,6 +97,15 @@ _BEGINNINGS = (
 )
 _WIDTH = 42
 """Where a message is wrapped at the earliest, the next word included: mails are, behind a syslog's prefix."""
+_NAME_BEGUN = re.compile(r"(?:[^:]{1,80}: )?Kill(?:ed)? process \d{1,10}(?:, UID \d{1,10},)? \([^)]{0,15}$")
+_NAME_ENDED = re.compile(r".{0,15}\)(?:,? total-vm:|, UID |\.?$| score -?\d)")
+_TASK_BEGUN = re.compile(r"oom-kill:(?!.*,pid=).*,task=[^\n]{0,15}$")
+_TASK_ENDED = re.compile(r".{0,15},pid=\d")
+_CHOSEN = re.compile(r"(?:oom-kill:.*,pid=|[^:]{1,80}: [Kk]ill process )(\d{1,10})\b", re.DOTALL)
+_MEMORY = re.compile(
+    r"\s?(?:active_anon|active_file|unevictable|slab_reclaimable|mapped|free|Active):\d|Mem-[Ii]nfo:"
+    r"|(?:Node \d+ )?(?:DMA32|DMA|Normal|HighMem|Movable) free:\d|Node \d+ active_anon:"
+)
 _LONGEST = 8192
 """Characters of a message that are looked at: the kernel's are shorter than 1,024, most of them."""
 
@@ -109,6 +131,7 @@ class _Host:
     daemons: UserKillers = field(default_factory=UserKillers)
     sysrq: tuple[int, Optional[float]] = (-1000, None)
     panic: Optional[tuple[str, str, Optional[float], int]] = None
+    killed: list[int] = field(default_factory=list)
 
 
 class OomEvents:
@@ -151,9 +174,12 @@ class OomEvents:
             host.events.append(_Open(ReportReader(made), "daemon", self._count, True, True))
         if message.is_kernel:
             self._join(host, message)
-        elif host.pending is not None:
-            pending, host.pending = host.pending, None
-            self._take(host, pending)
+        else:
+            if host.pending is not None:
+                pending, host.pending = host.pending, None
+                self._take(host, pending)
+            if _is_dropped(message.text):
+                self._take(host, message)
         return [over for each in self._hosts.values() if each.events for over in self._over(each)]
 
     def end(self) -> list[OomEvent]:
@@ -175,6 +201,7 @@ class OomEvents:
             message = replace(message, line=replace(message.line, text=message.text[:_LONGEST]))
         if pending is not None and self._continues(message, pending):
             glue = "" if pending.text.endswith(("-", "=", "|", "_")) else " "
+            glue = "\n" if _name_goes_on(pending.text, message.text) else glue
             text = (pending.text.rstrip() + glue + message.text.strip())[:_LONGEST]
             host.pending = replace(pending, line=replace(pending.line, text=text))
             return
@@ -185,6 +212,10 @@ class OomEvents:
     @staticmethod
     def _continues(message: Message, pending: Message) -> bool:
         text = message.text
+        if _name_goes_on(pending.text, text):
+            return True
+        if _is_dropped(text):
+            return False
         if message.bare:
             first = text.split(None, 1)[:1]
             long = bool(first) and len(pending.text) + len(first[0]) >= _WIDTH
@@ -203,20 +234,24 @@ class OomEvents:
         bare = text.strip()
         if "oom-killer" in text and (trigger := parse_trigger(bare)) is not None:
             event = self._opened(host, message, sure=True).reader.event
-            event.trigger = trigger
+            event.trigger, event.nodemask = trigger, parse_nodemask(bare)
             count, then = host.sysrq
             now = event.monotonic or event.time
             event.manual = self._count - count <= _SYSRQ_MESSAGES and _near(then, now, _SYSRQ_SECONDS)
-            if host.panic is not None and _near(host.panic[2], event.monotonic or event.time, _PANIC_BEFORE):
+            if host.panic is not None and _near(host.panic[2], event.monotonic or event.time, _PANIC_NEAR):
                 event.panic, event.panic_kind = host.panic[:2]
             return
         if is_sysrq(bare):
             host.sysrq = self._count, message.line.monotonic or self._time(message)
             return
         if "panic" in text and (panic := parse_panic(text)) is not None:
-            host.panic = (*panic, message.line.monotonic or self._time(message), self._count)
+            before, now = host.panic, message.line.monotonic or self._time(message)
+            host.panic = (*panic, now, self._count)
             current = self._current(host, caller)
-            if current is not None:
+            again = before is not None and before[0] == panic[0] and _near(before[2], now, _PANIC_NEAR)
+            if current is None and panic[1] in OF_MEMORY and bare.startswith("Kernel panic") and not again:
+                current = self._opened(host, message, sure=True)  # its report was lost
+            if current is not None and self._led_to(current, panic[1], host.panic[2]):
                 event = current.reader.event
                 event.panic, event.panic_kind = panic
                 self._touch(current, message)
@@ -228,16 +263,21 @@ class OomEvents:
                     self._touch(item, message)
                     break
             return
-        if parse_kill(bare)[0] is not None:
+        victim, why = parse_kill(bare)
+        # Without the prefix that the lines around it have it is a program's, unless it says more.
+        if victim is not None and (not message.bare or why is not None or victim.total_vm is not None):
             self._kill(host, message, bare)
             return
-        current = self._current(host, caller)
+        current = self._current(host, caller, _pid_chosen(bare), bare)
+        if current is not None and _is_dropped(bare):
+            current.reader.event.dropped = current.reader.event.dropped or not current.reader.event.victims
+            return
         if current is not None and current.reader.event.victims and _begins(bare):
             current = None  # of the next kill, whose first lines were lost
         if current is not None and current.reader.take(text):
             self._touch(current, message)
             current.sure = current.sure or current.reader.event.chosen is not None
-        elif current is None and _begins(bare):
+        elif current is None and (_begins(bare) or (message.number <= _CUT and _is_memory(bare))):
             current = self._opened(host, message, sure=bare.startswith("oom-kill:") or " score " in bare)
             current.reader.take(text)
 
@@ -249,7 +289,7 @@ class OomEvents:
             for item in host.events
             if not item.ended and item.reader.event.chosen and item.reader.event.chosen[0] == victim.pid
         ]
-        current = chosen[-1] if chosen else self._current(host, message.line.caller)
+        current = chosen[-1] if chosen else self._current(host, message.line.caller, victim.pid)
         event = current.reader.event if current is not None else None
         again = event is not None and any(known.pid == victim.pid for known in event.victims)
         goes_on = event is not None and (
@@ -259,6 +299,7 @@ class OomEvents:
             if current is not None:
                 current.ended = True
             current = self._opened(host, message, sure=True)
+        host.killed = [*host.killed[-_REMEMBERED:], *([victim.pid] if victim.pid is not None else [])]
         known = len(current.reader.event.victims)
         current.reader.kill(text)
         for new in current.reader.event.victims[known:]:
@@ -266,18 +307,34 @@ class OomEvents:
         current.sure = True
         self._touch(current, message)
 
-    def _current(self, host: _Host, caller: Optional[str]) -> Optional[_Open]:
-        """The report that a line of this caller goes on with."""
-        for item in reversed(host.events):
-            if not item.ended and (caller is None or item.caller is None or item.caller == caller):
-                return item
-        return None
+    def _current(
+        self, host: _Host, caller: Optional[str], pid: Optional[int] = None, text: str = ""
+    ) -> Optional[_Open]:
+        """The report that a line of this caller goes on with: the one that waits for *pid*, if it names one.
+
+        Up to 4.1, two memory cgroups may print their reports at the same time, and no line tells whose it is.
+        """
+        mine = [
+            item
+            for item in reversed(host.events)
+            if not item.ended and (caller is None or item.caller is None or item.caller == caller)
+        ]
+        if pid is not None and len(mine) > 1:
+            return max(mine, key=lambda item: item.reader.event.waits_for(pid))
+        if len(mine) > 1 and mine[0].reader.event.victims and not text.startswith("Tasks in "):
+            # The later one has ended; the earlier one, which it was mixed with, goes on.
+            return next((item for item in mine if item.reader.event.unfinished), mine[0])
+        if len(mine) > 1 and "omm: " in text:
+            return next((item for item in mine if item.reader.event.asked_by(text)), mine[0])
+        return mine[0] if mine else None
 
     def _opened(self, host: _Host, message: Message, *, sure: bool) -> _Open:
         before = self._current(host, message.line.caller)
-        if before is not None:
+        if before is not None and (before.reader.event.victims or self._count - before.count > _MIXED):
             before.ended = True
-        event = OomEvent(message.number, message.offset)
+        event = OomEvent(message.number, message.offset, passed_over=frozenset(host.killed))
+        if before is not None and not before.ended:
+            before.reader.event.mixed = event.mixed = True
         self._dated(event, message)
         made = _Open(ReportReader(event), message.line.caller, self._count, sure)
         host.events.append(made)
@@ -287,6 +344,12 @@ class OomEvents:
         line = message.line
         event.time, event.time_source = line.epoch(self._clock)
         event.monotonic, event.host, event.last_line = line.monotonic, line.host, message.number
+
+    def _led_to(self, item: _Open, kind: str, panicked: Optional[float]) -> bool:
+        """Whether an event and a panic may belong together: it says so, or came right after."""
+        event = item.reader.event
+        last = event.victims[-1] if event.victims else event
+        return kind in OF_MEMORY or _near(last.monotonic or last.time, panicked, _PANIC_NEAR)
 
     def _told(self, victim: Victim, message: Message) -> None:
         victim.line, victim.time = message.number, self._time(message)
@@ -332,6 +395,34 @@ def _is_end(text: str, pending: str) -> bool:
         return "limit of /" not in pending and "limit of /" in text
     lacks = "uid=" if pending.startswith("oom-kill:") else "adj=" if "invoked oom-killer" in pending else None
     return lacks is not None and lacks not in pending and _FIELD.match(text) is not None
+
+
+def _name_goes_on(pending: str, text: str) -> bool:
+    """Whether a line ends the name of a process in the line before: names may hold line ends.
+
+    >>> _name_goes_on("Out of memory: Killed process 12 (a", "b) total-vm:4kB")
+    True
+    """
+    if "ill" not in pending:
+        return False
+    for begun, ended in ((_NAME_BEGUN, _NAME_ENDED), (_TASK_BEGUN, _TASK_ENDED)):
+        if begun.match(pending) is not None and ended.match(text) is not None:
+            return True
+    return False
+
+
+def _is_memory(text: str) -> bool:
+    return _MEMORY.match(text) is not None
+
+
+def _is_dropped(text: str) -> bool:
+    return "essages" in text and DROPPED.match(text) is not None
+
+
+def _pid_chosen(text: str) -> Optional[int]:
+    """The process that a line says was chosen, None when it is none of those lines."""
+    match = _CHOSEN.match(text) if text.startswith("oom-kill:") or " score " in text else None
+    return int(match[1]) if match else None
 
 
 def _begins(text: str) -> bool:

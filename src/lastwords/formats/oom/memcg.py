@@ -28,6 +28,8 @@ _LINE = re.compile(r"\s{0,80}([a-z_0-9]{2,40}) (\d{1,20})$")
 _UNLIMITED = 1 << 52
 """kB: PAGE_COUNTER_MAX and RES_COUNTER_MAX are above."""
 _MOST_GROUPS = 4096
+_MOST_FOREIGN = 8
+"""Lines of others in a row between those of memory.stat."""
 
 
 @dataclass
@@ -52,11 +54,9 @@ class MemoryGroup:
     @property
     def version(self) -> Optional[int]:
         """Version of the control group interface, 1 or 2; None when nothing tells it."""
-        if "swap" in self.usage or "anon" in self.stats:
-            return 2
         if "memory+swap" in self.usage or "kmem" in self.usage or "rss" in self.stats:
-            return 1
-        return None
+            return 1  # from 5.3 on its statistics have the names of version 2
+        return 2 if "swap" in self.usage or "anon" in self.stats else None
 
 
 class GroupReader:
@@ -66,15 +66,19 @@ class GroupReader:
         self.group = MemoryGroup()
         self._stats: Optional[dict[str, int]] = None
         """Where the ``name value`` lines go, while there are some."""
+        self._foreign = 0
 
     def take(self, text: str) -> bool:
         """Take in a line; return whether it belongs to the block."""
         group = self.group
         if self._stats is not None and (match := _LINE.match(text)) is not None:
+            self._foreign = 0
             if len(self._stats) < 256:
                 self._stats.setdefault(match[1], int(match[2]))
             return True
-        self._stats = None
+        self._foreign += 1
+        if self._foreign > _MOST_FOREIGN:
+            self._stats = None
         if (match := _USAGE.match(text)) is not None:
             limit = int(match[3])
             group.usage[match[1]] = {
@@ -97,7 +101,7 @@ class GroupReader:
     def _statistics(self, path: Optional[str], rest: str) -> None:
         values = {name: int(number) * 1024 for name, number in _VALUE.findall(rest)}
         if not values:
-            self._stats = self.group.stats
+            self._stats, self._foreign = self.group.stats, 0
             self.group.path = self.group.path or path
             return
         # The group itself comes first, those below it after.

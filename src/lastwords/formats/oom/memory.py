@@ -81,6 +81,8 @@ class MemoryInfo:
     """Pages of RAM, reserved ..., as the end of the block counts them."""
     slabs: list[tuple[str, int, int]] = field(default_factory=list)
     """Unreclaimable slab caches: name, bytes used, bytes held."""
+    cut: bool = False
+    """A line of a node or a zone has lost its end."""
     allocations: list[dict[str, object]] = field(default_factory=list)
     """The largest allocations by place in the source, where the kernel profiles them."""
 
@@ -129,7 +131,8 @@ class MemoryReader:
         if (match := _ZONE.match(text)) is not None:
             self._zone(match, text)
         elif (match := _NODE.match(text)) is not None:
-            info.nodes[int(match[1])] = _fields(text)
+            info.nodes.setdefault(int(match[1]), _fields(text))
+            info.cut = info.cut or "all_unreclaimable?" not in text
         elif (match := _RESERVE.match(text)) is not None:
             if info.zones and not info.zones[-1].reserve:
                 info.zones[-1].reserve = [_pages(word) for word in match[1].split()]
@@ -151,7 +154,9 @@ class MemoryReader:
             info.pages["HighMem" if name.lower().startswith("highmem") else name] = int(match[1])
         elif _COUNTERS.match(text):
             found = _FIELD.findall(text)
-            info.counters.update((name, int(number)) for name, number, unit in found if not unit)
+            for name, number, unit in found:
+                if not unit:
+                    info.counters.setdefault(name, int(number))
         else:
             return self._listed(text)
         return True
@@ -160,6 +165,7 @@ class MemoryReader:
         node = int(match[1]) if match[1] is not None else None
         if self.info.zone(node, match[2]) is None:
             self.info.zones.append(Zone(node, match[2], _fields(text)))
+            self.info.cut = self.info.cut or ("present:" not in text and "managed:" not in text)
 
     def _buddy(self, match: re.Match[str], text: str) -> None:
         zone = self.info.zone(int(match[1]) if match[1] is not None else None, match[2])

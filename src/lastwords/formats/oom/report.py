@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Optional
 
 from lastwords.formats.oom.gfp import Version, decode
+from lastwords.formats.oom.kills import Victim, parse_kill
 from lastwords.formats.oom.memcg import GroupReader, MemoryGroup
 from lastwords.formats.oom.memory import PAGE_SIZES, MemoryInfo, MemoryReader
 from lastwords.formats.oom.tasks import TaskRow, is_row, parse_header, parse_row
@@ -20,13 +21,28 @@ MOST_TASKS = 1 << 18
 """Rows of one table that are kept: more processes than any machine has had in a report."""
 MOST_VICTIMS = 10_000
 
-# comm is 15 bytes at most; kernel threads have more. It may hold blanks, colons, commas and brackets.
-_TRIGGER = re.compile(r"(?:.{0,300}?\] )?(?P<comm>\S.{0,63}?) invoked oom-killer:?(?P<rest>.*)")
-_TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=.*)")
-_MASK = re.compile(r"gfp_mask=(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
+# comm is 15 bytes at most, or none. It may hold blanks, colons, commas, brackets and line ends. What a
+# program wrote on the console may stand before it, and printk's time between. A sentence is no report.
+_TRIGGER = re.compile(
+    r"(?:.{0,300}?\[ *\d{1,11}\.\d{6}\](?:\[ *[TC]\d+\])? )?(?:(?P<comm>\S.{0,14}?) )?invoked oom-killer"
+    r"(?P<rest>: gfp_mask=0x[0-9a-f].*|:? ?(?:g(?:f(?:p(?:_(?:m(?:a(?:s(?:k(?:=(?:0x?)?)?)?)?)?)?)?)?)?)?$)"
+)
+# On a console without printk's times, where only the end of the line tells it from a sentence.
+_TRIGGER_BEHIND = re.compile(
+    r".{1,200}?(?P<comm>[^\s.]{1,15}) invoked oom-killer"
+    r"(?P<rest>: gfp_mask=0x[0-9a-f]{1,16}(?:\([\w|]{0,400}\))?,"
+    r"(?: nodemask=\S{1,64},)? {1,2}order=-?\d{1,2}(?:, oom\w{3,10}=-?\d{1,5}){1,2})$"
+)
+# OpenVZ, whose containers are beancounters.
+_TRIGGER_UB = re.compile(
+    r"(?P<pid>\d{1,10}) \((?P<comm>.{0,15})\) invoked oom-killer in ub (?P<ub>\d{1,10})"
+    r"(?P<rest>(?: generation \d{1,10})? gfp 0x[0-9a-f]{1,16})"
+)
+_TRIGGER_OLD = re.compile(r"oom-killer: (?P<rest>gfp_mask=0x[0-9a-f]{1,16}(?:, order=\d{1,2})?)\s*$")
+_MASK = re.compile(r"gfp(?:_mask=| )(?P<mask>0x[0-9a-f]{1,16})(?:\((?P<flags>[^)]{0,400})\)?)?")
 _ORDER = re.compile(r"\border=(-?\d{1,2})(?!\d)")
 _ADJ = re.compile(r"\b(oom_score_adj|oom_adj|oomkilladj)=(-?\d{1,10})")
-_NODEMASK = re.compile(r"\bnodemask=([^,\s]+)")
+_NODEMASK = re.compile(r"\bnodemask=(\d[\d,-]{0,200}?),? ")
 _CPU = re.compile(
     r"(?:CPU: (?P<cpu>\d+) (?:UID: \d+ )?PID: (?P<pid>\d+) Comm: |Pid: (?P<pid_old>\d+), comm: )(?P<rest>.*)"
 )
@@ -35,29 +51,21 @@ _TAINT = re.compile(
     r"(?: *-[- A-Za-z]{0,40})?) +(?P<release>(?:\(?)?\d+\.\d+[^\s#,]*)"
 )
 _CPUSET = re.compile(r"(?P<comm>\S.{0,63}?) cpuset=(?P<cpuset>\S+) mems_allowed=(?P<mems>\S*)")
-_SUMMARY = re.compile(r"oom-kill:\s*constraint=CONSTRAINT_(?P<constraint>[A-Z_]+)(?P<rest>.*)")
+_SUMMARY = re.compile(r"oom-kill:\s*constraint=CONSTRAINT_(?P<constraint>[A-Z_]+)(?P<rest>.*)", re.DOTALL)
 _SUMMARY_FIELD = re.compile(
     r",(?=(?:nodemask|cpuset|mems_allowed|oom_memcg|task_memcg|task|pid|uid)=|global_oom\b)"
 )
 _CHOICE = re.compile(
     r"(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): [Kk]ill process (?P<pid>\d+)"
-    r" \((?P<comm>.*)\) score (?P<score>-?\d+)"
+    r" \((?P<comm>.*)\) score (?P<score>-?\d+)",
+    re.DOTALL,
 )
-_KILLED = re.compile(
-    r"(?:(?P<why>[^:]{0,80}(?:[Oo]ut of [Mm]emory|No available memory)[^:]{0,60}): |\S{1,16}: )?"
-    r"Killed process (?P<pid>\d{1,10})(?:, UID (?P<uid>\d{1,10}),)?(?P<rest>.*)"
+_GROUP = re.compile(
+    r"Tasks in (?P<group>/.{0,4000}?) are going to be ?(?:killed due to memory\.oom\.group set|k|$)"
 )
-_NAMED = re.compile(r"\s*\((?P<comm>.{0,64}?)\)(?=(?:, UID \d+)?[ ,.]*(?:total-vm:|vsz:|$))(?P<sizes>.*)")
-_NAMED_CUT = re.compile(r"\s*\((?P<comm>[^()]{1,64})\)(?P<sizes>.*)")
-_SIZE = re.compile(r"\b(total-vm|vsz|anon-rss|file-rss|shmem-rss|pgtables):\s?(\d{1,15})kB")
-_SHARED = re.compile(r"Kill process (?P<pid>\d{1,10}) \((?P<comm>.*)\) sharing same memory")
-_FAULT_KILL = re.compile(r"VM: killing process (?P<comm>.{1,64}?)\s*$")
-_GROUP = re.compile(r"Tasks in (?P<group>/.{0,4000}?) are going to be killed due to memory\.oom\.group set")
-_REAPED = re.compile(r"oom_reaper: reaped process (?P<pid>\d{1,10}) \((?P<comm>.*)\), now (?P<sizes>.*)")
-_NOT_REAPED = re.compile(r"oom_reaper: unable to reap pid:(?P<pid>\d{1,10})")
 _EXITING = re.compile(r"(?:OOM victim|.{0,40}) (?P<pid>\d{1,10}) \((?P<comm>.*)\) is already exiting")
 _PANIC = re.compile(r"(?<!end )Kernel panic - not syncing: ?(?P<reason>.*)|Kernel panic: (?P<old>.*)")
-_NOBODY = re.compile(r"(?:Out of memory and no killable processes|OOM request ignored)")
+_NOBODY = re.compile(r"(?:sysrq: )?(?:Out of memory and no killable processes|OOM request ignored)")
 _FRAME = re.compile(
     r"\s*(?:\[<[0-9a-f]{8,16}>\] ?|\[[0-9a-f]{8,16}\] ?){0,2}(?:\? )?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x"
 )
@@ -69,7 +77,6 @@ _OTHER = re.compile(
 )
 _MEMCG_FRAMES = ("mem_cgroup_out_of_memory", "mem_cgroup_oom_synchronize", "mem_cgroup_oom")
 
-_SHORT = {"total-vm": "total_vm", "vsz": "total_vm"}
 LEGACY = (2, 6, 18)
 """What an old kernel is taken for that does not tell its version (RHEL 5)."""
 
@@ -90,35 +97,6 @@ class Trigger:
     """On the scale of oom_adj up to 2.6.35."""
     legacy: bool = False
     """The words are those of 2.6.35 or before."""
-
-
-@dataclass
-class Victim:
-    """A process that was killed; sizes in bytes, None where the kernel does not tell them."""
-
-    pid: Optional[int]
-    comm: Optional[str]
-    uid: Optional[int] = None
-    total_vm: Optional[int] = None
-    anon_rss: Optional[int] = None
-    file_rss: Optional[int] = None
-    shmem_rss: Optional[int] = None
-    pgtables: Optional[int] = None
-    rss: Optional[int] = None
-    swap: Optional[int] = None
-    oom_score_adj: Optional[int] = None
-    score: Optional[int] = None
-    """The score that was printed with the choice (up to 5.0), or that a userspace killer gave."""
-    how: str = "chosen"
-    """``chosen``, ``child`` of the chosen, ``group`` (memory.oom.group), ``shared memory`` with the chosen,
-    ``faulting`` (it asked for the page: 2.4)."""
-    reaped: Optional[bool] = None
-    """Whether the kernel could take its memory at once; None when it does not say."""
-    signal: Optional[str] = None
-    line: Optional[int] = None
-    """Line of the log that tells of the kill."""
-    time: Optional[float] = None
-    monotonic: Optional[float] = None
 
 
 @dataclass
@@ -172,6 +150,12 @@ class OomEvent:
     tasks: list[TaskRow] = field(default_factory=list)
     damaged: int = 0
     """Lines of the report that were damaged and left out."""
+    dropped: bool = False
+    """Messages were lost within the report, as printk or a logging daemon says."""
+    mixed: bool = False
+    """Another report was printed at the same time, and lines of one may be taken for the other's."""
+    passed_over: frozenset[int] = frozenset()
+    """Processes that earlier events had killed: if they are still there, they are not taken again."""
 
     @property
     def version(self) -> Optional[Version]:
@@ -196,6 +180,27 @@ class OomEvent:
         return PAGE_SIZES[0]
 
     @property
+    def unfinished(self) -> bool:
+        """Whether another report was printed at the same time, and the kill of this one is still to come."""
+        return self.mixed and not self.victims
+
+    def asked_by(self, text: str) -> bool:
+        """Return whether a line tells of the task that asked, which this event lacks so far."""
+        trigger, match = self.trigger, _CPU.match(text)
+        if trigger is None or trigger.pid is not None or match is None:
+            return False
+        named = _TAINT.match(match["rest"])
+        return named is not None and named["comm"] == trigger.comm
+
+    def waits_for(self, pid: int) -> int:
+        """Return how likely a process is the victim that this event lacks: 2 it asked, 1 it is listed."""
+        if self.victims:
+            return 0
+        if self.trigger is not None and self.trigger.pid == pid:
+            return 2
+        return int(any(row.pid == pid for row in self.tasks))
+
+    @property
     def kind(self) -> str:
         """``oom_kill`` when something was killed, else ``oom_report``."""
         return "oom_kill" if self.victims or self.killer != "kernel" else "oom_report"
@@ -214,6 +219,7 @@ class OomEvent:
             lost.append("tasks")
         if not (self.victims or self.panic or self.nobody or self.already_exiting):
             lost.append("outcome")
+        lost += ["dropped lines"] if self.dropped else []
         return lost + (["damaged lines"] if self.damaged else [])
 
     def settle(self) -> None:
@@ -235,6 +241,8 @@ class OomEvent:
             self.constraint = "memcg"
         if self.constraint is None and any(frame in _MEMCG_FRAMES for frame in self.frames):
             self.constraint, self.constraint_note = "memcg", "from the call trace"
+        if self.constraint is None and self.printed is None and self.nodemask is not None:
+            self.constraint, self.constraint_note = "memory_policy", "from the nodemask in its first line"
         if self.constraint is None and self.killer == "kernel":
             self.constraint = "none"
 
@@ -250,9 +258,14 @@ class ReportReader:
         event.memory = self._memory.info
 
     def take(self, text: str) -> bool:
-        """Take in a line; return whether it belongs to the report."""
+        """Take in a line; return whether it belongs to the report.
+
+        Memory and processes are printed before the kill: what comes after it is of something else.
+        """
         event = self.event
-        text = text.rstrip()
+        text = text.strip()
+        if event.victims:
+            return self._take_outcome(text)
         if self._in_table and is_row(text):
             row = parse_row(text, event.columns) if event.columns else None
             if row is None:
@@ -275,12 +288,8 @@ class ReportReader:
         elif (match := _CHOICE.match(text)) is not None:
             event.chosen = int(match["pid"]), match["comm"], int(match["score"])
             self._why(match["why"])
-        elif (match := _GROUP.match(text)) is not None:
-            event.oom_group = match["group"]
-        elif (match := _EXITING.match(text)) is not None:
-            event.already_exiting.append((int(match["pid"]), match["comm"]))
-        elif _NOBODY.match(text):
-            event.nobody = True
+        elif self._take_outcome(text):
+            pass
         elif self._group.take(text):
             event.group = self._group.group
         elif self._memory.take(text) or _OTHER.match(text):
@@ -288,6 +297,18 @@ class ReportReader:
         elif (match := _FRAME.match(text)) is not None:
             if len(event.frames) < 64:
                 event.frames.append(match[1])
+        else:
+            return False
+        return True
+
+    def _take_outcome(self, text: str) -> bool:
+        event = self.event
+        if (match := _GROUP.match(text)) is not None:
+            event.oom_group = match["group"]
+        elif (match := _EXITING.match(text)) is not None:
+            event.already_exiting.append((int(match["pid"]), match["comm"]))
+        elif _NOBODY.match(text):
+            event.nobody = True
         else:
             return False
         return True
@@ -312,7 +333,9 @@ class ReportReader:
         if event.trigger is not None and event.trigger.pid is None:
             event.trigger.pid = int((match["pid"] or match["pid_old"])[:10])
             event.cpu = int(match["cpu"][:6]) if match["cpu"] else None
-            if named is not None and event.trigger.comm is None:
+            asked = event.trigger.comm
+            # What stood before it on a console may have been taken for a part of it, or the other way round.
+            if named is not None and (not asked or _same_end(asked, named["comm"])):
                 event.trigger.comm = named["comm"]
         if named is not None and event.release is None:
             event.release, event.taint = named["release"], named["taint"]
@@ -327,6 +350,8 @@ class ReportReader:
             event.constraint = "memory_policy"
         elif "cpuset" in why:
             event.constraint = "cpuset"
+        elif re.search(r"in UB [1-9]", why):
+            event.constraint = "beancounter"
         event.allocating_task = event.allocating_task or "oom_kill_allocating_task" in why
 
     def kill(self, text: str) -> bool:
@@ -367,59 +392,37 @@ def parse_trigger(text: str) -> Optional[Trigger]:
     >>> found.comm, found.gfp_flags, found.order, found.gfp_mask
     ('tmux: server', 'GFP_KERNEL', 1, '0xcc0')
     """
-    match = _TRIGGER.match(text) or _TRIGGER_OLD.match(text)
+    match = (
+        _TRIGGER.match(text)
+        or _TRIGGER_OLD.match(text)
+        or _TRIGGER_UB.match(text)
+        or _TRIGGER_BEHIND.match(text)
+    )
     if match is None:
         return None
-    rest = match["rest"]
+    rest, told = match["rest"], match.groupdict()
     mask, order, adj = _MASK.search(rest), _ORDER.search(rest), _ADJ.search(rest)
     last = list(_ADJ.finditer(rest))
     named = {found[1]: int(found[2]) for found in last}
     return Trigger(
-        match.groupdict().get("comm"),
+        told["comm"] or "" if "comm" in told else None,
+        pid=int(told["pid"]) if "pid" in told else None,
         gfp_mask=mask["mask"] if mask else None,
         gfp_flags=(mask["flags"] or None) if mask else None,
         order=int(order[1]) if order else None,
         oom_score_adj=named.get("oom_score_adj", int(adj[2]) if adj else None),
-        legacy="comm" not in match.groupdict() or (adj is not None and "oom_score_adj" not in named),
+        legacy="comm" not in told or (adj is not None and "oom_score_adj" not in named),
     )
 
 
-def parse_kill(text: str) -> tuple[Optional[Victim], Optional[str]]:
-    """Return the victim in a line and why it was killed, None and None when it tells of none.
+def parse_nodemask(text: str) -> Optional[str]:
+    """Return the nodes in the first line of a report, where a memory policy gave some (4.10 to 4.20).
 
-    >>> victim, why = parse_kill("Killed process 812, UID 27, (mysqld) total-vm:8kB, anon-rss:4kB")
-    >>> victim.pid, victim.comm, victim.uid, victim.anon_rss
-    (812, 'mysqld', 27, 4096)
+    >>> parse_nodemask("a invoked oom-killer: gfp_mask=0xd0, nodemask=0-1, order=0, oom_score_adj=0")
+    '0-1'
     """
-    if (match := _FAULT_KILL.match(text)) is not None:
-        return Victim(None, match["comm"], how="faulting"), None
-    if (match := _SHARED.match(text)) is not None:
-        return Victim(int(match["pid"]), match["comm"], how="shared memory"), None
-    match = _KILLED.match(text)
-    if match is None:
-        return None, None
-    rest = match["rest"]
-    named = _NAMED.match(rest) or _NAMED_CUT.match(rest)
-    victim = Victim(int(match["pid"]), named["comm"] if named else None)
-    sizes = named["sizes"] if named else rest
-    for name, number in _SIZE.findall(sizes):
-        setattr(victim, _SHORT.get(name, name.replace("-", "_")), int(number) * 1024)
-    parts = (victim.anon_rss, victim.file_rss, victim.shmem_rss)
-    victim.rss = sum(part for part in parts if part is not None) if victim.anon_rss is not None else None
-    uid = match["uid"] or _number(r"\bUID[: ](\d{1,10})", sizes)
-    victim.uid = int(uid) if uid is not None else None
-    adj = _number(r"\boom_score_adj:(-?\d{1,5})", sizes)
-    victim.oom_score_adj = int(adj) if adj is not None else None
-    return victim, match["why"]
-
-
-def parse_reaper(text: str) -> Optional[tuple[int, bool]]:
-    """Return the pid that the reaper speaks of and whether it could take its memory, or None."""
-    if (match := _REAPED.match(text)) is not None:
-        return int(match["pid"]), True
-    if (match := _NOT_REAPED.match(text)) is not None:
-        return int(match["pid"]), False
-    return None
+    match = _NODEMASK.search(text)
+    return match[1] if match is not None else None
 
 
 def parse_panic(text: str) -> Optional[tuple[str, str]]:
@@ -452,6 +455,11 @@ def is_sysrq(text: str) -> bool:
     return _SYSRQ.match(text) is not None
 
 
+def _same_end(one: str, other: str) -> bool:
+    """Whether one is the other and whole words more before it."""
+    return f" {one}".endswith(f" {other}") or f" {other}".endswith(f" {one}")
+
+
 def _summary_fields(rest: str) -> dict[str, str]:
     """The ``name=value`` fields behind the constraint; cgroup names may hold commas."""
     found = {}
@@ -460,8 +468,3 @@ def _summary_fields(rest: str) -> dict[str, str]:
         if value:
             found[name.strip()] = value.strip()
     return found
-
-
-def _number(pattern: str, text: str) -> Optional[str]:
-    match = re.search(pattern, text)
-    return match[1] if match else None

@@ -14,7 +14,8 @@ import re
 from typing import Optional
 
 from lastwords.formats.log.messages import Message
-from lastwords.formats.oom.report import OomEvent, Victim
+from lastwords.formats.oom.kills import Victim
+from lastwords.formats.oom.report import OomEvent
 
 _TAGGED = re.compile(r"(systemd-oomd|earlyoom|nohang|oomd)(?:\[\d{1,10}\])?: ")
 _ATTEMPT = re.compile(r"oomd attempting to kill (\d{1,10}) with (?:SIG)?([A-Z]{1,10})")

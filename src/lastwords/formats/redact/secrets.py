@@ -168,9 +168,8 @@ def redact(data: bytes) -> tuple[bytes, int]:
     for remove in (redact_switches, redact_named):
         data, times = remove(data)
         count += times
-    before = data
-    data = _GRUB.sub(_without_grub_password, data)
-    return data, count + data.count(MARK) - before.count(MARK)
+    count += sum(_PAM.match(match[0]) is None for match in _GRUB.finditer(data))
+    return _GRUB.sub(_without_grub_password, data), count
 
 
 def _without_key(match: re.Match[bytes]) -> bytes:
