@@ -28,6 +28,7 @@ KDUMP = (
         "crashkernel_no_room",
         "crashkernel",
         r"crashkernel reservation failed - [Nn]o suitable area|[Cc]annot allocate crashkernel \(size"
+        r"|Failed to reserve memory for crashkernel"
         r"|crashkernel reservation failed - could not reserve|crashkernel region allocation failed"
         r"|first memory chunk must be at least crashkernel size",
     ),
@@ -46,7 +47,7 @@ KDUMP = (
     _kdump(
         "reservation",
         "crashkernel_missing",
-        "crashkernel=",
+        "crashkernel=|crashkernel parameter",
         r"no crashkernel= parameter in the kernel cmdline|crashkernel parameter .{0,20}not (?:set|found)",
         HINT,
     ),
@@ -54,7 +55,8 @@ KDUMP = (
         "reservation",
         "crashkernel_not_reserved",
         "crash kernel|crashkernel",
-        r"No memory reserved for crash kernel|Memory for crashkernel is not reserved",
+        r"No memory reserved for crash ?kernel|No crashkernel memory reserved"
+        r"|Memory for crashkernel is not reserved",
         FAILED,
     ),
     _kdump(
@@ -121,11 +123,25 @@ KDUMP = (
         r"Invalid symlink : "
         r"(?P<device>/var/lib/kdump/\S+)",
     ),
+    # kdumpctl tries an ssh target when it starts.
+    _kdump(
+        "load",
+        "capture_target",
+        "kdumpctl propagate",
+        r"Could not create (?P<device>\S+), you probably need to run \"?kdumpctl propagate",
+    ),
+    _kdump(
+        "load",
+        "kexec_load",
+        "Error: /boot/",
+        r"^(?:kdump: )?Error: (?P<device>/boot/\S+) not found",
+        FAILED,
+    ),
     _kdump(
         "load",
         "kexec_load",
         "kdump kernel|Starting kdump|kexec_load failed|Cannot load |kdump.service: Failed",
-        r"failed to load kdump kernel|Starting kdump: \[FAILED\]|^kexec(?:_file)?_load failed: "
+        r"(?i:failed to load kdump kernel)|Starting kdump: \[FAILED\]|^kexec(?:_file)?_load failed: "
         r"|kdump\.service: Failed with result"
         r"|Failed to start Crash recovery kernel|^Cannot load /",
         FAILED,
@@ -168,17 +184,32 @@ KDUMP = (
     _kdump(
         "capture",
         "capture_target",
-        "kdump: |network still|Could not create|mount point",
-        r"Oops\. The network still isn't ready|Could not create .*propagate"
+        "kdump: |network still|mount point|/kdump",
+        r"Oops\. The network still isn't ready"
         r"|failed to dump to '(?P<device>[^']*)'"
         r"|kdump: (?:Failed to mount|error: Dump target|failed to mount) ?(?P<target>\S*)"
-        r"|Dump target .* is not (?:mounted|usable)",
+        r"|Dump target .* is not (?:mounted|usable)"
+        r"|Failed to mount (?:\S+\.mount - )?(?P<mount>/kdump(?:root|/mnt)\S*?)\.?$",
+    ),
+    _kdump(
+        "capture",
+        "capture_target",
+        "ssh: connect|Permission denied (",
+        r"^ssh: connect to host (?P<device>\S+) port \d+: |^(?P<target>\S+@\S+): Permission denied \(",
+        HINT,
+    ),
+    _kdump(
+        "capture",
+        "capture_out_of_memory",
+        "(makedumpfile)|(vmcore-dmesg)",
+        r"^Out of memory: Kill(?:ed)? process \d+ \((?:makedumpfile|vmcore-dmesg)\)",
+        HINT,
     ),
     _kdump(
         "capture",
         "capture_failed",
-        "saving vmcore failed|saving vmcore-dmesg.txt failed",
-        r"saving vmcore failed|kdump: saving vmcore failed",
+        "saving vmcore failed|Failed saving vmcore",
+        r"saving vmcore failed|Failed saving vmcore",
         FAILED,
     ),
 )
