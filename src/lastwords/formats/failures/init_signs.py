@@ -13,8 +13,9 @@ INIT = (
     boot_sign(
         "init",
         "no_init",
-        "No working init|No init found|Requested init",
-        r"No (?:working )?init found|Requested init (?P<device>\S+) failed",
+        "No working init|No init found|Requested init|found on rootdev",
+        r"No (?:working )?init found|Requested init (?P<device>\S+) failed"
+        r"|No (?P<what>/\S+) found on rootdev",
         CAUSE,
     ),
     boot_sign(

@@ -92,7 +92,7 @@ KDUMP = (
         "kexec_no_space",
         "free area of memory|locate_hole|Cannot assign requested|crash_reserved|bad memory",
         r"Could not find a free area of memory of|locate_hole failed"
-        r"|kexec_load failed: Cannot assign requested address"
+        r"|kexec(?:_file)?_load failed: Cannot assign requested address"
         r"|kexec(?:_file)?_load failed: Cannot allocate memory",
     ),
     _kdump(

@@ -14,9 +14,10 @@ LOADER = (
     boot_sign(
         "firmware",
         "no_boot_device",
-        "bootable|Boot Device|PXE-E|perating system|Interactive Shell|network devices|Retry ",
-        r"(?i)^(?:no bootable device|boot failed: not a bootable disk|no bootable medium"
-        r"|operating system not found|missing operating system|no operating system was loaded"
+        "bootable|Boot Device|boot device|PXE-E|perating system|Interactive Shell|network devices|Retry ",
+        r"(?i)^(?:FATAL: )?(?:no bootable device|boot failed: not a bootable disk|no bootable medium"
+        r"|e34\d\d: not a bootable device|operating system not found|missing operating system"
+        r"|no operating system was loaded"
         r"|.{0,40}no boot device|pxe-e[0-9a-f]{2}:|(?:bdsdxe: )?no bootable option or device"
         r"|uefi interactive shell v|no more network devices|(?:arp )?retry (?:time|count) exceeded)"
         r"|(?i:the boot loader did not load an operating system)",
@@ -35,8 +36,8 @@ LOADER = (
     boot_sign(
         "loader",
         "loader_rescue",
-        "escue|Error 1|Error 2",
-        r"^Entering rescue mode\.\.\.|^grub rescue> ?|^(?:GRUB )?(?:Hard Disk )?Error [12]\d$",
+        "escue|Error 1|Error 2|grub>",
+        r"^Entering rescue mode\.\.\.|^grub rescue> ?|^grub> *$|^(?:GRUB )?(?:Hard Disk )?Error [12]\d$",
     ),
     boot_sign(
         "loader",
@@ -78,11 +79,13 @@ LOADER = (
     boot_sign(
         "loader",
         "loader_file_missing",
-        "Error loading|File not found|... failed: |...failed: |Failed to load|ipxe.org|Could not boot:",
+        "Error loading|File not found|... failed: |...failed: |Failed to load|Failed to open|ipxe.org"
+        "|Could not boot:|No loader found",
         r"^Error loading (?:EFI binary )?(?P<device>\S+): Not [Ff]ound|^\*\* File not found (?P<what>\S+)"
         r"|^Loading (?P<id>\S+?)\.\.\. ?failed: |^Failed to load (?:COM32 file )?(?P<volume>\S+\.c32)"
         r"|^(?P<target>\w+://\S+?)\.\.\. .*\(https?://ipxe\.org/|^Could not boot: "
-        r"|^EFI stub: ERROR: Failed to load initrd",
+        r"|^EFI stub: ERROR: Failed to load initrd|^No loader found\. Configuration files"
+        r"|^Failed to (?:open|load image) (?P<group>\\\S+?)(?: - |: )Not Found",
     ),
     boot_sign(
         "loader",

@@ -94,15 +94,15 @@ ROOT = (
     boot_sign(
         "root mount",
         "root_missing",
-        " on /sysroot failed",
-        r"mounting (?P<device>\S+) on /sysroot failed: No such (?:file or directory|device)",
+        " on /sysroot failed| on /mnt-root| on /new_root",
+        r"mounting (?P<device>\S+) on /(?:sysroot|mnt-root|new_root)/? failed: No such file or directory",
         CAUSE,
     ),
     boot_sign(
         "root mount",
         "live_medium",
         "live file|Debian Live image|boot media|rootfs.img|stage2 from|dracut: FATAL",
-        r"(?i:unable to find a (?:live )?(?:medium|file ?system|image)[ \w]* live file ?system)"
+        r"(?i:unable to find a [ \w]{0,40}live file ?system)"
         r"|dracut: FATAL: Failed to (?:mount block device of|find) live"
         r"|This Debian Live image failed to boot|Mounting boot media:? failed|Cannot find rootfs\.img file"
         r"|anaconda: failed to fetch stage2 from (?P<device>\S+)",
@@ -201,6 +201,7 @@ ROOT = (
         r"mount: .*(?:wrong fs type|bad superblock|can't read superblock|Structure needs cleaning)"
         r"(?:.* on (?P<device>/dev/[^\s,.]+))?"
         r"|XFS \((?P<what>[^)]+)\): (?:SB validate failed|log mount/recovery failed|log mount failed"
+        r"|log mount finish failed|Failed to recover intents|Corruption (?:of in-memory data )?detected"
         r"|[Bb]ad magic number|Superblock has unknown (?:incompatible|required))"
         r"|EXT[234]-fs \((?P<volume>[^)]+)\): (?:VFS: Can't find ext\d|unable to read superblock"
         r"|couldn't mount (?:RDWR )?because of unsupported|bad geometry|no journal found"
@@ -212,11 +213,12 @@ ROOT = (
     boot_sign(
         "root mount",
         "root_not_mounted",
-        "on real root|root file system|/sysroot|sysroot.mount",
+        "on real root|root file system|/sysroot|sysroot.mount|could not find filesystem|switchroot: ",
         r"ERROR: Failed to mount '(?P<device>[^']+)' on real root"
         r"|^Failed to mount (?P<what>\S+) as root file system"
         r"|mounting (?P<volume>\S+) on /sysroot failed: "
-        r"|Failed to mount (?:sysroot\.mount - )?/sysroot\.?$",
+        r"|Failed to mount (?:sysroot\.mount - )?/sysroot\.?$"
+        r"|^mount: could not find filesystem '/dev/root'|^switchroot: mount failed",
     ),
     boot_sign(
         "root mount",
@@ -225,6 +227,15 @@ ROOT = (
         r"mounting (?P<device>/dev/\S+) on /root failed: "
         r"|mount: /sysroot: (?P<what>/dev/\S+) already mounted",
         HINT,
+    ),
+    # genkernel, mkinitrd of SUSE
+    boot_sign(
+        "root mount",
+        "root_missing",
+        "Could not find ",
+        r"^!! Could not find the root(?: block)? device in (?P<device>\S+?)\.?$"
+        r"|to appear: [. ]*Could not find (?P<what>/dev/\S+?)\.?$",
+        CAUSE,
     ),
     boot_sign("root mount", "root_missing", "Gave up waiting", r"Gave up waiting for root"),
     boot_sign(
@@ -240,7 +251,7 @@ ROOT = (
         "root mount",
         "vfs_root",
         "VFS: Cannot open root device",
-        r"VFS: Cannot open root device \"?(?P<device>[^\" ]*)\"?",
+        r"VFS: Cannot open root device \"?(?P<device>(?!\(null\))[^\" ]*)\"?",
         HINT,
     ),
     boot_sign(
@@ -295,11 +306,12 @@ ROOT = (
         "initramfs",
         "initramfs_shell",
         "(initramfs)|ropping to |Target filesystem doesn't|mergency shell|recovery shell launched"
-        "|interactive prompt",
+        "|interactive prompt|in stage 1 of the boot|exiting to /bin/sh",
         r"^\(initramfs\)|^Target filesystem doesn't have|Dropping to debug shell"
         r"|^You are (?:now )?being dropped (?:in)?to an emergency shell"
         r"|^initramfs emergency recovery shell launched"
         r"|^Falling back to interactive prompt|^Dropping to a shell\. +Will skip"
+        r"|^An error occurred in stage 1 of the boot|^not found -- exiting to /bin/sh"
         r"|^Press Enter for emergency shell",
         FAILED,
     ),
