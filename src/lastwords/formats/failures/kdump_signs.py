@@ -28,7 +28,7 @@ KDUMP = (
         "crashkernel_no_room",
         "crashkernel",
         r"crashkernel reservation failed - [Nn]o suitable area|[Cc]annot allocate crashkernel \(size"
-        r"|Failed to reserve memory for crashkernel"
+        r"|Failed to reserve memory for crashkernel|^crashkernel: couldn't allocate"
         r"|crashkernel reservation failed - could not reserve|crashkernel region allocation failed"
         r"|first memory chunk must be at least crashkernel size",
     ),
@@ -42,7 +42,8 @@ KDUMP = (
         "reservation",
         "crashkernel_in_use",
         "crashkernel",
-        r"crashkernel reservation failed - memory is in use",
+        r"crashkernel reservation failed - memory is in use|^crashkernel: requested region"
+        r"|^cannot reserve crashkernel: region",
     ),
     _kdump(
         "reservation",
@@ -62,15 +63,17 @@ KDUMP = (
     _kdump(
         "reservation",
         "crashkernel_rejected",
-        "crashkernel",
-        r"(?i)^crashkernel.*(?:reservation failed|cannot|unable|invalid|must be)",
+        "crashkernel|Crash kernel can not",
+        r"(?i)^crashkernel.*(?:reservation failed|cannot|unable|invalid|must be)|^cannot reserve crashkernel"
+        r"|^Crash kernel can not overlap",
         FAILED,
     ),
     _kdump(
         "reservation",
         "fadump_failed",
         "fadump",
-        r"fadump: (?:[Ff]ailed to (?:register|reserve)|Registration .* failed)",
+        r"fadump: (?:[Ff]ailed to (?:register|reserve|find memory)|Registration .* failed)"
+        r"|FAILED to register fadump",
     ),
     # -- loading it, with kexec
     _kdump(
@@ -105,23 +108,24 @@ KDUMP = (
     _kdump(
         "load",
         "initrd_build",
-        "kdump initrd|mkdumprd|mkinitramfs|kdump: Building",
-        r"mkdumprd: failed to make kdump initrd|mkinitramfs: failed|kdump: Building kdump initrd.*failed",
+        "kdump initrd|mkdumprd|mkfadumprd|mkinitramfs|kdump: Building",
+        r"mkdumprd: failed to make kdump initrd|mkfadumprd: failed|mkinitramfs: failed"
+        r"|kdump: Building kdump initrd.*failed",
     ),
     _kdump(
         "load",
         "kdump_config",
-        "kdump config|Duplicated kdump|dump targets specified|Dump target",
+        "kdump config|Duplicated kdump|dump targets specified|Dump target|Dump path",
         r"Invalid kdump config option (?P<device>\S+)|Deprecated kdump config|More than one dump targets"
         r"|Duplicated kdump config"
-        r"|Dump target is invalid|force_rebuild and force_no_rebuild",
+        r"|Dump target is invalid|Dump path '?(?P<target>/\S*?)'? does not exist"
+        r"|force_rebuild and force_no_rebuild",
     ),
     _kdump(
         "load",
         "kdump_initrd_missing",
-        "Invalid symlink",
-        r"Invalid symlink : "
-        r"(?P<device>/var/lib/kdump/\S+)",
+        "Invalid symlink|No kdump initial ramdisk",
+        r"Invalid symlink : (?P<device>/var/lib/kdump/\S+)|No kdump initial ramdisk found",
     ),
     # kdumpctl tries an ssh target when it starts.
     _kdump(
@@ -178,8 +182,8 @@ KDUMP = (
     _kdump(
         "capture",
         "capture_vmcore_read",
-        "/proc/vmcore",
-        r"error reading '?/proc/vmcore'?: (?P<reason>.*)|read_vmcore.*fail",
+        "/proc/vmcore|vmcore not initialized",
+        r"error reading '?/proc/vmcore'?: (?P<reason>.*)|read_vmcore.*fail|Kdump: vmcore not initialized",
     ),
     _kdump(
         "capture",

@@ -50,6 +50,7 @@ KERNEL = (
     "crashkernel",
     "fadump",
     "kexec",
+    "vmcore not initialized",
     "Linux version ",
     "Booting Linux on physical CPU",
     "Run /init as init",
