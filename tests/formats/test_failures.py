@@ -74,7 +74,7 @@ def found(text: str) -> list[Failure]:
             "dracut-initqueue[201]: Warning: Could not boot.\n",
             "root mount",
             "crypt_failed",
-            None,
+            "luks-1",
         ),
         (START + "dracut-initqueue[9]: Warning: /dev/vg/root does not exist", "root mount", "dracut_emergency", "/dev/vg/root"),
         (
@@ -84,7 +84,7 @@ def found(text: str) -> list[Failure]:
             "emergency_mode",
             "/dev/sdb1",
         ),
-        (START + "/dev/sda1: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.", "init", "fsck_failed", None),
+        (START + "/dev/sda1: UNEXPECTED INCONSISTENCY; RUN fsck MANUALLY.", "init", "fsck_failed", "/dev/sda1"),
         (
             START + "[    9.000000] Kernel panic - not syncing: Attempted to kill init! exitcode=0x0000000b",
             "init",

@@ -28,6 +28,7 @@ KDUMP = (
         "crashkernel_no_room",
         "crashkernel",
         r"crashkernel reservation failed - [Nn]o suitable area|[Cc]annot allocate crashkernel \(size"
+        r"|Failed to reserve memory for crashkernel|^crashkernel: couldn't allocate"
         r"|crashkernel reservation failed - could not reserve|crashkernel region allocation failed"
         r"|first memory chunk must be at least crashkernel size",
     ),
@@ -41,12 +42,13 @@ KDUMP = (
         "reservation",
         "crashkernel_in_use",
         "crashkernel",
-        r"crashkernel reservation failed - memory is in use",
+        r"crashkernel reservation failed - memory is in use|^crashkernel: requested region"
+        r"|^cannot reserve crashkernel: region",
     ),
     _kdump(
         "reservation",
         "crashkernel_missing",
-        "crashkernel=",
+        "crashkernel=|crashkernel parameter",
         r"no crashkernel= parameter in the kernel cmdline|crashkernel parameter .{0,20}not (?:set|found)",
         HINT,
     ),
@@ -54,21 +56,24 @@ KDUMP = (
         "reservation",
         "crashkernel_not_reserved",
         "crash kernel|crashkernel",
-        r"No memory reserved for crash kernel|Memory for crashkernel is not reserved",
+        r"No memory reserved for crash ?kernel|No crashkernel memory reserved"
+        r"|Memory for crashkernel is not reserved",
         FAILED,
     ),
     _kdump(
         "reservation",
         "crashkernel_rejected",
-        "crashkernel",
-        r"(?i)^crashkernel.*(?:reservation failed|cannot|unable|invalid|must be)",
+        "crashkernel|Crash kernel can not",
+        r"(?i)^crashkernel.*(?:reservation failed|cannot|unable|invalid|must be)|^cannot reserve crashkernel"
+        r"|^Crash kernel can not overlap",
         FAILED,
     ),
     _kdump(
         "reservation",
         "fadump_failed",
         "fadump",
-        r"fadump: (?:[Ff]ailed to (?:register|reserve)|Registration .* failed)",
+        r"fadump: (?:[Ff]ailed to (?:register|reserve|find memory)|Registration .* failed)"
+        r"|FAILED to register fadump",
     ),
     # -- loading it, with kexec
     _kdump(
@@ -90,7 +95,7 @@ KDUMP = (
         "kexec_no_space",
         "free area of memory|locate_hole|Cannot assign requested|crash_reserved|bad memory",
         r"Could not find a free area of memory of|locate_hole failed"
-        r"|kexec_load failed: Cannot assign requested address"
+        r"|kexec(?:_file)?_load failed: Cannot assign requested address"
         r"|kexec(?:_file)?_load failed: Cannot allocate memory",
     ),
     _kdump(
@@ -103,29 +108,44 @@ KDUMP = (
     _kdump(
         "load",
         "initrd_build",
-        "kdump initrd|mkdumprd|mkinitramfs|kdump: Building",
-        r"mkdumprd: failed to make kdump initrd|mkinitramfs: failed|kdump: Building kdump initrd.*failed",
+        "kdump initrd|mkdumprd|mkfadumprd|mkinitramfs|kdump: Building",
+        r"mkdumprd: failed to make kdump initrd|mkfadumprd: failed|mkinitramfs: failed"
+        r"|kdump: Building kdump initrd.*failed",
     ),
     _kdump(
         "load",
         "kdump_config",
-        "kdump config|Duplicated kdump|dump targets specified|Dump target",
+        "kdump config|Duplicated kdump|dump targets specified|Dump target|Dump path",
         r"Invalid kdump config option (?P<device>\S+)|Deprecated kdump config|More than one dump targets"
         r"|Duplicated kdump config"
-        r"|Dump target is invalid|force_rebuild and force_no_rebuild",
+        r"|Dump target is invalid|Dump path '?(?P<target>/\S*?)'? does not exist"
+        r"|force_rebuild and force_no_rebuild",
     ),
     _kdump(
         "load",
         "kdump_initrd_missing",
-        "Invalid symlink",
-        r"Invalid symlink : "
-        r"(?P<device>/var/lib/kdump/\S+)",
+        "Invalid symlink|No kdump initial ramdisk",
+        r"Invalid symlink : (?P<device>/var/lib/kdump/\S+)|No kdump initial ramdisk found",
+    ),
+    # kdumpctl tries an ssh target when it starts.
+    _kdump(
+        "load",
+        "capture_target",
+        "kdumpctl propagate",
+        r"Could not create (?P<device>\S+), you probably need to run \"?kdumpctl propagate",
+    ),
+    _kdump(
+        "load",
+        "kexec_load",
+        "Error: /boot/",
+        r"^(?:kdump: )?Error: (?P<device>/boot/\S+) not found",
+        FAILED,
     ),
     _kdump(
         "load",
         "kexec_load",
         "kdump kernel|Starting kdump|kexec_load failed|Cannot load |kdump.service: Failed",
-        r"failed to load kdump kernel|Starting kdump: \[FAILED\]|^kexec(?:_file)?_load failed: "
+        r"(?i:failed to load kdump kernel)|Starting kdump: \[FAILED\]|^kexec(?:_file)?_load failed: "
         r"|kdump\.service: Failed with result"
         r"|Failed to start Crash recovery kernel|^Cannot load /",
         FAILED,
@@ -162,23 +182,38 @@ KDUMP = (
     _kdump(
         "capture",
         "capture_vmcore_read",
-        "/proc/vmcore",
-        r"error reading '?/proc/vmcore'?: (?P<reason>.*)|read_vmcore.*fail",
+        "/proc/vmcore|vmcore not initialized",
+        r"error reading '?/proc/vmcore'?: (?P<reason>.*)|read_vmcore.*fail|Kdump: vmcore not initialized",
     ),
     _kdump(
         "capture",
         "capture_target",
-        "kdump: |network still|Could not create|mount point",
-        r"Oops\. The network still isn't ready|Could not create .*propagate"
+        "kdump: |network still|mount point|/kdump",
+        r"Oops\. The network still isn't ready"
         r"|failed to dump to '(?P<device>[^']*)'"
         r"|kdump: (?:Failed to mount|error: Dump target|failed to mount) ?(?P<target>\S*)"
-        r"|Dump target .* is not (?:mounted|usable)",
+        r"|Dump target .* is not (?:mounted|usable)"
+        r"|Failed to mount (?:\S+\.mount - )?(?P<mount>/kdump(?:root|/mnt)\S*?)\.?$",
+    ),
+    _kdump(
+        "capture",
+        "capture_target",
+        "ssh: connect|Permission denied (",
+        r"^ssh: connect to host (?P<device>\S+) port \d+: |^(?P<target>\S+@\S+): Permission denied \(",
+        HINT,
+    ),
+    _kdump(
+        "capture",
+        "capture_out_of_memory",
+        "(makedumpfile)|(vmcore-dmesg)",
+        r"^Out of memory: Kill(?:ed)? process \d+ \((?:makedumpfile|vmcore-dmesg)\)",
+        HINT,
     ),
     _kdump(
         "capture",
         "capture_failed",
-        "saving vmcore failed|saving vmcore-dmesg.txt failed",
-        r"saving vmcore failed|kdump: saving vmcore failed",
+        "saving vmcore failed|Failed saving vmcore",
+        r"saving vmcore failed|Failed saving vmcore",
         FAILED,
     ),
 )

@@ -63,6 +63,22 @@ TEXTS = {
         "The signature of boot loader or kernel is missing, or its key is not trusted.",
         ("boot a signed kernel", "enrol the key (mokutil --import), or switch Secure Boot off"),
     ),
+    "kernel_image": Text(
+        "the kernel's image cannot be started",
+        "It is damaged, cut short, or made for another machine.",
+        (
+            "choose another kernel in the boot menu",
+            "install the kernel's package anew from a rescue system, with room in /boot (df -h /boot)",
+        ),
+    ),
+    "efi_stub": Text(
+        "the kernel's EFI stub could not start it",
+        "Firmware did not give it the memory or the files that it needs, or did not let go of the machine.",
+        (
+            "give the machine more memory, or a smaller initramfs",
+            "update the firmware; try another kernel, or through another boot loader",
+        ),
+    ),
     "initramfs_unpack": Text(
         "the initramfs could not be unpacked",
         "The image is damaged, cut short, of a compression this kernel lacks, or larger than the memory "
@@ -91,7 +107,7 @@ TEXTS = {
     ),
     "root_not_given": Text(
         "no root device was given",
-        "The kernel command line has no root= parameter.",
+        "The kernel command line has no root= parameter, or one that the initramfs does not understand.",
         ("add root= in the boot menu (e) to boot once", "mend the boot loader's configuration"),
     ),
     "root_missing": Text(
@@ -108,6 +124,50 @@ TEXTS = {
         "No initramfs was loaded, or it holds no init; and the kernel itself has no driver for the device.",
         ("check that the boot entry loads an initramfs, and that the file is whole", *_REBUILD),
     ),
+    "root_not_mounted": Text(
+        "the root filesystem could not be mounted",
+        "Its device is there, but the mount failed: a filesystem that is damaged or unknown to this kernel, "
+        "wrong options, or a device that something else holds.",
+        (
+            "read what the kernel said of it (dmesg)",
+            "run fsck or xfs_repair from a rescue system",
+            "compare rootfstype= and rootflags= with what is there (blkid)",
+        ),
+    ),
+    "live_medium": Text(
+        "the live system's medium was not found",
+        "The image to run from is not on any device or server that could be reached.",
+        (
+            "compare the medium's label and the address with what the command line asks for",
+            "write the medium anew, and check its checksum",
+        ),
+    ),
+    "net_root": Text(
+        "the root device over the network was not reached",
+        "The target refused the login or did not answer (iSCSI, NBD).",
+        (
+            "check address, target name and credentials on the target's side",
+            "check that the network came up (ip=, rd.neednet=1)",
+        ),
+    ),
+    "pool_missing": Text(
+        "the root pool could not be imported",
+        "Its devices are missing, or another system used it last.",
+        ("$ zpool import", "$ zpool import -N -f POOL, if no other system uses it; then exit"),
+    ),
+    "devices_missing": Text(
+        "the root filesystem lacks some of its devices",
+        "It spans several devices, and not all are there.",
+        (
+            "$ btrfs filesystem show",
+            "add rootflags=degraded in the boot menu to boot once, then replace the device",
+        ),
+    ),
+    "dracut_fatal": Text(
+        "dracut refused to go on",
+        "It met what it cannot go on with: an argument on the command line, a check that failed.",
+        ("read what it calls fatal", "mend the boot loader's configuration", *_REBUILD),
+    ),
     "dracut_emergency": Text(
         "dracut waited in vain for the root device",
         "A device that the command line or the initramfs asks for did not appear.",
@@ -119,7 +179,7 @@ TEXTS = {
     ),
     "crypt_failed": Text(
         "an encrypted device was not opened",
-        "No passphrase or key fitted, or its device did not appear.",
+        "No passphrase or key fitted, nobody gave one, or its device did not appear.",
         ("check /etc/crypttab and the key", *_REBUILD),
     ),
     "lvm_missing": Text(
@@ -151,6 +211,14 @@ TEXTS = {
         "interpreter or library.",
         ("add init=/bin/sh in the boot menu", "check that root= names the right filesystem"),
     ),
+    "selinux_policy": Text(
+        "SELinux's policy could not be loaded",
+        "In enforcing mode nothing runs without a policy: it is missing, or damaged.",
+        (
+            "add enforcing=0 in the boot menu to boot once",
+            "install the policy's package anew, then $ fixfiles onboot",
+        ),
+    ),
     "init_killed": Text(
         "init died",
         "Process 1, what runs as init, ended or was killed; the kernel cannot go on without it.",
@@ -174,8 +242,8 @@ TEXTS = {
         ),
     ),
     "emergency_mode": Text(
-        "systemd stopped in emergency mode",
-        "A mount that /etc/fstab demands did not succeed, or a unit that local-fs.target needs.",
+        "the boot stopped in emergency mode",
+        "A mount that /etc/fstab demands did not succeed, or what else local filesystems need.",
         (
             "$ journalctl -xb",
             "mend or remove the line in /etc/fstab, or give it nofail",
@@ -298,7 +366,7 @@ TEXTS = {
     ),
     "capture_target": Text(
         "the dump's target could not be reached",
-        "Network, server or filesystem were not there in the crash kernel.",
+        "Network, server or filesystem were not there, or refused it.",
         (
             "check path, key and network of the target in kdump's configuration",
             "$ kdumpctl propagate, for ssh",
