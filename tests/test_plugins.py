@@ -98,6 +98,11 @@ def test_broken_plugins_are_named_and_harm_nobody(site: Path) -> None:
     assert "register_collektors" in by_name["lw_typo"]["error"]
     assert "is not a Rule" in by_name["lw_wrong"]["error"]
     assert "host" in by_name["lastwords.collectors"]["registered"]["collectors"]
+    said = [line for line in done.stderr.splitlines() if "cannot be used" in line]
+    assert (
+        len(said) == 4
+        and "lastwords: plugin lw_raises cannot be used: RuntimeError: three lines long" in said
+    )
 
 
 def test_the_environment_chooses_plugins(site: Path) -> None:

@@ -102,8 +102,9 @@ def run(argv: Sequence[str]) -> int:
         # Names of a host need not fit the encoding of a terminal.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
+    loaded = plugins.load()
     try:
-        parser = build_parser(plugins.load())
+        parser = build_parser(loaded)
         arguments, unknown = parser.parse_known_args(argv, argparse.Namespace(argv=argv))
         if unknown:
             # By the command that does not know them: its usage helps, that of all commands does not.
@@ -113,6 +114,9 @@ def run(argv: Sequence[str]) -> int:
             return ExitCode.USAGE
         code = int(arguments.run(arguments))
         sys.stdout.flush()
+        for info in loaded.found.values():
+            if info.error is not None:
+                print(f"lastwords: plugin {info.name} cannot be used: {info.error}", file=sys.stderr)
         return code
     except LastwordsError as problem:
         print(f"lastwords: {problem}", file=sys.stderr)
