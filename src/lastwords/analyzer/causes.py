@@ -58,7 +58,7 @@ KERNEL_LOOK = (
 DUMPED = step("dump", "{summary}: {path}", on("dump"), told_by="crash_dumps")
 NOT_DUMPED = step(
     "no-dump",
-    "no dump of it was saved: {title}",
+    "no dump of it was saved: {found}",
     found("no-dump", Severity.WARNING),
     unless="dump",
     told_by="kdump",
@@ -146,7 +146,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "cannot-boot",
-        ("A boot would fail: {title}",),
+        ("A boot would fail: {found}",),
         (
             FULL,
             step("boot", "{title}", *(found(thing, GRAVE) for thing in ("image", "root", "boot")), core=True),
@@ -317,7 +317,7 @@ PATTERNS: tuple[Pattern, ...] = (
     # -- what has not happened yet
     Pattern(
         "crash-uncaught",
-        ("The next kernel crash would leave no dump: {title}",),
+        ("The next kernel crash would leave no dump: {found}",),
         (
             step("refused", "{summary}", on("kdump", "fail|refus|denied|restricted|cannot|unable")),
             step("readiness", "{title}", found("no-dump", Severity.WARNING), core=True),
@@ -329,7 +329,7 @@ PATTERNS: tuple[Pattern, ...] = (
     ),
     Pattern(
         "boot-at-risk",
-        ("The next boot or kernel update may fail: {title}",),
+        ("The next boot or kernel update may fail: {found}",),
         (
             step("risk", "{title}",
                  *(found(thing, Severity.WARNING) for thing in ("image", "root", "boot", "full")),

@@ -64,7 +64,7 @@ class Link:
     says: tuple[str, ...]
     """Templates over the details of the event or fields of the finding: the first that can be filled is
     taken. ``{summary}``, ``{title}``, ``{subject}``, ``{path}``, ``{count}`` and ``{several}`` are there
-    besides."""
+    besides, and ``{found}``: the title of a finding as it goes on a sentence."""
     marks: tuple[Union[Happened, Concluded], ...]
     core: bool = False
     """What makes the cause: without it there is none. Steps before it lead to it, those after follow."""
@@ -341,6 +341,7 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
     fields: dict[str, Any] = {"count": count} if count > 1 else {}
     if finding is not None:
         fields.update(title=finding.title, subject=finding.subject, why=finding.why)
+        fields["found"] = goes_on(finding.title)
         fields["path"] = finding.evidence[0].path if finding.evidence else finding.subject
     if event is not None:
         details = event.get("details") or {}
@@ -349,6 +350,17 @@ def _fields(event: Optional[Event], finding: Optional[Finding], count: int) -> d
         if "title" in details:
             fields["title"] = event_title(event)
     return fields
+
+
+def goes_on(title: str) -> str:
+    """Return a title as it goes on a sentence: its first word small, unless that is a name.
+
+    >>> goes_on("The crash kernel ran out of memory"), goes_on("Secure Boot is on")
+    ('the crash kernel ran out of memory', 'Secure Boot is on')
+    """
+    first, _, rest = title.partition(" ")
+    is_word = (first[1:].islower() or len(first) == 1) and not rest[:1].isupper()
+    return title[:1].lower() + title[1:] if is_word else title
 
 
 def _several(events: Sequence[Event], name: str) -> dict[str, Any]:
@@ -445,7 +457,7 @@ def _headline(case: Case, causes: Sequence[Cause], others: Sequence[Finding]) ->
     if case.root_kind == "log" and not case.events:
         return "No death and no boot in this log; it may not be the kernel's"
     if causes:
-        return f"Nothing that is news; before: {causes[0].title[:1].lower()}{causes[0].title[1:]}"
+        return f"Nothing that is news; before: {goes_on(causes[0].title)}"
     outcome = (case.outcomes.get("kernel_log") or {}).get("outcome")
     if outcome != Outcome.OK.value:
         return "Not every log could be read: nothing died, and nothing threatens to, in what was"
