@@ -177,6 +177,9 @@ def test_open_and_collect_take_a_dump_as_a_root(tmp_path: Path) -> None:
     assert kept == corpus(NAME.replace(".kdump", ".log")).read_bytes()
     assert sum(path.stat().st_size for path in bundle.rglob("*")) < 1 << 20
     again = json.loads(lastwords("open", "--json", bundle).stdout)
+    for told in (verdict, again):
+        for finding in told["findings"]:
+            del finding["fix"]  # of a dump itself, how to see what more it holds
     assert again["findings"] == verdict["findings"]
 
 

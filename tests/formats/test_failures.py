@@ -277,3 +277,18 @@ def test_a_console_that_begins_with_a_panic_is_not_that_of_the_crash_kernel_afte
     """What a quiet console shows: the kernel that died told nothing of its start, that of kdump does."""
     saved = CRASH + "[   47.675838] kdump-tools[224]: kdump-tools: saved vmcore in /var/crash/202611261932.\n"
     assert found(panic + saved) == []
+
+
+RHEL = "Mar  1 08:00:13 app07 kdumpctl: No kdump initial ramdisk found.\n"
+
+
+def test_an_initramfs_that_kdump_builds_at_its_first_start_is_no_failure() -> None:
+    built = "Mar  1 08:00:45 app07 kdumpctl: Starting kdump: [OK]\n"
+    assert (
+        found(RHEL + "Mar  1 08:00:14 app07 kdumpctl: Rebuilding /boot/initramfs-3.10kdump.img\n" + built)
+        == []
+    )
+    failed = "Mar  1 08:00:14 app07 kdumpctl: Starting kdump: [FAILED]\n"
+    (failure,) = found(RHEL + failed)
+    assert (failure.area, failure.stage, failure.name) == ("kdump", "load", "kexec_load")
+    assert [proof.sign.name for proof in failure.proofs] == ["kdump_initrd_missing", "kexec_load"]

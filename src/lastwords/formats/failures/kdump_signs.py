@@ -124,8 +124,16 @@ KDUMP = (
     _kdump(
         "load",
         "kdump_initrd_missing",
-        "Invalid symlink|No kdump initial ramdisk",
-        r"Invalid symlink : (?P<device>/var/lib/kdump/\S+)|No kdump initial ramdisk found",
+        "Invalid symlink",
+        r"Invalid symlink : (?P<device>/var/lib/kdump/\S+)",
+    ),
+    # kdumpctl builds it then, at the first start of a kernel.
+    _kdump(
+        "load",
+        "kdump_initrd_missing",
+        "No kdump initial ramdisk",
+        r"No kdump initial ramdisk found",
+        HINT,
     ),
     # kdumpctl tries an ssh target when it starts.
     _kdump(
@@ -147,7 +155,7 @@ KDUMP = (
         "kdump kernel|Starting kdump|kexec_load failed|Cannot load |kdump.service: Failed",
         r"(?i:failed to load kdump kernel)|Starting kdump: \[FAILED\]|^kexec(?:_file)?_load failed: "
         r"|kdump\.service: Failed with result"
-        r"|Failed to start Crash recovery kernel|^Cannot load /",
+        r"|^Cannot load /",
         FAILED,
     ),
     # -- the capture kernel

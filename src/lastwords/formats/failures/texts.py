@@ -336,8 +336,8 @@ TEXTS = {
     ),
     "kdump_initrd_missing": Text(
         "kdump's initramfs is missing",
-        "The link in /var/lib/kdump leads nowhere: none was built for this kernel.",
-        ("$ kdump-config symlinks $(uname -r); kdump-config reload",),
+        "None was built for this kernel, or the link in /var/lib/kdump leads nowhere.",
+        ("$ kdump-config symlinks $(uname -r); kdump-config reload  # Debian, Ubuntu", "$ kdumpctl rebuild"),
     ),
     "kexec_load": Text(
         "the crash kernel could not be loaded",
