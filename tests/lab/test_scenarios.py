@@ -113,7 +113,7 @@ def test_the_panic_of_a_crash_kernel_is_told_as_a_dump_that_was_not_saved(tmp_pa
     )
     verdict = lastwords.open(log)
     (cause,) = verdict.story.causes
-    assert [step.text for step in cause.chain][-1].endswith("The crash kernel ran out of memory")
+    assert [step.text for step in cause.chain][-1].endswith("the crash kernel ran out of memory")
     assert [event["kind"] for event in verdict.events] == ["sysrq", "panic", "boot", "panic", "kdump"]
     assert [event["details"].get("crash_kernel") for event in verdict.events if event["kind"] == "panic"] == [
         None,
