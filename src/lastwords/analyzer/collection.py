@@ -33,7 +33,7 @@ from lastwords.roots.base import join
 from lastwords.roots.sosreport import MARKS, is_sosreport
 from lastwords.roots.streams import Chunks, CompressionError, open_decompressed
 from lastwords.roots.tar import TarError, TarReader
-from lastwords.roots.trees import DirectoryTree, Tree
+from lastwords.roots.trees import DirectoryTree, Tree, names_in
 
 ARCHIVE = re.compile(r"\.(?:tar|tar\.(?:gz|xz|zst|bz2|lzma)|tgz|txz|tbz2?|tzst)\Z", re.IGNORECASE)
 MAX_DEPTH = 3
@@ -225,10 +225,7 @@ class _Search:
 
 def _is_collection(tree: Tree) -> bool:
     """Return whether a tree is what ``sos collect`` makes: logs of sos itself beside the reports of hosts."""
-    try:
-        names = tree.names("/")
-    except OSError:
-        return False
+    names = names_in(tree, "/")
     if "sos_commands" in names or "version.txt" in names:
         return False
     return any(ARCHIVE.search(name) or _is_host(SubTree(tree, "/" + name)) for name in names)
@@ -244,10 +241,7 @@ def _holds_archives(tree: Tree) -> bool:
     for _ in range(2):
         below = []
         for folder in folders:
-            try:
-                names = tree.names(folder)
-            except OSError:
-                continue
+            names = sorted(names_in(tree, folder))
             if any(ARCHIVE.search(name) for name in names):
                 return True
             below += [folder.rstrip("/") + "/" + name for name in names[:MAX_HOSTS]]

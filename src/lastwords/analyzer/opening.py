@@ -24,9 +24,9 @@ from lastwords.roots.base import Root
 from lastwords.roots.live import directory_root
 from lastwords.roots.logs import alone, is_log, is_text_file, log_root
 from lastwords.roots.sift import Sieve
-from lastwords.roots.some_files import files_root, names_in, place_of
+from lastwords.roots.some_files import files_root, place_of
 from lastwords.roots.sosreport import is_sosreport, members_of, sosreport_root, wanted_members
-from lastwords.roots.trees import HOST_MARKS, DirectoryTree, Tree
+from lastwords.roots.trees import HOST_MARKS, DirectoryTree, Tree, names_in
 from lastwords.roots.vmcore_head import is_vmcore
 
 BUNDLE_FILES = ("/manifest.json", "/events.jsonl", "/facts/*", "/evidence/*")

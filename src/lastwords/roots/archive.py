@@ -97,8 +97,6 @@ class ArchiveTree(Tree):
         self.path = path
         self._whole = whole
         self._opener = opener or partial(opened, path)
-        self.damage: Optional[str] = None
-        """Why the archive could be read only in part, or None."""
         self._odd: Optional[str] = None
         self.top: Optional[str] = None
         self._entries: dict[str, Optional[_Entry]] = {"/": None}

@@ -15,7 +15,7 @@ from lastwords.roots.archive import ArchiveTree
 from lastwords.roots.base import Root, join
 from lastwords.roots.journal import NAMES as JOURNALS
 from lastwords.roots.journal import PLACES, JournalCommands
-from lastwords.roots.trees import HOST_MARKS, Node, Tree
+from lastwords.roots.trees import HOST_MARKS, Node, Tree, names_in
 
 TELLING = frozenset({"etc", "boot", "var", "proc"})
 """Directories that are of a host though no other is beside them; ``lib`` may be of anything."""
@@ -89,7 +89,7 @@ def files_root(tree: Tree, place: str, where: str) -> Root:
     :param place: where in the host they were taken from (:func:`place_of`)
     :param where: what they are called
     """
-    notes = [damage] if (damage := getattr(tree, "damage", None)) else []
+    notes = tree.damage_notes()
     if isinstance(tree, ArchiveTree):
         tree = tree.holding(is_journal, place)
     tree = SomeFiles(tree, place)
@@ -99,11 +99,3 @@ def files_root(tree: Tree, place: str, where: str) -> Root:
 def is_journal(path: str) -> bool:
     """Return whether a path is called as files of the system's journal, or a user's, are."""
     return JOURNALS.fullmatch(path.rpartition("/")[2]) is not None
-
-
-def names_in(tree: Tree, path: str) -> set[str]:
-    """Return the names in a directory; none where there is no such directory."""
-    try:
-        return set(tree.names(path))
-    except OSError:
-        return set()

@@ -26,7 +26,7 @@ from lastwords.formats.system.mounts import parse_mounts
 from lastwords.roots.base import CommandSource, Output, Root, Usage, UsageSource, join, read_up_to
 from lastwords.roots.evidence import mangle
 from lastwords.roots.sos_tables import with_tables
-from lastwords.roots.trees import Node, Tree
+from lastwords.roots.trees import Node, Tree, names_in
 
 OUTPUT_LIMIT = 32 << 20
 MANIFEST = "/sos_reports/manifest.json"
@@ -246,10 +246,7 @@ class SosUsage(UsageSource):
 
 def is_sosreport(tree: Tree) -> bool:
     """Return whether the tree has the marks of a sosreport."""
-    try:
-        names = set(tree.names("/"))
-    except OSError:
-        return False
+    names = names_in(tree, "/")
     return MARKS[0] in names or len(names & set(MARKS)) >= 2
 
 
@@ -261,11 +258,6 @@ def sosreport_root(inner: Tree, where: str) -> Root:
     clock = _Clock.of(inner)
     tree = SosTree(with_tables(inner), clock)
     commands = SosCommands(tree)
-    notes = (
-        [f"{damage}; what came before is judged: ask for it again"]
-        if (damage := getattr(inner, "damage", None))
-        else []
-    )
     return Root(
         "sosreport",
         tree,
@@ -273,7 +265,7 @@ def sosreport_root(inner: Tree, where: str) -> Root:
         usage=SosUsage(commands, tree),
         taken_at=clock.taken_at,
         where=where,
-        notes=notes,
+        notes=inner.damage_notes(),
     )
 
 

@@ -62,6 +62,12 @@ class Tree:
 
     confined = True
     """True when links are resolved here and not by the operating system."""
+    damage: Optional[str] = None
+    """Why the input could be read only in part, or None."""
+
+    def damage_notes(self) -> list[str]:
+        """Return what a reader must know of the input's damage, if it has any."""
+        return [f"{self.damage}; what came before is judged: ask for it again"] if self.damage else []
 
     def lists(self, path: str) -> bool:
         """Return whether :meth:`names` of *path* is the whole directory as the host had it."""
@@ -172,6 +178,14 @@ class Tree:
                 done = []
             todo.extend(_parts(target)[::-1])
         return "/" + "/".join(done)
+
+
+def names_in(tree: Tree, path: str) -> set[str]:
+    """Return the names in a directory; none where there is no such directory, or it cannot be read."""
+    try:
+        return set(tree.names(path))
+    except OSError:
+        return set()
 
 
 def _below(path: str, places: Sequence[str]) -> bool:

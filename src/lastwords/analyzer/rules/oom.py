@@ -60,8 +60,6 @@ def outcome_unknown(case: Case) -> Iterator[Finding]:
     reports = [
         event for event in case.machine_events() if event["kind"] == "oom_report" and id(event) not in told
     ]
-    if not reports:
-        return
     # SysRq-f kills where nothing is short, and a report may tell itself why it killed nothing.
     unknown = [
         event

@@ -102,15 +102,9 @@ _OF_MACHINES_THAT_RAN = ("kernel_panic", "out_of_memory", "init_frozen")
 _HANDED_OVER = ("Starting kernel", "EFI stub: Exiting boot services")
 _SHELLS = ("emergency_mode", "dracut_emergency", "initramfs_shell")
 """That a shell was opened, whatever for."""
-_DEVICES = (
-    "crypt_failed",
-    "pool_missing",
-    "md_missing",
-    "lvm_missing",
-    "net_root",
-    "nfs_root",
-    "devices_missing",
-)
+_LAYERS = ("crypt_failed", "pool_missing", "md_missing", "lvm_missing")
+"""What lies between disks and a root filesystem."""
+_DEVICES = (*_LAYERS, "net_root", "nfs_root", "devices_missing")
 _EXPLAINED = {
     "vfs_root": ("initramfs_unpack", "nfs_root", "devices_missing", "root_read_error"),
     "root_missing": _DEVICES,
@@ -367,7 +361,7 @@ def _explained(main: Proof, proofs: list[Proof]) -> Proof:
     """Return the hint that tells why a failure came about, or the failure itself."""
     device = _device([main], (main.sign.name,))
     for name in _EXPLAINED.get(main.sign.name, ()):
-        if name in _DEVICES[:4] and device is not None and _PLAIN_DISK.match(device):
+        if name in _LAYERS and device is not None and _PLAIN_DISK.match(device):
             continue
         for proof in proofs:
             if proof.sign.name == name and proof.sign.weight != WAITS:
