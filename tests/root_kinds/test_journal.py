@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import os
 import random
@@ -25,7 +26,7 @@ from lastwords.formats.log.journal_file import JournalError, JournalFile
 from lastwords.model import Case, Event, LastwordsError
 from lastwords.roots.lines import iter_lines
 from lastwords.roots.live import directory_root
-from lastwords.roots.streams import open_decompressed
+from lastwords.roots.streams import CompressionError, open_decompressed
 
 WRITER = next(
     (
@@ -233,6 +234,27 @@ def test_journals_are_found_wherever_somebody_packed_them_from(tmp_path: Path) -
             assert isinstance(case, Case) and case.root_kind == "files", source
             kinds = Counter(event["kind"] for event in case.events)
             assert (str(source), kinds["oom_kill"]) == (str(source), told["oom_kill"])
+
+
+@needs_systemd
+@pytest.mark.parametrize("part", [0.02, 0.5, 0.99])
+def test_a_journal_file_that_is_cut_says_so(tmp_path: Path, part: float) -> None:
+    data = write_journal(tmp_path, exported()).read_bytes()
+    cut = io.BytesIO(data[: int(len(data) * part)])
+    lines = []
+    with (
+        open_decompressed(cut) as stream,
+        pytest.raises(CompressionError, match=r"cut journal file: \d+ of \d+ bytes"),
+    ):
+        for line in iter_lines(stream):
+            lines.append(line)
+    with open_decompressed(io.BytesIO(data)) as stream:
+        assert set(lines) <= set(iter_lines(stream))
+    with (
+        open_decompressed(io.BytesIO(data[:100])) as stream,
+        pytest.raises(CompressionError, match="header is not whole"),
+    ):
+        stream.read(1)
 
 
 @pytest.mark.parametrize("content", [b"LPKSHHRH", b"LPKSHHRH" + bytes(5000), b"LPKSHHRH" + os.urandom(5000)])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import heapq
+import io
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -28,11 +29,14 @@ _UNPRINTABLE = re.compile(rb"[^\t\x20-\x7e\x80-\xff]")
 def text_of_file(file: BinaryIO) -> Iterator[bytes]:
     """Yield pieces of what ``journalctl -o short-iso`` prints of a journal file's newest entries.
 
-    :raises JournalError: it is no journal file
+    :raises JournalError: it is no journal file; or it is cut, after what can be read of it
     :raises OSError: it cannot be read, or not in FILE_DEADLINE seconds
     """
     journal = JournalFile(reader(file, time.monotonic() + FILE_DEADLINE))
     yield from gathered(entries([journal], TRANSPORTS, FILE_LINES))
+    there = file.seek(0, io.SEEK_END)
+    if there < journal.size:
+        raise JournalError(f"cut journal file: {there} of {journal.size} bytes are there")
 
 
 def gathered(lines: Iterator[bytes]) -> Iterator[bytes]:

@@ -64,11 +64,15 @@ class JournalFile:
     def __init__(self, read: Read) -> None:
         self._read = read
         head = read(0, _HEADER.size)
-        if len(head) < _HEADER.size or not head.startswith(MAGIC):
+        if not head.startswith(MAGIC):
             raise JournalError("no journal file: it does not start with LPKSHHRH")
+        if len(head) < _HEADER.size:
+            raise JournalError("cut journal file: its header is not whole")
         _, _, flags, _, _, _, _, *numbers = _HEADER.unpack(head)
         if flags & ~(_XZ | _LZ4 | _KEYED | _ZSTD | _COMPACT):
             raise JournalError(f"journal file with unknown features ({flags:#x})")
+        self.size = numbers[0] + numbers[1]
+        """Bytes of the whole file, as its header says."""
         self._compact = bool(flags & _COMPACT)
         self._fields, self._fields_size = numbers[4:6]
         self._values: dict[int, bytes] = {}
